@@ -1,0 +1,52 @@
+# Everything a newcomer needs: `make demo` and `make test`, with nothing but Python >= 3.11, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint types contracts lock clean bench-import
+
+demo: $(VENV)/runtime.done ## set up, import a year of real purchases, rehearse 28 business days, show the Check
+	@$(BIN)/daogou demo
+
+test: $(VENV)/dev.done lint types contracts ## set up and run every gate and test
+	@$(BIN)/python -m pytest --cov --cov-report=term -q
+
+lint: $(VENV)/dev.done
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.done
+	@$(BIN)/mypy
+
+contracts: $(VENV)/dev.done
+	@$(BIN)/lint-imports
+
+bench-import: $(VENV)/runtime.done ## import speed beside bare COPY -> bench/results/import.json
+	@$(BIN)/python -m bench.import_purchases
+
+# The lock files are made without addresses, so that they serve behind any mirror.
+lock: $(VENV)/runtime.done
+	@$(PIP) install uv
+	@$(BIN)/uv pip compile pyproject.toml requirements/setuptools.in --universal --python-version 3.11 --generate-hashes --override requirements/overrides.txt -o requirements/runtime.txt --quiet --custom-compile-command "make lock"
+	@$(BIN)/uv pip compile pyproject.toml requirements/setuptools.in --group dev --universal --python-version 3.11 --generate-hashes --override requirements/overrides.txt -c requirements/runtime.txt -o requirements/dev.txt --quiet --custom-compile-command "make lock"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "daogou needs Python 3.11 or newer; this is %d.%d. Point PYTHON at a newer one: make PYTHON=python3.12 demo" % sys.version_info[:2])'
+	@echo "· setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# --no-deps: the lock is the whole list, and requirements/overrides.txt says what it leaves out on purpose.
+$(VENV)/runtime.done: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	@echo "· installing pinned packages"
+	@$(PIP) install --no-deps --require-hashes -r requirements/runtime.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.done: requirements/dev.txt $(VENV)/runtime.done
+	@echo "· installing pinned test tools"
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+clean: ## stop nothing, remove what was set up and made here
+	@rm -rf $(VENV) .daogou

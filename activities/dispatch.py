@@ -1,0 +1,153 @@
+"""The day of a time zone and release hour: lists are cut, guide-days started, published and closed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from activities.context import Context
+from activities.purchases import plans_on
+from domain.calendar import local_instant
+from domain.messages import (
+    BusinessTime,
+    Changed,
+    Cut,
+    DayStep,
+    DayView,
+    GuideDayRun,
+    GuideDayStep,
+    Slot,
+    Started,
+)
+from ledger.days import PlanOnDay, close, cut_lists, open_days, publish
+
+STARTS_IN_FLIGHT = 40
+"""Temporal's starts are the scarce resource; beyond some 50 at once its latency grows to seconds."""
+
+
+class DispatchActivities:
+    """Lists and guide-days."""
+
+    def __init__(self, context: Context, client: Client | None = None) -> None:
+        self._context = context
+        self._client = client
+
+    @activity.defn(name="read_day")
+    async def read_day(self, step: DayStep) -> DayView:
+        """When the day opens, nudges and closes, by the plans that work on it."""
+        ledger = self._context.ledger
+        async with ledger.connection() as connection:
+            plans = [standing.plan for standing, _ in await plans_on(connection, ledger.tenant_id, step)]
+        if not plans:
+            return DayView(working=False, opens_at=step.at, closes_at=step.at)
+        nudges = sorted({nudge for plan in plans for nudge in plan.day.nudges})
+        return DayView(
+            working=True,
+            opens_at=local_instant(step.day, plans[0].day.release, step.time_zone),
+            closes_at=local_instant(step.day, max(plan.day.close for plan in plans), step.time_zone),
+            slots=tuple(
+                Slot(name=f"{nudge:%H:%M}", at=local_instant(step.day, nudge, step.time_zone))
+                for nudge in nudges
+            ),
+        )
+
+    @activity.defn(name="cut_lists")
+    async def cut_lists(self, step: DayStep) -> Cut:
+        """Cut the lists of all guides of the zone."""
+        ledger = self._context.ledger
+        async with ledger.transaction() as connection:
+            found = await plans_on(connection, ledger.tenant_id, step)
+            if not found:
+                return Cut(lists=0)
+            closes = max(standing.plan.day.close for standing, _ in found)
+            lists = await cut_lists(
+                connection,
+                ledger.tenant_id,
+                day=step.day,
+                time_zone=step.time_zone,
+                plans=[
+                    PlanOnDay(
+                        standing.plan.plan,
+                        standing.cycle,
+                        standing.plan.care.items_per_day,
+                        expire=standing.plan.day.open_items == "expire",
+                    )
+                    for standing, _ in found
+                ],
+                opens_at=local_instant(step.day, found[0][0].plan.day.release, step.time_zone),
+                closes_at=local_instant(step.day, closes, step.time_zone),
+            )
+        return Cut(lists=lists)
+
+    @activity.defn(name="start_guide_days")
+    async def start_guide_days(self, step: DayStep) -> Started:
+        """Start a workflow for every guide-day that is not closed; those that run already are left alone."""
+        ledger = self._context.ledger
+        client = self._client or activity.client()
+        async with ledger.connection() as connection:
+            days = await open_days(connection, ledger.tenant_id, day=step.day, time_zone=step.time_zone)
+        window = asyncio.Semaphore(STARTS_IN_FLIGHT)
+        time = BusinessTime(offset_seconds=step.offset_seconds, rehearsal=step.rehearsal)
+
+        async def start(run: GuideDayRun) -> bool:
+            async with window:
+                activity.heartbeat()
+                try:
+                    await client.start_workflow(
+                        "GuideDayWorkflow",
+                        run,
+                        id=guide_day_workflow_id(run),
+                        task_queue=activity.info().task_queue,
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                        execution_timeout=timedelta(days=4),
+                    )
+                except WorkflowAlreadyStartedError:
+                    return False
+                return True
+
+        results = await asyncio.gather(
+            *(
+                start(
+                    GuideDayRun(
+                        guide_id=guide_id, day=step.day, opens_at=opens_at, closes_at=closes_at, time=time
+                    )
+                )
+                for guide_id, opens_at, closes_at in days
+            )
+        )
+        return Started(started=sum(results))
+
+    @activity.defn(name="publish_list")
+    async def publish_list(self, step: GuideDayStep) -> Changed:
+        """Publish the guide's list, once."""
+        ledger = self._context.ledger
+        command = self._context.command(
+            f"guide-day/{step.guide_id}/{step.day}/publish", step.at, rehearsal=step.rehearsal
+        )
+        async with ledger.transaction() as connection:
+            changed = await publish(
+                connection, ledger.tenant_id, command, guide_id=step.guide_id, day=step.day
+            )
+        return Changed(changed=changed)
+
+    @activity.defn(name="close_day")
+    async def close_day(self, step: GuideDayStep) -> Changed:
+        """Close the guide's day, once."""
+        ledger = self._context.ledger
+        command = self._context.command(
+            f"guide-day/{step.guide_id}/{step.day}/close", step.at, rehearsal=step.rehearsal
+        )
+        async with ledger.transaction() as connection:
+            changed = await close(connection, ledger.tenant_id, command, guide_id=step.guide_id, day=step.day)
+        return Changed(changed=changed)
+
+
+def guide_day_workflow_id(run: GuideDayRun) -> str:
+    """Guide ids are keyed digests, so the id tells nothing about a person."""
+    return f"guide-day/{run.guide_id}/{run.day}"

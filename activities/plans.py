@@ -1,0 +1,92 @@
+"""Where a plan stands, and when its next steps are due."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+from temporalio import activity
+
+from activities.context import Context
+from domain.calendar import local_instant
+from domain.messages import OpenDays, PlanRun, PlanStep, PlanView
+from domain.plan import Plan
+from ledger.cycles import CycleState, read_cycle
+from ledger.days import count_open_days
+from ledger.door import Driver
+from ledger.facts import GuideFacts, guides
+from ledger.plans import read_plan
+
+SELECT_AHEAD = timedelta(minutes=30)
+"""Members are selected so long before the first release."""
+CHECK_AFTER = timedelta(minutes=5)
+"""The Check is tried so long after the last close."""
+
+
+class PlanActivities:
+    """Reading a plan for its workflow."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @activity.defn(name="read_plan")
+    async def read_plan(self, run: PlanRun) -> PlanView:
+        """The plan as it stands now, with the instants of the cycle's steps."""
+        ledger = self._context.ledger
+        async with ledger.connection() as connection:
+            standing = await read_plan(connection, ledger.tenant_id, run.plan_id)
+            zone = await plan_zone(connection, ledger.tenant_id, standing.plan)
+        plan = standing.plan
+        opens_at, closes_at = cycle_instants(plan, run.cycle, zone)
+        return PlanView(
+            status=standing.status,
+            version=standing.version,
+            cycles=plan.period.cycles,
+            opens_at=opens_at - SELECT_AHEAD,
+            checks_at=closes_at + CHECK_AFTER,
+            settles_at=closes_at + CHECK_AFTER + plan.attribution_window,
+        )
+
+    @activity.defn(name="count_open_days")
+    async def count_open_days(self, step: PlanStep) -> OpenDays:
+        """Guide-days of the cycle that the Check still has to wait for."""
+        ledger = self._context.ledger
+        async with ledger.connection() as connection:
+            cycle = await read_cycle(connection, ledger.tenant_id, step.plan_id, step.cycle)
+            if cycle is None:
+                return OpenDays(count=0)
+            count = await count_open_days(
+                connection, ledger.tenant_id, plan_id=step.plan_id, cycle=step.cycle, until=cycle.ends_on
+            )
+        return OpenDays(count=count)
+
+
+def cycle_instants(plan: Plan, cycle: int, zone: str) -> tuple[datetime, datetime]:
+    """First release and last close of a cycle in `zone`."""
+    days = plan.cycle_days(cycle)
+    return (
+        local_instant(days[0], plan.day.release, zone),
+        local_instant(days[-1], plan.day.close, zone),
+    )
+
+
+def cycle_bounds(state: CycleState) -> tuple[datetime, datetime]:
+    """The cycle as a half-open span: from its first day's midnight to the one after its last."""
+    midnight = time(0)
+    return (
+        local_instant(state.starts_on, midnight, state.time_zone),
+        local_instant(state.ends_on + timedelta(days=1), midnight, state.time_zone),
+    )
+
+
+def takes_part(guide: GuideFacts, plan: Plan) -> bool:
+    """Whether a guide takes part in a plan."""
+    return guide.active and (not plan.care.guides or guide.code in plan.care.guides)
+
+
+async def plan_zone(connection: Driver, tenant_id: int, plan: Plan) -> str:
+    """The time zone of most of the plan's guides; its cycle's days begin and end there."""
+    count: dict[str, int] = {}
+    for guide in await guides(connection, tenant_id):
+        if takes_part(guide, plan):
+            count[guide.time_zone] = count.get(guide.time_zone, 0) + 1
+    return min(count, key=lambda zone: (-count[zone], zone), default="UTC")

@@ -1,0 +1,117 @@
+"""What new purchases do: they close the items they answer, and start the next reminder."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.context import Context
+from activities.plans import cycle_bounds
+from domain.cycle import task_for
+from domain.events import TaskCreated
+from domain.messages import DayStep, Settled
+from ledger import facts
+from ledger.cycles import CycleState, read_cycle
+from ledger.door import Driver
+from ledger.ledger import Ledger
+from ledger.plans import PlanState, running_plans
+from ledger.tasks import bought_again, change_tasks, finished_beforehand, known_task_ids
+
+
+class PurchaseActivities:
+    """Attribution to open items; the Check attributes to contacts."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @activity.defn(name="settle_purchases")
+    async def settle_purchases(self, step: DayStep) -> Settled:
+        """Settle what is known at `step.at` for every running plan of this release hour.
+
+        There is no cursor: each time it asks what stands against the open items, so a late purchase counts too.
+        """
+        ledger = self._context.ledger
+        left = created = 0
+        async with ledger.connection() as connection:
+            plans = await plans_on(connection, ledger.tenant_id, step)
+        for standing, cycle in plans:
+            async with ledger.transaction() as connection:
+                leaving = await finished_beforehand(
+                    connection,
+                    ledger.tenant_id,
+                    plan_id=standing.plan.plan,
+                    cycle=standing.cycle,
+                    as_of=step.at,
+                )
+                key = f"plan/{standing.plan.plan}/cycle/{standing.cycle}/settle/{step.at.isoformat()}"
+                command = self._context.command(f"{key}/left", step.at, rehearsal=step.rehearsal)
+                await change_tasks(connection, ledger.tenant_id, command, leaving=leaving)
+                tasks = await _next_tasks(connection, ledger, standing, cycle, step)
+                command = self._context.command(f"{key}/created", step.at, rehearsal=step.rehearsal)
+                await change_tasks(connection, ledger.tenant_id, command, created=tasks)
+            left += len(leaving)
+            created += len(tasks)
+        return Settled(left=left, created=created)
+
+
+async def plans_on(connection: Driver, tenant_id: int, step: DayStep) -> list[tuple[PlanState, CycleState]]:
+    """Running plans with this release hour whose current cycle holds the day as a working day."""
+    found = []
+    for standing in await running_plans(connection, tenant_id):
+        plan = standing.plan
+        cycle = await read_cycle(connection, tenant_id, plan.plan, standing.cycle)
+        if (
+            cycle is not None
+            and cycle.state == "running"
+            and cycle.starts_on <= step.day <= cycle.ends_on
+            and f"{plan.day.release:%H:%M}" == step.release
+            and plan.working_calendar.is_working(step.day)
+        ):
+            found.append((standing, cycle))
+    return found
+
+
+async def _next_tasks(
+    connection: Driver, ledger: Ledger, standing: PlanState, cycle: CycleState, step: DayStep
+) -> list[TaskCreated]:
+    plan = standing.plan
+    categories = await facts.category_ids(connection, ledger.tenant_id, plan.members.bought_categories)
+    since, _ = cycle_bounds(cycle)
+    again = dict(
+        await bought_again(
+            connection,
+            ledger.tenant_id,
+            plan_id=plan.plan,
+            cycle=standing.cycle,
+            categories=sorted(categories.values()),
+            since=since,
+            as_of=step.at,
+        )
+    )
+    if not again:
+        return []
+    histories = await facts.histories(
+        connection,
+        ledger.tenant_id,
+        categories=sorted(categories.values()),
+        as_of=step.at,
+        members=sorted(again),
+    )
+    made = [
+        task
+        for history in histories
+        if history.bought_at > since
+        and (
+            task := task_for(
+                history,
+                plan=plan,
+                cycle=standing.cycle,
+                guide_id=again[history.member_id],
+                rates=cycle.days_per_unit,
+                first_day=step.day,
+                last_day=cycle.ends_on,
+            )
+        )
+        is not None
+    ]
+    known = await known_task_ids(connection, ledger.tenant_id, [task.task for task in made])
+    return [task for task in made if task.task not in known]

@@ -1,0 +1,118 @@
+"""The Check of a cycle and the Act that follows from it by rule."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from temporalio import activity
+
+from activities.context import Context
+from activities.plans import cycle_bounds
+from domain.act import adjust_goal, goal_by_result
+from domain.events import CycleChecked
+from domain.figures import Figures, add_up, by_guide, by_store
+from domain.messages import Acted, Checked, PlanStep
+from ledger import facts
+from ledger.cycles import read_check, read_cycle, record_check
+from ledger.door import Driver
+from ledger.plans import adjust, read_plan
+from ledger.records import cycle_records
+from ledger.sequencer import last_position, sequence
+from ledger.tasks import change_tasks, left_open
+
+
+class ReviewActivities:
+    """Check and Act."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @activity.defn(name="check_cycle")
+    async def check_cycle(self, step: PlanStep) -> Checked:
+        """Count the cycle as of `step.at`; provisional while attribution windows are open."""
+        return await self._check(step, "provisional")
+
+    @activity.defn(name="settle_cycle")
+    async def settle_cycle(self, step: PlanStep) -> Checked:
+        """Count the cycle again when its last window has closed; the first count stays beside it."""
+        return await self._check(step, "settled")
+
+    async def _check(self, step: PlanStep, kind: str) -> Checked:
+        ledger = self._context.ledger
+        async with ledger.connection() as connection:
+            await sequence(connection, ledger.tenant_id)
+        command = self._context.command(
+            f"plan/{step.plan_id}/cycle/{step.cycle}/check/{kind}", step.at, rehearsal=step.rehearsal
+        )
+        async with ledger.transaction() as connection:
+            position = await last_position(connection, ledger.tenant_id)
+            figures = await count_cycle(connection, ledger.tenant_id, step)
+            checked = CycleChecked(
+                cycle=step.cycle, kind=kind, as_of=step.at, position=position, figures=figures
+            )
+            await record_check(connection, ledger.tenant_id, command, plan_id=step.plan_id, checked=checked)
+        return Checked(position=position)
+
+    @activity.defn(name="act_on_check")
+    async def act_on_check(self, step: PlanStep) -> Acted:
+        """Let the goal follow the result by the plan's rule, and expire what is still open."""
+        ledger = self._context.ledger
+        key = f"plan/{step.plan_id}/cycle/{step.cycle}"
+        async with ledger.transaction() as connection:
+            standing = await read_plan(connection, ledger.tenant_id, step.plan_id)
+            stored = await read_check(connection, ledger.tenant_id, step.plan_id, step.cycle, "provisional")
+            direction = "keep"
+            if stored is not None:
+                figures = stored[2]
+                direction, target = goal_by_result(standing.plan, Figures(**figures["total"]))
+                if direction != "keep":
+                    adjusted = adjust_goal(
+                        standing.plan, target, reason=f"by rule: {direction}", figures=figures["total"]
+                    )
+                    command = self._context.command(f"{key}/act/goal", step.at, rehearsal=step.rehearsal)
+                    await adjust(connection, ledger.tenant_id, command, standing, adjusted)
+            expiring = await left_open(connection, ledger.tenant_id, plan_id=step.plan_id, cycle=step.cycle)
+            command = self._context.command(f"{key}/expire", step.at, rehearsal=step.rehearsal)
+            await change_tasks(connection, ledger.tenant_id, command, leaving=expiring)
+        return Acted(goal=direction, expired=len(expiring))
+
+
+async def count_cycle(connection: Driver, tenant_id: int, step: PlanStep) -> dict[str, Any]:
+    """The figures of a cycle as of `step.at`: total, a row a store, a row a guide; integers only.
+
+    Stores and guides are named by id; the reader puts codes and names to them.
+    """
+    standing = await read_plan(connection, tenant_id, step.plan_id)
+    state = await read_cycle(connection, tenant_id, step.plan_id, step.cycle)
+    if state is None:
+        raise ValueError(f"cycle: {step.cycle} of {step.plan_id} has not started")
+    plan = standing.plan
+    start, end = cycle_bounds(state)
+    categories = await facts.category_ids(connection, tenant_id, plan.members.bought_categories)
+    records = await cycle_records(
+        connection,
+        tenant_id,
+        plan_id=step.plan_id,
+        cycle=step.cycle,
+        categories=sorted(categories.values()),
+        since=start,
+        as_of=step.at,
+        window=plan.attribution_window,
+    )
+    zone, window = state.time_zone, plan.attribution_window
+    stores = by_store(
+        records.members, cycle_start=start, cycle_end=end, as_of=step.at, zone=zone, window=window
+    )
+    guides = by_guide(
+        records.members, cycle_start=start, cycle_end=end, as_of=step.at, zone=zone, window=window
+    )
+    return {
+        "total": asdict(add_up(row.figures for row in stores)),
+        "stores": [{"store": row.key, **asdict(row.figures)} for row in stores],
+        "guides": [{"guide": row.key, **asdict(row.figures)} for row in guides],
+        "assigned": records.assigned,
+        "tasks": records.tasks,
+        "check_ins": records.check_ins,
+        "guide_days": records.guide_days,
+    }

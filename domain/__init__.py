@@ -1,0 +1,1 @@
+"""What the trade does, as pure functions: no clock, no ids, no randomness, no I/O."""

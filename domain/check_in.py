@@ -1,0 +1,186 @@
+"""Check-ins: what a guide reports of an item, and what the report does to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from domain.errors import Problem, Refused
+from domain.events import CheckedIn
+
+Channel = Literal["phone", "wecom", "in_store", "group"]
+Grade = Literal["A", "B", "C", "D"]
+Outcome = Literal[
+    "interested",
+    "refused",
+    "booked_visit",
+    "came",
+    "bought",
+    "joined_group",
+    "added_friend",
+    "left_contact",
+    "complaint",
+    "followed_again",
+    "no_answer",
+    "wrong_number",
+    "unreachable",
+]
+NOT_REACHED: tuple[Outcome, ...] = ("no_answer", "wrong_number", "unreachable")
+
+MOST_DIAL_DAYS = 3
+"""A member who is not reached is dialled on at most so many days of a plan (ours)."""
+LATE_GRACE = timedelta(hours=24)
+"""How long after the close a check-in that occurred before it is still taken, as late (ours)."""
+
+
+class CheckIn(BaseModel):
+    """One report of one item.
+
+    `performed_by` is the guide who gets the credit, `actor` who entered it; a manager may enter for a guide.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command_id: str = Field(min_length=1, max_length=200)
+    task_id: UUID
+    performed_by: UUID
+    actor: str
+    occurred_at: AwareDatetime
+    known_at: AwareDatetime
+    channel: Channel
+    outcome: Outcome
+    grade: Grade | None = None
+    products: tuple[str, ...] = ()
+    next_on: date | None = None
+    note: str | None = Field(default=None, max_length=2000)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the member was spoken to; a refusal is reached too."""
+        return self.outcome not in NOT_REACHED
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBefore:
+    """What the ledger knows of an item when a check-in arrives."""
+
+    task_id: UUID
+    plan_id: str
+    cycle: int
+    member_id: UUID
+    guide_id: UUID
+    state: str
+    due_on: date
+    attempts: int
+    last_attempt_on: date | None
+    cycle_ends_on: date
+    grade: str | None
+    dial_days: int
+    last_dial_on: date | None
+    opted_out: bool
+    day_closes_at: datetime | None
+    """Close of the guide's day on the business date, None where no list was published."""
+    day_closed: bool
+
+
+def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_working_day: date) -> CheckedIn:
+    """Decide what `command` does to `task`.
+
+    Reached: the item is done, unless a next date inside the cycle was agreed; then it stays open for that
+    day. Not reached: it comes again the next working day; on the third such day of the plan it is left as
+    unreached.
+
+    Args:
+        task: the item as it stands.
+        command: the report.
+        on: the business date of `command.occurred_at` in the store's time zone.
+        next_working_day: the first working day after `on`.
+
+    Raises:
+        Refused: naming the field, its value, and what to do instead.
+    """
+    problem = _objection(task, command, on)
+    if problem is not None:
+        raise Refused([problem])
+    grade = _grade(task, command)
+    dialled_before = task.dial_days - (1 if task.last_dial_on == on else 0)
+    state, due_on = "done", task.due_on
+    if command.reached:
+        if command.next_on is not None and grade != "D":
+            state, due_on = "open", command.next_on
+    elif dialled_before + 1 >= MOST_DIAL_DAYS:
+        state = "unreached"
+    else:
+        state, due_on = "open", next_working_day
+    return CheckedIn(
+        plan=task.plan_id,
+        cycle=task.cycle,
+        member=task.member_id,
+        business_date=on,
+        channel=command.channel,
+        outcome=command.outcome,
+        reached=command.reached,
+        grade=grade,
+        products=command.products,
+        next_on=command.next_on,
+        state=state,
+        due_on=due_on,
+        attempt=task.attempts + 1,
+        dial_days=task.dial_days if command.reached else dialled_before + 1,
+        late=task.day_closed,
+    )
+
+
+def _grade(task: TaskBefore, command: CheckIn) -> str | None:
+    if command.grade == "C" or (command.grade is None and not command.reached):
+        # C only if never graded A, B or D: a missed call takes nothing back.
+        return task.grade or "C"
+    return command.grade or task.grade
+
+
+def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None:  # noqa: PLR0911, C901 - one line a rule
+    if task.guide_id != command.performed_by:
+        return Problem("performed_by", str(command.performed_by), "not_your_task")
+    if task.opted_out:
+        return Problem("task_id", str(task.task_id), "member_opted_out")
+    if task.grade == "D":
+        return Problem("task_id", str(task.task_id), "member_declined")
+    if task.state != "open":
+        return Problem("task_id", str(task.task_id), "task_closed", {"state": task.state})
+    if command.occurred_at > command.known_at:
+        return Problem(
+            "occurred_at",
+            command.occurred_at.isoformat(),
+            "occurred_in_future",
+            {"known_at": command.known_at.isoformat()},
+        )
+    if command.grade is not None and command.grade != "C" and not command.reached:
+        return Problem("grade", command.grade, "grade_without_contact")
+    if command.next_on is not None and not on < command.next_on <= task.cycle_ends_on:
+        return Problem(
+            "next_on",
+            command.next_on.isoformat(),
+            "next_date_outside_cycle",
+            {"after": on.isoformat(), "last": task.cycle_ends_on.isoformat()},
+        )
+    if task.day_closes_at is not None and command.occurred_at > task.day_closes_at:
+        return Problem(
+            "occurred_at",
+            command.occurred_at.isoformat(),
+            "after_close",
+            {"close": task.day_closes_at.isoformat()},
+        )
+    if task.day_closed and task.day_closes_at and command.known_at > task.day_closes_at + LATE_GRACE:
+        return Problem(
+            "known_at",
+            command.known_at.isoformat(),
+            "after_grace",
+            {"close": task.day_closes_at.isoformat()},
+        )
+    if task.last_attempt_on == on:
+        return Problem("task_id", str(task.task_id), "already_today", {"date": on.isoformat()})
+    return None

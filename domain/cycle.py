@@ -1,0 +1,98 @@
+"""A cycle's items: who will run out of what, and when the guide should call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from domain.events import TaskCreated
+from domain.identifiers import derived_id
+from domain.plan import Plan
+from domain.replenishment import Purchase, due_date, estimate, longest_reminder_span, segment_days_per_unit
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What one member bought of one category, a line a day, up to an instant."""
+
+    member_id: UUID
+    category_id: int
+    category: str
+    purchases: tuple[Purchase, ...]
+    bought_at: datetime
+    """The last line that was bought (not returned)."""
+
+
+def use_rates(histories: Iterable[History]) -> dict[int, Decimal]:
+    """The segment's own days per unit for each category that shows a rhythm; the last resort of an estimate."""
+    by_category: dict[int, list[tuple[Purchase, ...]]] = {}
+    for history in sorted(histories, key=lambda h: (h.category_id, h.member_id)):
+        by_category.setdefault(history.category_id, []).append(history.purchases)
+    rates = {category: segment_days_per_unit(bought) for category, bought in by_category.items()}
+    return {category: rate for category, rate in rates.items() if rate is not None}
+
+
+def longest_span(histories: Sequence[History], plan: Plan, rates: Mapping[int, Decimal]) -> int:
+    """Months within which all members must have been visited; 0 where nothing can be estimated."""
+    by_category: dict[int, list[History]] = {}
+    for history in histories:
+        by_category.setdefault(history.category_id, []).append(history)
+    spans = []
+    for category_id in sorted(by_category):
+        group = by_category[category_id]
+        rate = plan.means[0].days_per_unit.get(group[0].category) or rates.get(category_id)
+        if rate is not None:
+            spans.append(longest_reminder_span((history.purchases for history in group), rate))
+    return max(spans, default=0)
+
+
+def task_for(
+    history: History,
+    *,
+    plan: Plan,
+    cycle: int,
+    guide_id: UUID,
+    rates: Mapping[int, Decimal],
+    first_day: date,
+    last_day: date,
+) -> TaskCreated | None:
+    """The item that `history` calls for in a cycle; None if the member runs out after it.
+
+    An item that should have come before `first_day` is due on it: overdue members come first, none is lost.
+    Its id follows from plan, cycle, member, category and the purchase it rests on, so that the same purchase
+    never makes two items.
+    """
+    means = plan.means[0]
+    out = estimate(
+        history.purchases,
+        product_days_per_unit=means.days_per_unit.get(history.category),
+        segment_days_per_unit=rates.get(history.category_id),
+    )
+    if out is None:
+        return None
+    due_on = max(due_date(out.run_out, means.lead_days, plan.working_calendar), first_day)
+    if due_on > last_day:
+        return None
+    return TaskCreated(
+        task=derived_id(
+            "task",
+            plan.plan,
+            str(cycle),
+            str(history.member_id),
+            str(history.category_id),
+            history.bought_at.isoformat(),
+        ),
+        plan=plan.plan,
+        cycle=cycle,
+        member=history.member_id,
+        guide=guide_id,
+        category=history.category_id,
+        run_out_on=out.run_out,
+        due_on=due_on,
+        basis=out.basis,
+        days_per_unit=f"{out.days_per_unit:.2f}",
+        bought_at=history.bought_at,
+    )

@@ -1,0 +1,211 @@
+"""What can happen. One frozen model a kind of event; its fields are the payload.
+
+Payloads carry ids, counts, dates and codes: nothing personal, no floats. Fields are only ever added,
+with a default; a change of meaning is a new schema version with an upcaster.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Event(BaseModel):
+    """Base of every event payload."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    type: ClassVar[str]
+
+    def payload(self) -> dict[str, Any]:
+        """JSON values for the ledger."""
+        return self.model_dump(mode="json")
+
+
+# --- stream plan/{plan} -------------------------------------------------------------------------
+
+
+class PlanLaunched(Event):
+    """HQ launched the plan; `spec` is the playbook as it was checked."""
+
+    type: ClassVar[str] = "plan_launched"
+    plan: str
+    spec: dict[str, Any]
+
+
+class PlanAdjusted(Event):
+    """Act: one lever was pulled. `lever` is goal, means or people; `change` says what, `figures` on what grounds."""
+
+    type: ClassVar[str] = "plan_adjusted"
+    lever: str
+    change: dict[str, Any]
+    reason: str
+    figures: dict[str, Any]
+    spec: dict[str, Any]
+
+
+class PlanStatusChanged(Event):
+    """Paused, resumed (running) or closed."""
+
+    type: ClassVar[str] = "plan_status_changed"
+    status: str
+    reason: str
+
+
+class CycleStarted(Event):
+    """The members of a cycle were selected and assigned, and its first items made."""
+
+    type: ClassVar[str] = "cycle_started"
+    cycle: int
+    starts_on: date
+    ends_on: date
+    selected: int
+    assigned: int
+    unassigned: int
+    tasks: int
+    staffing_needed: int
+    guides: int
+    longest_reminder_months: int
+    time_zone: str
+    days_per_unit: dict[str, str]
+
+
+class CycleChecked(Event):
+    """The Check of a cycle: figures with their counts, as of an instant and a ledger position."""
+
+    type: ClassVar[str] = "cycle_checked"
+    cycle: int
+    kind: str
+    as_of: datetime
+    position: int
+    figures: dict[str, Any]
+
+
+# --- stream plan-member/{plan}/{cycle}/{member} ---------------------------------------------------
+
+
+class MemberAssigned(Event):
+    """Who looks after the member and why; without a guide, why nobody could."""
+
+    type: ClassVar[str] = "member_assigned"
+    plan: str
+    cycle: int
+    member: UUID
+    guide: UUID | None
+    strategy: str | None
+    why: str
+    value_minor: int
+    quadrant: str
+    score: int | None = None
+    runner_up: UUID | None = None
+    full: tuple[UUID, ...] = ()
+    tried: tuple[tuple[str, str], ...] = ()
+
+
+# --- stream task/{task} ---------------------------------------------------------------------------
+
+
+class TaskCreated(Event):
+    """An item: this member will run out of this on that day, says this basis."""
+
+    type: ClassVar[str] = "task_created"
+    task: UUID
+    plan: str
+    cycle: int
+    member: UUID
+    guide: UUID
+    category: int
+    run_out_on: date
+    due_on: date
+    basis: str
+    days_per_unit: str
+    bought_at: datetime
+
+
+class TaskLeft(Event):
+    """The item left the list without a check-in of its own: withdrawn, bought after an attempt, expired, unreached."""
+
+    type: ClassVar[str] = "task_left"
+    state: str
+    reason: str
+    bought_at: datetime | None = None
+
+
+class TaskReassigned(Event):
+    """The open item moved to another guide; history and credit stay with whoever did the work."""
+
+    type: ClassVar[str] = "task_reassigned"
+    guide: UUID
+    before: UUID
+    reason: str
+
+
+class CheckedIn(Event):
+    """A guide's report of the item and where it leaves it."""
+
+    type: ClassVar[str] = "checked_in"
+    plan: str
+    cycle: int
+    member: UUID
+    business_date: date
+    channel: str
+    outcome: str
+    reached: bool
+    grade: str | None
+    products: tuple[str, ...]
+    next_on: date | None
+    state: str
+    due_on: date
+    attempt: int
+    dial_days: int
+    late: bool = False
+    note: UUID | None = None
+    note_hmac: str | None = None
+
+
+# --- stream guide-day/{guide}/{date} ---------------------------------------------------------------
+
+
+class ListPublished(Event):
+    """The guide's list of the day is there, its items in order."""
+
+    type: ClassVar[str] = "list_published"
+    guide: UUID
+    business_date: date
+    tasks: tuple[UUID, ...]
+
+
+class Nudged(Event):
+    """A reminder went into the outbox because so many items were open."""
+
+    type: ClassVar[str] = "nudged"
+    slot: str
+    open_items: int
+
+
+class DayClosed(Event):
+    """The evening: counters recounted from the check-ins."""
+
+    type: ClassVar[str] = "day_closed"
+    listed: int
+    done: int
+    reached: int
+    carried: int
+    expired: int
+
+
+# --- stream import/{kind} ----------------------------------------------------------------------------
+
+
+class Imported(Event):
+    """A batch of facts came in; `root` is SHA-256 over its normalised rows."""
+
+    type: ClassVar[str] = "imported"
+    kind: str
+    batch: int
+    root: str
+    rows_read: int
+    rows_new: int
+    rows_bad: int

@@ -1,0 +1,187 @@
+"""The plan: four questions, all answered before launch, or it is refused with what is missing.
+
+A plan is written by people as a playbook (YAML). The model is frozen; an adjustment makes a new one
+(`domain/act.py`). Field names are the words of the playbook; a path into it (`goal.target`) is what
+problems name.
+"""
+
+from __future__ import annotations
+
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from domain.calendar import WorkingCalendar
+
+PLAN_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
+EARLIEST_RELEASE, LATEST_RELEASE = time(7), time(23)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Period(_Strict):
+    """When a cycle runs: a first day and how many working days."""
+
+    start: date
+    working_days: int = Field(ge=1, le=366)
+    cycles: int = Field(default=1, ge=1, le=520)
+
+
+class CalendarRule(_Strict):
+    """Which days the stores work. ISO weekdays, 1 is Monday."""
+
+    weekdays: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    closed: tuple[date, ...] = ()
+    opened: tuple[date, ...] = ()
+
+
+class Segment(_Strict):
+    """Which members: who bought one of the categories within so many days, less who is excluded."""
+
+    bought_categories: tuple[str, ...] = Field(min_length=1)
+    within_days: int = Field(ge=1, le=3660)
+    with_tags: tuple[str, ...] = ()
+    without_tags: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
+    """Codes of home stores; empty: all."""
+
+
+class StrategyStep(_Strict):
+    """One strategy of the ordered list of fallbacks."""
+
+    strategy: Literal["proximity", "reception", "capability", "round_robin", "manual"]
+    max_km: int | None = Field(default=None, ge=1)
+    prefer: Literal["last", "most"] = "most"
+    skills: tuple[str, ...] = ()
+    """capability: skills a guide must have for this plan."""
+    members: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """manual: guide code -> member codes."""
+
+
+class Care(_Strict):
+    """Who looks after them."""
+
+    strategies: tuple[StrategyStep, ...] = Field(min_length=1)
+    members_per_guide: int = Field(ge=1)
+    items_per_day: int = Field(ge=1)
+    """Daily capacity: cuts the list. The rest stays due and visible."""
+    target_per_day: int | None = Field(default=None, ge=1)
+    """What the evening scores; the capacity where nothing is said."""
+    guides: tuple[str, ...] = ()
+    """Codes of the guides that take part; empty: all."""
+
+
+class Goal(_Strict):
+    """What to reach, a number and a date. Rates are percentages, revenue is in whole currency units."""
+
+    measure: Literal["completion_rate", "success_rate", "repurchase_rate", "revenue", "members"]
+    target: Decimal = Field(gt=0)
+    by: date
+
+    @model_validator(mode="after")
+    def _rates_are_percentages(self) -> Self:
+        if self.measure.endswith("_rate") and self.target > 100:
+            raise ValueError("rate_above_100")
+        return self
+
+
+class Replenishment(_Strict):
+    """The means of this plan: remind a member shortly before the product runs out."""
+
+    kind: Literal["replenishment"] = "replenishment"
+    name: str
+    lead_days: int = Field(default=5, ge=0, le=90)
+    days_per_unit: dict[str, Decimal] = Field(default_factory=dict)
+    """Category -> days one unit lasts, where it is known."""
+    script: str = Field(min_length=1)
+    script_version: int = Field(default=1, ge=1)
+    material: str = ""
+
+    @model_validator(mode="after")
+    def _units_last(self) -> Self:
+        if any(days <= 0 for days in self.days_per_unit.values()):
+            raise ValueError("days_per_unit_not_positive")
+        return self
+
+
+class Day(_Strict):
+    """How a day runs, in each store's own time."""
+
+    release: time = time(9)
+    nudges: tuple[time, ...] = (time(12), time(17))
+    close: time = time(21)
+    open_items: Literal["carry_over", "expire"] = "carry_over"
+
+    @model_validator(mode="after")
+    def _hours_in_order(self) -> Self:
+        if not EARLIEST_RELEASE <= self.release <= LATEST_RELEASE:
+            raise ValueError("release_outside_hours")
+        if self.release >= self.close:
+            raise ValueError("release_not_before_close")
+        if any(not self.release < nudge < self.close for nudge in self.nudges):
+            raise ValueError("nudge_outside_day")
+        return self
+
+
+class CheckRule(_Strict):
+    """How the Check counts."""
+
+    attribution_days: int = Field(default=14, ge=1, le=365)
+    grace_days: int = Field(default=30, ge=0, le=365)
+    """A member whose estimated run-out passed this long ago without a purchase is lost."""
+
+
+class ActRule(_Strict):
+    """Goal by result, in percent of the target: reached at least `raise_at`, it rises by `step`; below `lower_at`, it falls."""
+
+    raise_at: Decimal | None = Field(default=None, gt=0)
+    lower_at: Decimal | None = Field(default=None, gt=0)
+    step: Decimal = Field(default=Decimal(5), gt=0)
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.raise_at is not None and self.lower_at is not None and self.lower_at >= self.raise_at:
+            raise ValueError("lower_not_below_raise")
+        return self
+
+
+class Plan(_Strict):
+    """A plan as written in a playbook."""
+
+    plan: str = Field(pattern=PLAN_ID)
+    name: str = Field(min_length=1)
+    period: Period
+    calendar: CalendarRule = CalendarRule()
+    members: Segment
+    care: Care
+    goal: Goal
+    means: tuple[Replenishment, ...] = Field(min_length=1, max_length=1)
+    day: Day = Day()
+    check_rule: CheckRule = Field(default=CheckRule(), alias="check")
+    act: ActRule = ActRule()
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, populate_by_name=True, serialize_by_alias=True
+    )
+
+    @property
+    def working_calendar(self) -> WorkingCalendar:
+        """The days the plan's stores work."""
+        return WorkingCalendar(
+            weekdays=self.calendar.weekdays, closed=self.calendar.closed, opened=self.calendar.opened
+        )
+
+    @property
+    def attribution_window(self) -> timedelta:
+        """How long after a reached contact a purchase still counts for it."""
+        return timedelta(days=self.check_rule.attribution_days)
+
+    def cycle_days(self, cycle: int) -> tuple[date, ...]:
+        """The working days of a cycle (1, 2, …); cycles follow each other without a gap."""
+        calendar = self.working_calendar
+        days = calendar.working_days(self.period.start, self.period.working_days * cycle)
+        return tuple(days[-self.period.working_days :])

@@ -1,0 +1,147 @@
+"""Which column a header means, in English or Chinese.
+
+Case, spaces, underscores, hyphens and anything in brackets are ignored: `Store Code`, `store_code` and
+`金额（元）` are understood. Headers nobody asked for are ignored and reported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.errors import Problem, Refused
+from imports.report import Kind
+
+_NOISE = re.compile(r"[\(（\[【].*?[\)）\]】]|[\s_\-/.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of ours and how files spell it; the first spelling is the name itself."""
+
+    name: str
+    required: bool
+    spellings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Headings:
+    """How a file's headers map to our columns, and which are nobody's."""
+
+    renames: dict[str, str]
+    ignored: tuple[str, ...]
+
+
+def _column(name: str, *spellings: str, required: bool = False) -> Column:
+    return Column(name, required, (name, *spellings))
+
+
+_STORE = ("store code", "store id", "shop", "门店", "门店编码", "门店编号", "门店代码", "店铺", "店铺编号")
+_LATITUDE = _column("latitude", "lat", "纬度")
+_LONGITUDE = _column("longitude", "lng", "lon", "经度")
+_PHONE = _column("phone", "mobile", "phone number", "手机", "手机号", "手机号码", "电话", "联系电话")
+
+COLUMNS: dict[Kind, tuple[Column, ...]] = {
+    Kind.STORES: (
+        _column("code", "store", *_STORE, required=True),
+        _column("name", "store name", "门店名称", "店名", "店铺名称", "名称", required=True),
+        _column("region", "area", "区域", "大区", "地区"),
+        _column("dealer", "distributor", "经销商"),
+        _LATITUDE,
+        _LONGITUDE,
+        _column("time_zone", "timezone", "tz", "时区", required=True),
+        _column("opens_at", "opens", "open", "opening time", "开门时间", "开店时间", "营业开始"),
+        _column("closes_at", "closes", "close", "closing time", "关门时间", "闭店时间", "营业结束"),
+    ),
+    Kind.GUIDES: (
+        _column("code", "guide", "guide code", "guide id", "导购编号", "导购编码", "工号", "员工号", required=True),
+        _column("name", "guide name", "姓名", "导购姓名", "导购", required=True),
+        _PHONE,
+        _column("store", *_STORE, "所属门店", required=True),
+        _column("skills", "skill", "技能", "擅长", "擅长品类"),
+        _column("performance", "success rate", "成功率", "业绩", "业绩评分"),
+        _column("active", "在职", "是否在职", "启用"),
+        _column("on_leave_from", "leave from", "请假开始", "休假开始"),
+        _column("on_leave_to", "leave to", "请假结束", "休假结束"),
+    ),
+    Kind.MEMBERS: (
+        _column("code", "member", "member code", "member id", "会员号", "会员编号", "会员卡号", "会员", required=True),
+        _column("name", "member name", "姓名", "会员姓名"),
+        _PHONE,
+        _column("store", "home store", *_STORE, "归属门店", "所属门店"),
+        _LATITUDE,
+        _LONGITUDE,
+        _column("tags", "tag", "标签"),
+        _column("opted_out_at", "opted out", "opt out", "do not contact", "退订", "退订时间", "免打扰", "勿扰"),
+    ),
+    Kind.PURCHASES: (
+        _column("member", "member code", "member id", "会员号", "会员编号", "会员卡号", "会员", required=True),
+        _column("store", *_STORE, "购买门店", required=True),
+        _column(
+            "occurred_at", "purchased at", "purchase time", "bought at", "date", "购买时间", "交易时间", "消费时间",
+            "下单时间", "日期", "时间", required=True,
+        ),
+        _column("basket", "receipt", "order", "order no", "小票号", "小票", "单号", "订单号", "交易号", required=True),
+        _column("product", "product code", "sku", "item", "商品", "商品编码", "商品编号", "货号", required=True),
+        _column("category", "product category", "品类", "类别", "商品分类", "商品品类", required=True),
+        _column("quantity", "qty", "units", "数量", "件数", required=True),
+        _column("value", "amount", "sales value", "金额", "实付金额", "销售额", "成交金额", required=True),
+        _column("guide", "guide code", "served by", "导购", "导购编号", "导购工号", "工号"),
+        _column("return_of", "original basket", "original order", "退货原单", "原单号", "原小票号"),
+    ),
+}  # fmt: skip
+
+
+def required_columns(kind: Kind) -> tuple[str, ...]:
+    """Names of the columns whose cells must not be empty."""
+    return tuple(column.name for column in COLUMNS[kind] if column.required)
+
+
+def understand(kind: Kind, headers: Sequence[str]) -> Headings:
+    """Map a file's headers to our columns.
+
+    Raises:
+        Refused: one problem for each required column that is missing and for each that two headers claim.
+    """
+    meaning = {_key(spelling): c.name for c in COLUMNS[kind] for spelling in c.spellings}
+    claims: dict[str, list[str]] = {}
+    for header in headers:
+        name = meaning.get(_key(header))
+        if name is not None:
+            claims.setdefault(name, []).append(header)
+    found = ", ".join(headers)
+    problems = [
+        Problem(
+            field=column.name,
+            value=found,
+            code="import.missing_column",
+            params={"column": column.name, "accepted": ", ".join(column.spellings), "found": found},
+        )
+        for column in COLUMNS[kind]
+        if column.required and column.name not in claims
+    ]
+    problems += [
+        Problem(
+            field=name,
+            value=", ".join(claimants),
+            code="import.column_twice",
+            params={"column": name, "found": ", ".join(claimants)},
+        )
+        for name, claimants in claims.items()
+        if len(claimants) > 1
+    ]
+    if problems:
+        raise Refused(problems)
+    renames = {claimants[0]: name for name, claimants in claims.items()}
+    return Headings(renames, tuple(header for header in headers if header not in renames))
+
+
+def speaks_chinese(headers: Sequence[str]) -> bool:
+    """Whether at least two headers are Chinese spellings of ours: the sign that a guessed encoding is right."""
+    known = {_key(s) for columns in COLUMNS.values() for c in columns for s in c.spellings if not s.isascii()}
+    return sum(_key(header) in known for header in headers) >= 2
+
+
+def _key(header: str) -> str:
+    return _NOISE.sub("", header).casefold()

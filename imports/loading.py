@@ -1,0 +1,164 @@
+"""Imports end to end: read, check, then one transaction of rows, batch and `imported` event.
+
+All valid rows go in or none: a bad row keeps everything out unless the caller skips bad rows. Whatever
+goes wrong on the way, nothing of the file stays behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from time import perf_counter
+
+import polars as pl
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.errors import Problem, Refused
+from imports import cells
+from imports.batches import Counts, Terms, write_batch
+from imports.checking import Findings
+from imports.people import check_people
+from imports.purchases import KnownCodes, check_purchases
+from imports.reading import Table, read_table, table_of
+from imports.report import ImportReport, Kind, Progress, Tenant
+from ledger.database import driver_connection
+
+
+async def import_file(  # noqa: PLR0913 - the options of a command, all by name
+    engine: AsyncEngine,
+    tenant: Tenant,
+    kind: Kind,
+    path: Path,
+    *,
+    known_at: datetime,
+    actor: str,
+    skip_bad: bool = False,
+    known_as_occurred: bool = False,
+    naive_zone: str | None = None,
+    on_progress: Progress | None = None,
+) -> ImportReport:
+    """Import a CSV, XLSX or Parquet file with English or Chinese headers.
+
+    Args:
+        engine: a pool bound to the tenant, of a role that writes.
+        tenant: the brand and the secret of its ids.
+        kind: what the file holds.
+        path: the file; its ending names the format.
+        known_at: the instant of this import, with a zone.
+        actor: who imports.
+        skip_bad: take the good rows although there are bad ones.
+        known_as_occurred: purchases become known when they occurred (rehearsals).
+        naive_zone: IANA zone of times that name none; default: the zone of the row's store.
+        on_progress: called with stage, rows done, rows in all.
+
+    Returns:
+        What was found and done; look at `refused`.
+
+    Raises:
+        Refused: the file cannot be read, lacks a column, or `naive_zone` is unknown; nothing was written.
+        Conflict: another import ended at the same moment; do it again.
+    """
+    terms = Terms(known_at, actor, skip_bad, known_as_occurred, naive_zone)
+    return await _run(engine, tenant, kind, lambda: read_table(path, kind), terms, on_progress or _silent)
+
+
+async def import_frame(  # noqa: PLR0913 - the options of a command, all by name
+    engine: AsyncEngine,
+    tenant: Tenant,
+    kind: Kind,
+    frame: pl.DataFrame,
+    *,
+    known_at: datetime,
+    actor: str,
+    skip_bad: bool = False,
+    known_as_occurred: bool = False,
+    naive_zone: str | None = None,
+    on_progress: Progress | None = None,
+) -> ImportReport:
+    """Import a frame whose columns are named like a file's; all else as `import_file`."""
+    terms = Terms(known_at, actor, skip_bad, known_as_occurred, naive_zone)
+    return await _run(engine, tenant, kind, lambda: table_of(frame, kind), terms, on_progress or _silent)
+
+
+async def _run(
+    engine: AsyncEngine,
+    tenant: Tenant,
+    kind: Kind,
+    read: Callable[[], Table],
+    terms: Terms,
+    on_progress: Progress,
+) -> ImportReport:
+    began = perf_counter()
+    if terms.naive_zone is not None and not cells.zones_known([terms.naive_zone])[terms.naive_zone]:
+        raise Refused([Problem("naive_zone", terms.naive_zone, "import.unknown_time_zone")])
+    on_progress("read", 0, 1)
+    table = await asyncio.to_thread(read)
+    findings = Findings()
+    lines = len({bad.line for bad in table.misshapen})
+    findings.add(table.misshapen, rows=lines, problems=len(table.misshapen))
+    read_rows = table.frame.height + lines
+    on_progress("check", 0, read_rows)
+    rows, repeated = await _check(engine, tenant, kind, table.frame, terms, findings)
+    on_progress("check", read_rows, read_rows)
+
+    held = await write_batch(
+        engine, tenant, kind, rows, Counts(read_rows, repeated), terms, findings, on_progress
+    )
+    return ImportReport(
+        kind=kind,
+        rows_read=read_rows,
+        rows_new=held.rows_new,
+        rows_same=held.rows_same,
+        rows_bad=findings.rows,
+        problems=findings.problems,
+        bad=findings.listed(),
+        batch_id=held.batch_id,
+        root=held.root,
+        already_imported=held.already_imported,
+        ignored=table.ignored,
+        seconds=perf_counter() - began,
+    )
+
+
+async def _check(
+    engine: AsyncEngine, tenant: Tenant, kind: Kind, table: pl.DataFrame, terms: Terms, findings: Findings
+) -> tuple[pl.DataFrame, int]:
+    stores = await _known(
+        engine, "SELECT code, store_id::text, time_zone FROM store", ("store", "store_id", "zone")
+    )
+    if kind is not Kind.PURCHASES:
+        return await asyncio.to_thread(
+            check_people, kind, table, stores, tenant, findings, latest=terms.known_at
+        )
+    named = table.select(cells.text("member", table.schema["member"])).to_series().drop_nulls().unique()
+    codes = KnownCodes(
+        members=await _known(
+            engine,
+            "SELECT code, member_id::text FROM member_person WHERE code = ANY($1)",
+            ("member", "member_id"),
+            named.to_list(),
+        ),
+        stores=stores,
+        guides=await _known(engine, "SELECT code, guide_id::text FROM guide", ("guide", "guide_id")),
+    )
+    checked = await asyncio.to_thread(
+        check_purchases,
+        table,
+        codes,
+        findings,
+        latest=None if terms.known_as_occurred else terms.known_at,
+        naive_zone=terms.naive_zone,
+    )
+    return checked.rows, checked.repeated
+
+
+async def _known(engine: AsyncEngine, query: str, names: tuple[str, ...], *arguments: object) -> pl.DataFrame:
+    async with driver_connection(engine) as connection:
+        found = await connection.fetch(query, *arguments)
+    return pl.DataFrame([tuple(row) for row in found], schema=dict.fromkeys(names, pl.String), orient="row")
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    """Nobody watches."""

@@ -1,0 +1,161 @@
+"""Stores, guides and members from the stage into their tables: new rows in, changed rows changed.
+
+Only columns the file brings are touched. An opt-out is never lifted here: an empty cell leaves it, an
+earlier instant moves it forward in time; lifting it is a decision with a reason, not an import.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from imports.facts import Outcome, batch_of_root
+from imports.report import Kind, Progress
+from imports.staging import root_of, stage
+from ledger.door import Driver
+
+
+@dataclass(frozen=True, slots=True)
+class _Master:
+    """Where a kind's columns go: to the table everybody reads, or to the one with personal data."""
+
+    table: str
+    id_column: str
+    main: tuple[str, ...]
+    person_table: str | None = None
+    person: tuple[str, ...] = ()
+
+
+_MASTERS = {
+    Kind.STORES: _Master(
+        "store",
+        "store_id",
+        ("code", "name", "region", "dealer", "latitude", "longitude", "time_zone", "opens_at", "closes_at"),
+    ),
+    Kind.GUIDES: _Master(
+        "guide",
+        "guide_id",
+        ("code", "store_id", "skills", "performance", "active", "on_leave_from", "on_leave_to"),
+        "guide_person",
+        ("name", "phone"),
+    ),
+    Kind.MEMBERS: _Master(
+        "member",
+        "member_id",
+        ("home_store_id", "latitude", "longitude", "tags", "opted_out_at"),
+        "member_person",
+        ("code", "name", "phone"),
+    ),
+}
+_TYPES = {
+    "latitude": "double precision",
+    "longitude": "double precision",
+    "opens_at": "time",
+    "closes_at": "time",
+    "store_id": "uuid",
+    "home_store_id": "uuid",
+    "skills": "text[]",
+    "tags": "text[]",
+    "performance": "integer",
+    "active": "boolean",
+    "on_leave_from": "date",
+    "on_leave_to": "date",
+    "opted_out_at": "timestamptz",
+    "opted_out": "boolean",
+    "id": "uuid",
+}  # all others are text
+
+
+async def load_masters(
+    connection: Driver,
+    kind: Kind,
+    tenant_id: int,
+    rows: pl.DataFrame,
+    *,
+    batch_id: int,
+    known_at: datetime,
+    on_progress: Progress,
+) -> Outcome:
+    """Insert or update what differs; call it inside the import's transaction.
+
+    Args:
+        connection: the driver's connection, in a transaction.
+        kind: stores, guides or members.
+        tenant_id: the brand.
+        rows: what `check_people` answered.
+        batch_id: the batch that new and changed rows will belong to.
+        known_at: the instant of an opt-out the file says no more of than "yes".
+        on_progress: told of stages and rows.
+    """
+    master = _MASTERS[kind]
+    staged = rows.drop("line")
+    ddl = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in staged.columns)
+    await stage(connection, ddl, staged, kind.value, on_progress)
+    await connection.execute("ANALYZE stage")
+    if "opted_out" in staged.columns:
+        await _settle_opt_outs(connection, tenant_id, known_at)
+    await connection.execute(_delete_same(master, staged.columns), tenant_id)
+    changed = [row["code"] for row in await connection.fetch("SELECT code FROM stage")]
+    new = staged.filter(pl.col("code").is_in(changed))
+    root = root_of(kind.value, new)
+    if not changed:
+        return Outcome(0, staged.height, root)
+    if await batch_of_root(connection, tenant_id, kind.value, root) is not None:
+        # Back to what an earlier batch said, after another one changed it: a batch of its own.
+        root = root_of(f"{kind.value} {batch_id}", new)
+    on_progress("insert", 0, len(changed))
+    await connection.execute(_upsert(master, staged.columns), tenant_id, batch_id)
+    if master.person_table is not None:
+        await connection.execute(_upsert_person(master, staged.columns), tenant_id)
+    on_progress("insert", len(changed), len(changed))
+    return Outcome(len(changed), staged.height - len(changed), root)
+
+
+async def _settle_opt_outs(connection: Driver, tenant_id: int, known_at: datetime) -> None:
+    """Turn yes into an instant and keep whatever opt-out is the earliest."""
+    await connection.execute(
+        """UPDATE stage s SET opted_out_at = least(m.opted_out_at, s.opted_out_at,
+               CASE WHEN s.opted_out AND m.opted_out_at IS NULL THEN $2::timestamptz END)
+           FROM stage t LEFT JOIN member m ON m.tenant_id = $1 AND m.member_id = t.id
+           WHERE t.id = s.id""",
+        tenant_id,
+        known_at,
+    )
+
+
+def _delete_same(master: _Master, there: list[str]) -> str:
+    main = [name for name in master.main if name in there]
+    person = [name for name in master.person if name in there]
+    join = ""
+    if master.person_table is not None:
+        join = f"JOIN {master.person_table} p ON p.tenant_id = m.tenant_id AND p.{master.id_column} = m.{master.id_column}"
+    pairs = [("m", name) for name in main] + [("p", name) for name in person]
+    same = " AND ".join(f"{table}.{name} IS NOT DISTINCT FROM s.{name}" for table, name in pairs)
+    return (
+        f"DELETE FROM stage s USING {master.table} m {join} "
+        f"WHERE m.tenant_id = $1 AND m.{master.id_column} = s.id AND {same}"
+    )
+
+
+def _upsert(master: _Master, there: list[str]) -> str:
+    names = [name for name in master.main if name in there]
+    listed = "".join(f", {name}" for name in names)
+    changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in [*names, "batch_id"])
+    return (
+        f"INSERT INTO {master.table} (tenant_id, {master.id_column}{listed}, batch_id) "
+        f"SELECT $1, id{listed}, $2 FROM stage "
+        f"ON CONFLICT (tenant_id, {master.id_column}) DO UPDATE SET {changes}"
+    )
+
+
+def _upsert_person(master: _Master, there: list[str]) -> str:
+    names = [name for name in master.person if name in there]
+    listed = "".join(f", {name}" for name in names)
+    changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in names)
+    return (
+        f"INSERT INTO {master.person_table} (tenant_id, {master.id_column}{listed}) "
+        f"SELECT $1, id{listed} FROM stage "
+        f"ON CONFLICT (tenant_id, {master.id_column}) DO UPDATE SET {changes}"
+    )

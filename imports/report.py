@@ -1,0 +1,78 @@
+"""What an import is asked for, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+LISTED = 1_000
+"""How many problems a report lists; it counts them all."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with stage (`read`, `check`, `stage`, `insert`), rows done and rows in all."""
+
+
+class Kind(StrEnum):
+    """What a file holds."""
+
+    STORES = "stores"
+    GUIDES = "guides"
+    MEMBERS = "members"
+    PURCHASES = "purchases"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """The brand that imports: its number and the secret its personal ids are keyed with."""
+
+    tenant_id: int
+    id_secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One problem of one row.
+
+    `line` is the line of a CSV, the row of a sheet (the header is 1), the row of a Parquet file or a
+    frame (the first is 1). `code` names reason and remedy in the message catalogue.
+    """
+
+    line: int
+    column: str
+    value: str
+    code: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import found and did.
+
+    `rows_read` = `rows_new` + `rows_same` + `rows_bad` where it wrote; with bad rows and no leave to
+    skip them nothing was written, and `rows_new` and `rows_same` are 0. For stores, guides and members
+    `rows_new` counts those that are new or changed. `problems` counts every problem (a row may have
+    several), `bad` lists the first `LISTED` by line.
+
+    `batch_id` and `root` (hex SHA-256 over the rows of the batch) are None where nothing was ever
+    written; `already_imported` says that the database held all of it before. `ignored` are the headers
+    nobody asked for.
+    """
+
+    kind: Kind
+    rows_read: int
+    rows_new: int
+    rows_same: int
+    rows_bad: int
+    problems: int
+    bad: tuple[BadRow, ...]
+    batch_id: int | None
+    root: str | None
+    already_imported: bool
+    ignored: tuple[str, ...]
+    seconds: float
+
+    @property
+    def refused(self) -> bool:
+        """Whether bad rows kept everything out."""
+        return self.rows_bad > 0 and self.batch_id is None and not self.already_imported

@@ -1,0 +1,1 @@
+"""Settings, logging, the Temporal client, embedded servers, and the one bootstrap that wires it all."""

@@ -1,0 +1,74 @@
+"""Small things every embedded server needs of processes, ports and signals."""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import psutil
+
+HOST = "127.0.0.1"
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether the process runs; a zombie nobody has reaped yet counts as ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_ended(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Waits up to `seconds` for the processes to end; gives those still running."""
+    deadline = time.monotonic() + seconds
+    while (left := [process for process in processes if alive(process)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def send(process: psutil.Process, number: signal.Signals) -> None:
+    """Signals the process unless it has ended."""
+    try:
+        process.send_signal(number)  # psutil checks the creation time first, so a reused pid is safe
+    except psutil.NoSuchProcess:
+        return
+
+
+def send_until_ended(process: psutil.Process, seconds: float = 5.0) -> None:
+    """Asks the process to end and kills it if it has not within `seconds`."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        send(process, number)
+        if not wait_ended([process], seconds):
+            return
+
+
+@contextmanager
+def terminate_as_exit() -> Iterator[None]:
+    """Turns SIGTERM into SystemExit(143), so that context managers clean up; for the entry point.
+
+    A further SIGTERM during the clean-up is ignored. Outside the main thread, where Python takes no
+    signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise SystemExit(143)
+
+    old = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+def free_port() -> int:
+    """A TCP port free on the loopback at this moment; another process may still take it first."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,146 @@
+"""Running a rehearsal: a server that skips time, the real workers, one workflow awaited once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from math import ceil
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from domain.messages import BusinessTime, RehearsalOutcome, RehearsalRun
+from domain.plan import Plan
+from infra.clock import now
+from infra.embedded_temporal import time_skipping_server
+from infra.workers import running_workers
+from ledger.ledger import Ledger
+from workflows.options import BULK
+from workflows.rehearsal import RehearsalWorkflow
+
+WEEK = timedelta(weeks=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rehearsal has got: the last business day on which every list is closed, and all counts so far."""
+
+    day: date | None
+    days: int
+    check_ins: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What a rehearsal came to on the Temporal side.
+
+    `most_events_a_guide_day` is the longest history of a guide-day; `temporal_events` counts every history of
+    the rehearsal: plan, dispatches, guide-days and the driver.
+    """
+
+    outcome: RehearsalOutcome
+    guide_days: int
+    temporal_events: int
+    most_events_a_guide_day: int
+
+
+def offset_for(plan: Plan, present: datetime) -> timedelta:
+    """The whole weeks between the server's clock and the plan's time, so that its start still lies ahead."""
+    start = datetime.combine(plan.period.start, time(0), UTC) - timedelta(days=2)
+    return -WEEK * ceil((present + timedelta(minutes=1) - start) / WEEK)
+
+
+async def rehearse(
+    ledger: Ledger,
+    plan: Plan,
+    *,
+    seed: int,
+    home: Path,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Rehearsed:
+    """Rehearse a launched plan to the end of its last cycle, and count what it cost Temporal."""
+    offset = offset_for(plan, now())
+    run = RehearsalRun(
+        plan_id=plan.plan,
+        seed=seed,
+        time=BusinessTime(offset_seconds=int(offset.total_seconds()), rehearsal=True),
+    )
+    async with (
+        time_skipping_server(home, data_converter=pydantic_data_converter) as server,
+        running_workers(server.client, ledger),
+    ):
+        handle = await server.client.start_workflow(
+            RehearsalWorkflow.run, run, id=f"rehearsal/{plan.plan}", task_queue=BULK
+        )
+        watching = asyncio.create_task(_watch(ledger, on_progress)) if on_progress else None
+        try:
+            outcome = await handle.result()
+        finally:
+            if watching:
+                watching.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watching
+        if on_progress:
+            on_progress(await read_progress(ledger))
+        return await _count_events(server.client, ledger, plan, outcome)
+
+
+async def _watch(ledger: Ledger, on_progress: Callable[[Progress], None]) -> None:
+    while True:
+        on_progress(await read_progress(ledger))
+        await asyncio.sleep(0.3)
+
+
+async def read_progress(ledger: Ledger) -> Progress:
+    """How far the ledger has got."""
+    async with ledger.connection() as connection:
+        row = await connection.fetchrow(
+            """
+            SELECT max(business_date) AS day, count(*) AS days,
+                   (SELECT count(*) FROM check_in WHERE tenant_id = $1) AS check_ins
+            FROM (SELECT business_date FROM guide_day WHERE tenant_id = $1
+                  GROUP BY 1 HAVING bool_and(state = 'closed')) closed""",
+            ledger.tenant_id,
+        )
+    return Progress(row["day"], row["days"], row["check_ins"])
+
+
+async def _count_events(client: Client, ledger: Ledger, plan: Plan, outcome: RehearsalOutcome) -> Rehearsed:
+    async with ledger.connection() as connection:
+        days = await connection.fetch(
+            "SELECT guide_id, business_date, time_zone FROM guide_day WHERE tenant_id = $1 ORDER BY 1, 2",
+            ledger.tenant_id,
+        )
+    release = f"{plan.day.release:%H:%M}"
+    guide_days = sorted({f"guide-day/{row['guide_id']}/{row['business_date']}" for row in days})
+    zones = sorted({row["time_zone"] for row in days})
+    worked = [day for cycle in range(1, outcome.plan.cycles + 1) for day in plan.cycle_days(cycle)]
+    others = [f"dispatch/{zone}/{release}/{day}" for zone in zones for day in worked]
+    window = asyncio.Semaphore(16)
+
+    async def count(workflow_id: str) -> int:
+        async with window:
+            return await count_history(client, workflow_id)
+
+    lengths = await asyncio.gather(*(count(workflow_id) for workflow_id in guide_days))
+    rest = await asyncio.gather(
+        *(count(workflow_id) for workflow_id in (*others, f"plan/{plan.plan}", f"rehearsal/{plan.plan}"))
+    )
+    return Rehearsed(outcome, len(guide_days), sum(lengths) + sum(rest), max(lengths, default=0))
+
+
+async def count_history(client: Client, workflow_id: str) -> int:
+    """Events of a workflow's history, all runs of a continue-as-new chain together."""
+    total = 0
+    run_id: str | None = None
+    while True:
+        history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+        total += len(history.events)
+        started = history.events[0].workflow_execution_started_event_attributes
+        run_id = started.continued_execution_run_id or None
+        if run_id is None:
+            return total

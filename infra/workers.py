@@ -1,0 +1,108 @@
+"""The workers of all queues, wired once: used by worker.py, by rehearsals and by tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.assignment import AssignmentActivities
+from activities.check_ins import CheckInActivities
+from activities.context import Context
+from activities.dispatch import DispatchActivities
+from activities.plans import PlanActivities
+from activities.purchases import PurchaseActivities
+from activities.rehearsal import RehearsalActivities
+from activities.reminders import ReminderActivities
+from activities.review import ReviewActivities
+from infra.clock import now
+from ledger.ledger import Ledger
+from workflows.dispatch import DispatchWorkflow
+from workflows.guide_day import GuideDayWorkflow
+from workflows.options import BULK, DAYS, PLANS
+from workflows.plan import PlanWorkflow
+from workflows.rehearsal import RehearsalWorkflow
+
+WORKFLOWS: dict[str, Sequence[type]] = {
+    PLANS: (PlanWorkflow,),
+    DAYS: (DispatchWorkflow, GuideDayWorkflow),
+    BULK: (RehearsalWorkflow,),
+}
+ALL_WORKFLOWS = tuple(workflow for queue in WORKFLOWS.values() for workflow in queue)
+
+DRAIN = timedelta(seconds=10)
+"""How long a stopping worker lets running activities finish."""
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox, with the pure domain and its pydantic passed through for speed.
+
+    A module that is passed through is not guarded at run time; domain/ruff.toml and the import contracts
+    guard it instead.
+    """
+    restrictions = SandboxRestrictions.default.with_passthrough_modules("domain", "pydantic", "pydantic_core")
+    return SandboxedWorkflowRunner(restrictions=restrictions)
+
+
+def activities(
+    ledger: Ledger, client: Client | None, clock: Callable[[], datetime] = now
+) -> dict[str, list[Any]]:
+    """Every activity by queue."""
+    context = Context(ledger, clock)
+    plans, assignment, review = (
+        PlanActivities(context),
+        AssignmentActivities(context),
+        ReviewActivities(context),
+    )
+    purchases, reminders = PurchaseActivities(context), ReminderActivities(context)
+    dispatch = DispatchActivities(context, client)
+    rehearsal, check_ins = RehearsalActivities(context), CheckInActivities(context)
+    return {
+        PLANS: [
+            plans.read_plan,
+            plans.count_open_days,
+            assignment.start_cycle,
+            review.check_cycle,
+            review.settle_cycle,
+            review.act_on_check,
+        ],
+        DAYS: [
+            dispatch.read_day,
+            dispatch.cut_lists,
+            dispatch.start_guide_days,
+            dispatch.publish_list,
+            dispatch.close_day,
+            purchases.settle_purchases,
+            reminders.nudge_guides,
+        ],
+        BULK: [rehearsal.read_rehearsal, check_ins.work_shift],
+    }
+
+
+@asynccontextmanager
+async def running_workers(
+    client: Client, ledger: Ledger, *, max_cached_workflows: int = 2_000
+) -> AsyncIterator[list[Worker]]:
+    """Poll every queue until the block ends, then drain."""
+    by_queue = activities(ledger, client)
+    async with AsyncExitStack() as stack:
+        workers = [
+            Worker(
+                client,
+                task_queue=queue,
+                workflows=WORKFLOWS[queue],
+                activities=by_queue[queue],
+                workflow_runner=workflow_runner(),
+                graceful_shutdown_timeout=DRAIN,
+                max_cached_workflows=max_cached_workflows,
+            )
+            for queue in (PLANS, DAYS, BULK)
+        ]
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        yield workers

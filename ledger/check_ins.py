@@ -1,0 +1,185 @@
+"""The hot path: one check-in.
+
+Cost: two round trips (read everything the decision needs; append and project in one statement that
+undoes itself when a guard fails), 7 rows written: command, event, head, pending, check-in, task,
+plan member. Independent of how many members, items and years there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+import asyncpg
+
+from domain.calendar import business_date
+from domain.check_in import CheckIn, TaskBefore, decide_check_in
+from domain.errors import NotFound, Problem
+from domain.events import CheckedIn
+from domain.identifiers import derived_id
+from domain.plan import Plan
+from ledger.door import (
+    APPEND_CTES,
+    GUARD_SELECT,
+    Driver,
+    DuplicateCommand,
+    Head,
+    append_arguments,
+    fetchval_with_partition,
+    refusal,
+)
+from ledger.ledger import Command, Ledger, stream_batch, task_stream
+
+_READ = """
+SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempts, t.last_attempt_on,
+       c.ends_on, pm.grade, pm.dial_days, pm.last_dial_on, s.time_zone, p.spec::text AS spec,
+       coalesce(m.opted_out_at <= $4, false) AS opted_out,
+       d.closes_at, coalesce(d.state = 'closed', false) AS day_closed, h.version, h.hash,
+       k.version AS done_version
+FROM task t
+JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
+JOIN plan_cycle c ON c.tenant_id = $1 AND c.plan_id = t.plan_id AND c.cycle = t.cycle
+JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
+     AND pm.member_id = t.member_id
+JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
+JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id
+JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+JOIN stream_head h ON h.tenant_id = $1 AND h.stream = $5
+LEFT JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = t.guide_id
+     AND d.business_date = ($4 AT TIME ZONE s.time_zone)::date
+LEFT JOIN command k ON k.tenant_id = $1 AND k.command_id = $3
+WHERE t.tenant_id = $1 AND t.task_id = $2"""
+
+# $19 task, $20 date, $21 guide, $22 note id, $23 salt, $24 note
+_WRITE = f"""
+WITH {APPEND_CTES}, projected_check_in AS (
+    INSERT INTO check_in (tenant_id, task_id, version, plan_id, cycle, member_id, guide_id, actor, occurred_at,
+                          known_at, business_date, channel, outcome, reached, grade, products, next_on, note_id)
+    SELECT $1, $19, a.version, a.payload->>'plan', (a.payload->>'cycle')::int, (a.payload->>'member')::uuid,
+           $21, a.actor, a.occurred_at, a.known_at, $20, a.payload->>'channel', a.payload->>'outcome',
+           (a.payload->>'reached')::boolean, a.payload->>'grade',
+           ARRAY(SELECT jsonb_array_elements_text(a.payload->'products')), (a.payload->>'next_on')::date, $22
+    FROM appended a
+), projected_task AS (
+    UPDATE task SET state = a.payload->>'state', due_on = (a.payload->>'due_on')::date,
+           attempts = (a.payload->>'attempt')::int, last_attempt_on = $20,
+           reason = CASE a.payload->>'state' WHEN 'unreached' THEN 'not_reached' ELSE reason END
+    FROM appended a WHERE task.tenant_id = $1 AND task.task_id = $19
+), projected_member AS (
+    UPDATE plan_member pm SET grade = a.payload->>'grade', dial_days = (a.payload->>'dial_days')::int,
+           last_dial_on = CASE WHEN (a.payload->>'reached')::boolean THEN pm.last_dial_on ELSE $20 END,
+           last_reached_at = CASE WHEN (a.payload->>'reached')::boolean
+               THEN greatest(pm.last_reached_at, a.occurred_at) ELSE pm.last_reached_at END
+    FROM appended a
+    WHERE pm.tenant_id = $1 AND pm.plan_id = a.payload->>'plan' AND pm.cycle = (a.payload->>'cycle')::int
+      AND pm.member_id = (a.payload->>'member')::uuid
+), kept_note AS (
+    INSERT INTO member_note (tenant_id, note_id, member_id, salt, note)
+    SELECT $1, $22, (a.payload->>'member')::uuid, $23, $24 FROM appended a WHERE $22::uuid IS NOT NULL
+)
+{GUARD_SELECT}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A check-in as the ledger took it; `duplicate` if the same command had been taken before."""
+
+    task_id: UUID
+    version: int
+    state: str
+    due_on: date
+    duplicate: bool
+
+
+async def check_in(ledger: Ledger, command: CheckIn, *, salt: bytes = b"") -> Recorded:
+    """Record one check-in; sent twice with the same command id it counts once.
+
+    Args:
+        ledger: the tenant's ledger.
+        command: the report.
+        salt: 16 random bytes, needed when the report has a note: the event holds HMAC(salt, note) only.
+
+    Raises:
+        NotFound: no such item.
+        Refused: a rule stands against it; see `domain.check_in.decide_check_in`.
+        Conflict: the item changed meanwhile; read again and retry.
+    """
+    if command.note is not None and len(salt) < 16:
+        raise ValueError("salt: a note needs 16 random bytes")
+    async with ledger.connection() as connection:
+        return await _check_in(connection, ledger.tenant_id, command, salt)
+
+
+async def _check_in(connection: Driver, tenant_id: int, command: CheckIn, salt: bytes) -> Recorded:
+    stream = task_stream(command.task_id)
+    row = await connection.fetchrow(
+        _READ, tenant_id, command.task_id, command.command_id, command.occurred_at, stream
+    )
+    if row is None:
+        raise NotFound(Problem("task_id", str(command.task_id), "unknown_task"))
+    if row["done_version"] is not None:
+        return Recorded(command.task_id, row["done_version"], row["state"], row["due_on"], duplicate=True)
+    on = business_date(command.occurred_at, row["time_zone"])
+    plan = Plan.model_validate_json(row["spec"])
+    before = TaskBefore(
+        task_id=command.task_id,
+        plan_id=row["plan_id"],
+        cycle=row["cycle"],
+        member_id=row["member_id"],
+        guide_id=row["guide_id"],
+        state=row["state"],
+        due_on=row["due_on"],
+        attempts=row["attempts"],
+        last_attempt_on=row["last_attempt_on"],
+        cycle_ends_on=row["ends_on"],
+        grade=row["grade"],
+        dial_days=row["dial_days"],
+        last_dial_on=row["last_dial_on"],
+        opted_out=row["opted_out"],
+        day_closes_at=row["closes_at"],
+        day_closed=row["day_closed"],
+    )
+    event = decide_check_in(before, command, on=on, next_working_day=plan.working_calendar.next_working(on))
+    event, note_id = _with_note(event, command, salt)
+    written = Command(command.command_id, command.occurred_at, command.known_at, command.actor)
+    batch = stream_batch(written, stream, Head(row["version"], row["hash"]), event)
+    arguments = append_arguments(
+        tenant_id=tenant_id,
+        command_id=command.command_id,
+        known_at=command.known_at,
+        batches=[batch],
+        performed_by=str(command.performed_by),
+    )
+    try:
+        await fetchval_with_partition(
+            connection,
+            command.known_at,
+            _WRITE,
+            *arguments,
+            command.task_id,
+            on,
+            command.performed_by,
+            note_id,
+            salt if note_id else None,
+            command.note,
+        )
+    except asyncpg.PostgresError as error:
+        refused = refusal(error)
+        if refused is None:
+            raise
+        if isinstance(refused, DuplicateCommand):
+            # The same command came twice at once; the other one has it, and a second reading tells how.
+            return await _check_in(connection, tenant_id, command, salt)
+        raise refused from error
+    return Recorded(command.task_id, row["version"] + 1, event.state, event.due_on, duplicate=False)
+
+
+def _with_note(event: CheckedIn, command: CheckIn, salt: bytes) -> tuple[CheckedIn, UUID | None]:
+    if command.note is None:
+        return event, None
+    note_id = derived_id("note", command.command_id)
+    digest = hmac.new(salt, command.note.encode(), hashlib.sha256).hexdigest()
+    return event.model_copy(update={"note": note_id, "note_hmac": digest}), note_id

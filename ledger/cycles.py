@@ -1,0 +1,164 @@
+"""A cycle of a plan: its members with their guides and reasons, its first items, its Check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from domain.events import CycleChecked, CycleStarted, Event, MemberAssigned, TaskCreated
+from ledger.door import Driver
+from ledger.ledger import Command, plan_member_stream, plan_stream, record, task_stream
+from ledger.tasks import insert_tasks
+
+CHUNK = 5_000
+"""Streams in one append, so that a launch of a million keeps statements and memory bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleState:
+    """Where a cycle stands. `days_per_unit` maps category id to the segment's rate at its start."""
+
+    starts_on: date
+    ends_on: date
+    time_zone: str
+    state: str
+    days_per_unit: dict[int, Decimal]
+
+
+async def read_cycle(connection: Driver, tenant_id: int, plan_id: str, cycle: int) -> CycleState | None:
+    """The cycle as it stands, None if it has not started."""
+    row = await connection.fetchrow(
+        "SELECT starts_on, ends_on, time_zone, state, days_per_unit::text AS days_per_unit FROM plan_cycle"
+        " WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3",
+        tenant_id,
+        plan_id,
+        cycle,
+    )
+    if row is None:
+        return None
+    rates = {int(key): Decimal(value) for key, value in json.loads(row["days_per_unit"]).items()}
+    return CycleState(row["starts_on"], row["ends_on"], row["time_zone"], row["state"], rates)
+
+
+async def start_cycle(
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    *,
+    plan_id: str,
+    started: CycleStarted,
+    assigned: Sequence[MemberAssigned],
+    tasks: Sequence[TaskCreated],
+) -> bool:
+    """Write a cycle's start, all or none, in one transaction of the caller; False if it was there already.
+
+    The final `cycle_started` is what makes it visible: lists are cut from items of started cycles only.
+    """
+    if await read_cycle(connection, tenant_id, plan_id, started.cycle) is not None:
+        return False
+    events: list[tuple[str, Event]] = [
+        (plan_member_stream(plan_id, started.cycle, one.member), one) for one in assigned
+    ]
+    events += [(task_stream(task.task), task) for task in tasks]
+    for number, at in enumerate(range(0, len(events), CHUNK)):
+        chunk = Command(
+            f"{command.command_id}/{number}", command.occurred_at, command.known_at, command.actor
+        )
+        await record(connection, tenant_id, chunk, events[at : at + CHUNK])
+    await _insert_members(connection, tenant_id, assigned)
+    await insert_tasks(connection, tenant_id, tasks, known_at=command.known_at)
+    await record(connection, tenant_id, command, [(plan_stream(plan_id), started)])
+    await connection.execute(
+        """
+        INSERT INTO plan_cycle (tenant_id, plan_id, cycle, starts_on, ends_on, time_zone, state, days_per_unit)
+        VALUES ($1, $2, $3, $4, $5, $6, 'running', $7::text::jsonb)""",
+        tenant_id,
+        plan_id,
+        started.cycle,
+        started.starts_on,
+        started.ends_on,
+        started.time_zone,
+        json.dumps(started.days_per_unit),
+    )
+    await connection.execute(
+        "UPDATE plan SET cycle = $3, version = version + 1 WHERE tenant_id = $1 AND plan_id = $2",
+        tenant_id,
+        plan_id,
+        started.cycle,
+    )
+    return True
+
+
+async def _insert_members(connection: Driver, tenant_id: int, assigned: Sequence[MemberAssigned]) -> None:
+    await connection.execute(
+        """
+        INSERT INTO plan_member (tenant_id, plan_id, cycle, member_id, guide_id, strategy, why, score, runner_up,
+                                 tried, value_minor, quadrant)
+        SELECT $1, $2, $3, a.member, a.guide, a.strategy, a.why, a.score, a.runner_up, a.tried::jsonb,
+               a.value_minor, a.quadrant
+        FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::int[], $9::uuid[], $10::text[],
+                    $11::bigint[], $12::text[])
+            AS a(member, guide, strategy, why, score, runner_up, tried, value_minor, quadrant)""",
+        tenant_id,
+        assigned[0].plan if assigned else "",
+        assigned[0].cycle if assigned else 0,
+        [one.member for one in assigned],
+        [one.guide for one in assigned],
+        [one.strategy for one in assigned],
+        [one.why for one in assigned],
+        [one.score for one in assigned],
+        [one.runner_up for one in assigned],
+        [json.dumps(one.tried) for one in assigned],
+        [one.value_minor for one in assigned],
+        [one.quadrant for one in assigned],
+    )
+
+
+async def record_check(
+    connection: Driver, tenant_id: int, command: Command, *, plan_id: str, checked: CycleChecked
+) -> bool:
+    """Write the Check of a cycle; False if this kind was written before. Call it in a transaction."""
+    appended = await record(connection, tenant_id, command, [(plan_stream(plan_id), checked)])
+    if appended.duplicate:
+        return False
+    await connection.execute(
+        "INSERT INTO plan_check (tenant_id, plan_id, cycle, kind, as_of, position, figures)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb)",
+        tenant_id,
+        plan_id,
+        checked.cycle,
+        checked.kind,
+        checked.as_of,
+        checked.position,
+        json.dumps(checked.figures),
+    )
+    await connection.execute(
+        "UPDATE plan_cycle SET state = $4 WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3",
+        tenant_id,
+        plan_id,
+        checked.cycle,
+        "settled" if checked.kind == "settled" else "checked",
+    )
+    await connection.execute(
+        "UPDATE plan SET version = version + 1 WHERE tenant_id = $1 AND plan_id = $2", tenant_id, plan_id
+    )
+    return True
+
+
+async def read_check(
+    connection: Driver, tenant_id: int, plan_id: str, cycle: int, kind: str
+) -> tuple[datetime, int, dict[str, Any]] | None:
+    """The stored Check: as of, position, figures; None if there is none yet."""
+    row = await connection.fetchrow(
+        "SELECT as_of, position, figures::text AS figures FROM plan_check"
+        " WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3 AND kind = $4",
+        tenant_id,
+        plan_id,
+        cycle,
+        kind,
+    )
+    return None if row is None else (row["as_of"], row["position"], json.loads(row["figures"]))

@@ -1,0 +1,273 @@
+"""A guide's day: the list is cut, published, nudged about and closed.
+
+Cutting and nudging are set-based: one statement each for all guides of a zone, through the partial
+index on open items; publishing and closing touch one guide and its list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from domain.check_in import MOST_DIAL_DAYS
+from domain.events import DayClosed, Event, ListPublished, Nudged, TaskLeft
+from ledger.door import Driver
+from ledger.ledger import Command, guide_day_stream, record, task_stream
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOnDay:
+    """A running plan that works on the day: its capacity a guide, and what happens to items left open."""
+
+    plan_id: str
+    cycle: int
+    items_per_day: int
+    expire: bool
+
+
+async def cut_lists(
+    connection: Driver,
+    tenant_id: int,
+    *,
+    day: date,
+    time_zone: str,
+    plans: Sequence[PlanOnDay],
+    opens_at: datetime,
+    closes_at: datetime,
+) -> int:
+    """Cut the lists of every guide of a zone with something due; returns the lists there are for the day.
+
+    Order: grade (A, B, never called, C), due date, value, member. The largest capacity among the day's plans
+    cuts the list. Cutting again changes nothing: a list that is there stays. Call it in a transaction.
+    """
+    await connection.execute(
+        """
+        WITH due AS (
+            SELECT t.guide_id, t.task_id, row_number() OVER (
+                PARTITION BY t.guide_id
+                ORDER BY CASE pm.grade WHEN 'A' THEN 0 WHEN 'B' THEN 1 WHEN 'C' THEN 3 ELSE 2 END,
+                         t.first_due_on, pm.value_minor DESC, t.member_id, t.category_id, t.task_id) AS rank
+            FROM task t
+            JOIN unnest($4::text[], $5::int[]) AS p(plan_id, cycle)
+              ON p.plan_id = t.plan_id AND p.cycle = t.cycle
+            JOIN plan_cycle c ON c.tenant_id = $1 AND c.plan_id = t.plan_id AND c.cycle = t.cycle
+            JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
+                 AND pm.member_id = t.member_id
+            JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id AND g.active
+                 AND NOT coalesce($2 BETWEEN g.on_leave_from AND g.on_leave_to, false)
+            JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id AND s.time_zone = $3
+            JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
+            WHERE t.tenant_id = $1 AND t.state = 'open' AND t.due_on <= $2
+              AND pm.grade IS DISTINCT FROM 'D' AND pm.dial_days < $9
+              AND (pm.last_dial_on IS NULL OR pm.last_dial_on < $2)
+              AND (m.opted_out_at IS NULL OR m.opted_out_at > $7)
+        ), listed AS (
+            SELECT guide_id, task_id, rank FROM due WHERE rank <= $6
+        ), days AS (
+            INSERT INTO guide_day (tenant_id, guide_id, business_date, time_zone, state, listed, opens_at, closes_at)
+            SELECT $1, guide_id, $2, $3, 'cut', count(*), $7, $8 FROM listed GROUP BY guide_id
+            ON CONFLICT DO NOTHING RETURNING guide_id
+        )
+        INSERT INTO list_item (tenant_id, guide_id, business_date, rank, task_id)
+        SELECT $1, guide_id, $2, rank, task_id FROM listed JOIN days USING (guide_id)""",
+        tenant_id,
+        day,
+        time_zone,
+        [plan.plan_id for plan in plans],
+        [plan.cycle for plan in plans],
+        max((plan.items_per_day for plan in plans), default=0),
+        opens_at,
+        closes_at,
+        MOST_DIAL_DAYS,
+    )
+    return int(
+        await connection.fetchval(
+            "SELECT count(*) FROM guide_day WHERE tenant_id = $1 AND business_date = $2 AND time_zone = $3",
+            tenant_id,
+            day,
+            time_zone,
+        )
+    )
+
+
+async def open_days(
+    connection: Driver, tenant_id: int, *, day: date, time_zone: str
+) -> list[tuple[UUID, datetime, datetime]]:
+    """Guide-days of a date that are not closed: guide, opening and close, by guide."""
+    rows = await connection.fetch(
+        "SELECT guide_id, opens_at, closes_at FROM guide_day WHERE tenant_id = $1 AND business_date = $2"
+        " AND time_zone = $3 AND state <> 'closed' ORDER BY guide_id",
+        tenant_id,
+        day,
+        time_zone,
+    )
+    return [(row["guide_id"], row["opens_at"], row["closes_at"]) for row in rows]
+
+
+async def count_open_days(
+    connection: Driver, tenant_id: int, *, plan_id: str, cycle: int, until: date
+) -> int:
+    """Guide-days up to `until` that hold items of a cycle and are not closed yet."""
+    return int(
+        await connection.fetchval(
+            """
+            SELECT count(*) FROM guide_day d
+            WHERE d.tenant_id = $1 AND d.state <> 'closed' AND d.business_date <= $4
+              AND EXISTS (SELECT FROM list_item i JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
+                          WHERE i.tenant_id = $1 AND i.guide_id = d.guide_id
+                            AND i.business_date = d.business_date AND t.plan_id = $2 AND t.cycle = $3)""",
+            tenant_id,
+            plan_id,
+            cycle,
+            until,
+        )
+    )
+
+
+async def publish(connection: Driver, tenant_id: int, command: Command, *, guide_id: UUID, day: date) -> bool:
+    """Publish a guide's list; False if it was published before. Call it in a transaction.
+
+    The workflow calls it at the release hour, clocking in calls it where Temporal is away: same command id,
+    same effect.
+    """
+    state = await connection.fetchval(
+        "SELECT state FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
+        tenant_id,
+        guide_id,
+        day,
+    )
+    if state != "cut":
+        return False
+    items = await connection.fetch(
+        "SELECT task_id FROM list_item WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 ORDER BY rank",
+        tenant_id,
+        guide_id,
+        day,
+    )
+    published = ListPublished(guide=guide_id, business_date=day, tasks=tuple(row["task_id"] for row in items))
+    await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), published)])
+    await connection.execute(
+        "UPDATE guide_day SET state = 'published', published_at = $4"
+        " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",
+        tenant_id,
+        guide_id,
+        day,
+        command.occurred_at,
+    )
+    return True
+
+
+async def nudge(
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    *,
+    day: date,
+    time_zone: str,
+    slot: str,
+    expires_at: datetime,
+) -> int:
+    """Put one reminder a guide with open items into the outbox; returns how many were new.
+
+    One transaction looks at the lists and writes the messages, so nobody is nudged for what is finished; the
+    purpose makes a second nudge for the same slot impossible.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT d.guide_id, count(*)::int AS open_items
+        FROM guide_day d
+        JOIN list_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.business_date = d.business_date
+        JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id AND t.state = 'open'
+             AND t.last_attempt_on IS DISTINCT FROM $2 AND t.guide_id = d.guide_id
+        WHERE d.tenant_id = $1 AND d.business_date = $2 AND d.time_zone = $3 AND d.state = 'published'
+        GROUP BY 1 ORDER BY 1""",
+        tenant_id,
+        day,
+        time_zone,
+    )
+    if not rows:
+        return 0
+    events: list[tuple[str, Event]] = [
+        (guide_day_stream(row["guide_id"], day), Nudged(slot=slot, open_items=row["open_items"]))
+        for row in rows
+    ]
+    if (await record(connection, tenant_id, command, events)).duplicate:
+        return 0
+    await connection.execute(
+        """
+        INSERT INTO outbox (tenant_id, purpose, kind, guide_id, content, created_at, expires_at)
+        SELECT $1, format('nudge/%s/%s/%s', n.guide_id, $2::date, $3::text), 'nudge', n.guide_id,
+               jsonb_build_object('date', $2::date, 'slot', $3::text, 'open_items', n.open_items), $4, $5
+        FROM unnest($6::uuid[], $7::int[]) AS n(guide_id, open_items)
+        ON CONFLICT DO NOTHING""",
+        tenant_id,
+        day,
+        slot,
+        command.occurred_at,
+        expires_at,
+        [row["guide_id"] for row in rows],
+        [row["open_items"] for row in rows],
+    )
+    return len(rows)
+
+
+async def close(connection: Driver, tenant_id: int, command: Command, *, guide_id: UUID, day: date) -> bool:
+    """Close a guide's day: lock it, recount it, let open items carry over or expire by their plan's rule.
+
+    False if it was closed before. Call it in a transaction. Seven statements, rows grow with one list.
+    """
+    state = await connection.fetchval(
+        "SELECT state FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
+        tenant_id,
+        guide_id,
+        day,
+    )
+    if state is None or state == "closed":
+        return False
+    rows = await connection.fetch(
+        """
+        SELECT t.task_id, t.state = 'open' AND t.last_attempt_on IS DISTINCT FROM $3 AS untouched,
+               p.spec->'day'->>'open_items' = 'expire' AS expire, c.reached
+        FROM list_item i
+        JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
+        JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
+        LEFT JOIN LATERAL (
+            SELECT bool_or(k.reached) AS reached FROM check_in k
+            WHERE k.tenant_id = $1 AND k.task_id = t.task_id AND k.business_date = $3 AND k.guide_id = $2
+        ) c ON true
+        WHERE i.tenant_id = $1 AND i.guide_id = $2 AND i.business_date = $3 ORDER BY i.rank""",
+        tenant_id,
+        guide_id,
+        day,
+    )
+    expiring = [row["task_id"] for row in rows if row["untouched"] and row["expire"]]
+    closed = DayClosed(
+        listed=len(rows),
+        done=sum(row["reached"] is not None for row in rows),
+        reached=sum(bool(row["reached"]) for row in rows),
+        carried=sum(row["untouched"] for row in rows) - len(expiring),
+        expired=len(expiring),
+    )
+    events: list[tuple[str, Event]] = [(guide_day_stream(guide_id, day), closed)]
+    events += [(task_stream(task), TaskLeft(state="expired", reason="day_closed")) for task in expiring]
+    await record(connection, tenant_id, command, events)
+    if expiring:
+        await connection.execute(
+            "UPDATE task SET state = 'expired', reason = 'day_closed' WHERE tenant_id = $1 AND task_id = ANY($2)",
+            tenant_id,
+            expiring,
+        )
+    await connection.execute(
+        "UPDATE guide_day SET state = 'closed', done = $4, reached = $5, carried = $6, closed_at = $7"
+        " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",
+        tenant_id,
+        guide_id,
+        day,
+        closed.done,
+        closed.reached,
+        closed.carried,
+        command.occurred_at,
+    )
+    return True

@@ -1,0 +1,279 @@
+"""The door: the only way into the ledger.
+
+`append` is one statement. It claims the command id, moves the heads of the streams by
+compare-and-set and inserts the events *from* the rows those guards returned; when a guard matched
+less than it should, the statement raises and so undoes itself. (An INSERT in a sibling CTE would
+run even where the guard matched nothing.) Projections ride in the same statement on the hot path
+(`ledger/check_ins.py`) or in the same transaction elsewhere.
+
+Cost: one round trip whatever the number of streams; rows written = 1 command, and per event one
+event, one pending row, and one head per stream.
+
+The door refuses floats in payloads and a second use of a command id (it answers what the first one
+did). A month without a partition is made on its first event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from domain.errors import Conflict, DaogouError
+from ledger.canonical import NO_HASH, StoredEvent, chain, encode, payload_bytes
+
+Driver: TypeAlias = asyncpg.Connection
+
+CONFLICT = "DG001"
+DUPLICATE = "DG002"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a stream stands: its version (1, 2, …) and the hash of that event."""
+
+    version: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to append. `performed_by` gets the credit; it is the actor where nothing else is said."""
+
+    type: str
+    payload: dict[str, Any]
+    occurred_at: datetime
+    actor: str
+    performed_by: str = ""
+    schema_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBatch:
+    """Events for one stream; `expected` is the head they were decided on, None for a new stream."""
+
+    stream: str
+    events: Sequence[NewEvent]
+    expected: Head | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append did.
+
+    `duplicate` says that this command id had been used before: nothing was written now, and `stream`
+    and `version` tell where the first use went.
+    """
+
+    duplicate: bool
+    stream: str
+    version: int
+    events: int
+
+
+class DuplicateCommand(DaogouError):
+    """The command id was used before; raised inside a statement so that it undoes itself."""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The columns of one append, ready for unnest()."""
+
+    heads: list[tuple[str, int, bytes, int, bytes]] = field(default_factory=list)
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+# $1 tenant, $2 command, $3 known_at, $4.. heads, $9.. events. `appended` is there for projections to read.
+APPEND_CTES = """
+head_in AS (
+    SELECT * FROM unnest($4::text[], $5::int[], $6::bytea[], $7::int[], $8::bytea[])
+        AS h(stream, expected, previous, version, hash)
+), claimed AS (
+    INSERT INTO command (tenant_id, command_id, known_at, stream, version)
+    SELECT $1, $2, $3, ($4::text[])[1], ($7::int[])[1]
+    ON CONFLICT DO NOTHING RETURNING 1
+), created AS (
+    INSERT INTO stream_head (tenant_id, stream, version, hash)
+    SELECT $1, stream, version, hash FROM head_in
+    WHERE expected = 0 AND EXISTS (SELECT FROM claimed)
+    ON CONFLICT DO NOTHING RETURNING stream
+), moved AS (
+    UPDATE stream_head s SET version = h.version, hash = h.hash FROM head_in h
+    WHERE s.tenant_id = $1 AND s.stream = h.stream AND s.version = h.expected AND s.hash = h.previous
+      AND h.expected > 0 AND EXISTS (SELECT FROM claimed)
+    RETURNING s.stream
+), guarded AS (
+    SELECT stream FROM created UNION ALL SELECT stream FROM moved
+), appended AS (
+    INSERT INTO event (tenant_id, stream, version, occurred_at, known_at, actor, performed_by, cause, type,
+                       schema_version, body, hash, payload)
+    SELECT $1, e.stream, e.version, e.occurred_at, $3, e.actor, e.performed_by, $2, e.type,
+           e.schema_version, e.body, e.hash, e.payload::jsonb
+    FROM unnest($9::text[], $10::int[], $11::timestamptz[], $12::text[], $13::text[], $14::text[],
+                $15::smallint[], $16::bytea[], $17::bytea[], $18::text[]) WITH ORDINALITY
+        AS e(stream, version, occurred_at, actor, performed_by, type, schema_version, body, hash, payload, n)
+    JOIN guarded g ON g.stream = e.stream
+    ORDER BY e.n
+    RETURNING stream, version, occurred_at, known_at, actor, performed_by, type, payload
+), queued AS (
+    INSERT INTO event_pending (tenant_id, stream, version, known_at)
+    SELECT $1, stream, version, known_at FROM appended ORDER BY stream, version
+    RETURNING 1
+)"""
+
+# The sub-selects of a CASE run only where their branch is taken, after every CTE has run.
+GUARD_SELECT = f"""
+SELECT CASE
+    WHEN (SELECT count(*) FROM claimed) = 0 THEN raise_conflict('{DUPLICATE}', 'command already used')
+    WHEN (SELECT count(*) FROM guarded) < (SELECT count(*) FROM head_in)
+        THEN raise_conflict('{CONFLICT}', 'stream moved on')
+    ELSE (SELECT count(*) FROM queued)::int
+END"""
+
+_APPEND = f"WITH {APPEND_CTES} {GUARD_SELECT}"
+
+
+def append_arguments(
+    *,
+    tenant_id: int,
+    command_id: str,
+    known_at: datetime,
+    batches: Sequence[StreamBatch],
+    performed_by: str = "",
+) -> list[Any]:
+    """The 18 arguments of `APPEND_CTES`: chains every batch from its expected head."""
+    rows = _Rows()
+    for batch in sorted(batches, key=lambda b: b.stream):
+        version = batch.expected.version if batch.expected else 0
+        before = digest = batch.expected.hash if batch.expected else NO_HASH
+        for new in batch.events:
+            version += 1
+            stored = StoredEvent(
+                tenant_id=tenant_id,
+                stream=batch.stream,
+                version=version,
+                occurred_at=new.occurred_at,
+                known_at=known_at,
+                actor=new.actor,
+                performed_by=new.performed_by or performed_by or new.actor,
+                cause=command_id,
+                type=new.type,
+                schema_version=new.schema_version,
+                payload=new.payload,
+            )
+            body = encode(stored)
+            digest = chain(digest, body)
+            rows.events.append(
+                (
+                    batch.stream,
+                    version,
+                    new.occurred_at,
+                    new.actor,
+                    stored.performed_by,
+                    new.type,
+                    new.schema_version,
+                    body,
+                    digest,
+                    payload_bytes(new.payload).decode(),
+                )
+            )
+        rows.heads.append((batch.stream, version - len(batch.events), before, version, digest))
+    heads = [list(column) for column in zip(*rows.heads, strict=True)]
+    events = [list(column) for column in zip(*rows.events, strict=True)]
+    return [tenant_id, command_id, known_at, *heads, *events]
+
+
+async def append(
+    connection: Driver, *, tenant_id: int, command_id: str, known_at: datetime, batches: Sequence[StreamBatch]
+) -> Appended:
+    """Append events to one or more streams, all or none.
+
+    Call it inside a transaction when projections follow; alone it is its own transaction.
+
+    Args:
+        connection: the driver's connection, bound to the tenant.
+        tenant_id: the brand.
+        command_id: the *business* key of the command, e.g. `plan/p1/cycle/2/assign`; a second use answers
+            what the first one did.
+        known_at: when the ledger learns of it; every event of one append shares it.
+        batches: at least one event in each.
+
+    Raises:
+        Conflict: a stream is not where `expected` says.
+    """
+    if not batches or any(not batch.events for batch in batches):
+        raise ValueError("append needs at least one stream and one event in each")
+    arguments = append_arguments(
+        tenant_id=tenant_id, command_id=command_id, known_at=known_at, batches=batches
+    )
+    try:
+        count = await fetchval_with_partition(connection, known_at, _APPEND, *arguments)
+    except asyncpg.PostgresError as error:
+        refused = refusal(error)
+        if refused is None:
+            raise
+        if isinstance(refused, Conflict):
+            raise refused from error
+        row = await connection.fetchrow(
+            "SELECT stream, version FROM command WHERE tenant_id = $1 AND command_id = $2",
+            tenant_id,
+            command_id,
+        )
+        return Appended(duplicate=True, stream=row["stream"], version=row["version"], events=0)
+    return Appended(duplicate=False, stream=arguments[3][0], version=arguments[6][0], events=count)
+
+
+async def fetchval_with_partition(
+    connection: Driver, known_at: datetime, statement: str, *arguments: object
+) -> Any:
+    """Run an appending statement; where the month has no partition yet, make it and run it again."""
+    try:
+        if not connection.is_in_transaction():
+            return await connection.fetchval(statement, *arguments)
+        # A savepoint, so that a refused statement does not spoil the caller's transaction.
+        async with connection.transaction():
+            return await connection.fetchval(statement, *arguments)
+    except asyncpg.CheckViolationError as error:
+        if "no partition" not in str(error):
+            raise
+    await connection.execute("SELECT ensure_event_partitions($1, $1)", known_at.date())
+    return await connection.fetchval(statement, *arguments)
+
+
+def refusal(error: asyncpg.PostgresError) -> DuplicateCommand | Conflict | None:
+    """Our error for one that the guards raised; None for any other, which goes on as it is."""
+    if error.sqlstate == DUPLICATE:
+        return DuplicateCommand("command already used")
+    if error.sqlstate in {CONFLICT, "40001", "40P01"}:
+        return Conflict("another command changed the stream first: read it again and retry")
+    return None
+
+
+async def read_head(connection: Driver, tenant_id: int, stream: str) -> Head | None:
+    """Where a stream stands, or None if nothing was ever appended to it."""
+    row = await connection.fetchrow(
+        "SELECT version, hash FROM stream_head WHERE tenant_id = $1 AND stream = $2", tenant_id, stream
+    )
+    return Head(row["version"], row["hash"]) if row else None
+
+
+async def read_heads(connection: Driver, tenant_id: int, streams: Sequence[str]) -> dict[str, Head]:
+    """The heads of many streams in one round trip; streams that don't exist are left out."""
+    rows = await connection.fetch(
+        "SELECT stream, version, hash FROM stream_head WHERE tenant_id = $1 AND stream = ANY($2)",
+        tenant_id,
+        list(streams),
+    )
+    return {row["stream"]: Head(row["version"], row["hash"]) for row in rows}
+
+
+async def command_used(connection: Driver, tenant_id: int, command_id: str) -> bool:
+    """Whether this command id has been appended before."""
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM command WHERE tenant_id = $1 AND command_id = $2", tenant_id, command_id
+        )
+    )

@@ -1,0 +1,91 @@
+"""The ledger of one tenant: the pool, and the tenant every row carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.events import Event
+from ledger.database import driver_connection, driver_transaction
+from ledger.door import Appended, Driver, Head, NewEvent, StreamBatch, append, read_heads
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What every reader and writer needs; built once at start and passed down."""
+
+    engine: AsyncEngine
+    tenant_id: int
+
+    def transaction(self) -> AbstractAsyncContextManager[Driver]:
+        """The driver's connection in one transaction."""
+        return driver_transaction(self.engine)
+
+    def connection(self) -> AbstractAsyncContextManager[Driver]:
+        """The driver's connection, each statement its own transaction."""
+        return driver_connection(self.engine)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Who does what, when: shared by all events of one append.
+
+    `command_id` is the business key; a second use of it changes nothing.
+    """
+
+    command_id: str
+    occurred_at: datetime
+    known_at: datetime
+    actor: str
+
+
+async def record(
+    connection: Driver, tenant_id: int, command: Command, events: Sequence[tuple[str, Event]]
+) -> Appended:
+    """Append one event each to many streams (stream, event), at whatever version they stand.
+
+    For decisions that hold whatever else happened to the stream, or that the caller's locks protect. Two
+    round trips whatever the number of streams.
+    """
+    heads = await read_heads(connection, tenant_id, [stream for stream, _ in events])
+    return await append(
+        connection,
+        tenant_id=tenant_id,
+        command_id=command.command_id,
+        known_at=command.known_at,
+        batches=[stream_batch(command, stream, heads.get(stream), event) for stream, event in events],
+    )
+
+
+def stream_batch(command: Command, stream: str, expected: Head | None, *events: Event) -> StreamBatch:
+    """Events of `command` for one stream, decided on `expected`."""
+    return StreamBatch(
+        stream,
+        [NewEvent(event.type, event.payload(), command.occurred_at, command.actor) for event in events],
+        expected,
+    )
+
+
+def task_stream(task_id: UUID) -> str:
+    """The stream of an item."""
+    return f"task/{task_id}"
+
+
+def guide_day_stream(guide_id: UUID, day: object) -> str:
+    """The stream of a guide's day."""
+    return f"guide-day/{guide_id}/{day}"
+
+
+def plan_stream(plan_id: str) -> str:
+    """The stream of a plan."""
+    return f"plan/{plan_id}"
+
+
+def plan_member_stream(plan_id: str, cycle: int, member_id: UUID) -> str:
+    """The stream of a member's place in a cycle of a plan."""
+    return f"plan-member/{plan_id}/{cycle}/{member_id}"

@@ -1,0 +1,1 @@
+"""Schema, one dated step at a time."""

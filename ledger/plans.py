@@ -1,0 +1,178 @@
+"""Plans: launch, adjust, pause, close, and how they stand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from domain.errors import NotFound, Problem, Refused
+from domain.events import PlanAdjusted, PlanLaunched, PlanStatusChanged
+from domain.plan import Plan
+from domain.playbook import References
+from ledger.door import Appended, Driver, append, read_head
+from ledger.ledger import Command, plan_stream, stream_batch
+
+
+@dataclass(frozen=True, slots=True)
+class PlanState:
+    """A plan as it stands: the playbook after every adjustment, and where its life has got to."""
+
+    plan: Plan
+    status: str
+    cycle: int
+    version: int
+    launched_at: datetime
+
+
+async def references(connection: Driver, tenant_id: int) -> References:
+    """What a playbook may name."""
+
+    async def names(statement: str) -> frozenset[str]:
+        return frozenset(row[0] for row in await connection.fetch(statement, tenant_id))
+
+    return References(
+        categories=await names("SELECT name FROM category WHERE tenant_id = $1"),
+        stores=await names("SELECT code FROM store WHERE tenant_id = $1"),
+        guides=await names("SELECT code FROM guide WHERE tenant_id = $1 AND active"),
+    )
+
+
+async def read_plan(connection: Driver, tenant_id: int, plan_id: str) -> PlanState:
+    """The plan as it stands.
+
+    Raises:
+        NotFound: there is no such plan.
+    """
+    row = await connection.fetchrow(
+        "SELECT spec::text AS spec, status, cycle, version, launched_at FROM plan"
+        " WHERE tenant_id = $1 AND plan_id = $2",
+        tenant_id,
+        plan_id,
+    )
+    if row is None:
+        raise NotFound(Problem("plan", plan_id, "unknown_plan"))
+    return PlanState(
+        Plan.model_validate_json(row["spec"]), row["status"], row["cycle"], row["version"], row["launched_at"]
+    )
+
+
+async def launch(connection: Driver, tenant_id: int, command: Command, plan: Plan) -> Appended:
+    """Launch a checked plan; call it in a transaction.
+
+    Raises:
+        Refused: a plan of this name runs already, with another playbook.
+    """
+    spec = plan_json(plan)
+    stream = plan_stream(plan.plan)
+    head = await read_head(connection, tenant_id, stream)
+    if head is not None:
+        standing = await read_plan(connection, tenant_id, plan.plan)
+        if plan_json(standing.plan) == spec:
+            return Appended(duplicate=True, stream=stream, version=head.version, events=0)
+        raise Refused([Problem("plan", plan.plan, "plan_exists", {"status": standing.status})])
+    appended = await append(
+        connection,
+        tenant_id=tenant_id,
+        command_id=command.command_id,
+        known_at=command.known_at,
+        batches=[stream_batch(command, stream, None, PlanLaunched(plan=plan.plan, spec=spec))],
+    )
+    if not appended.duplicate:
+        await connection.execute(
+            "INSERT INTO plan (tenant_id, plan_id, status, spec, version, launched_at)"
+            " VALUES ($1, $2, 'running', $3::text::jsonb, 1, $4)",
+            tenant_id,
+            plan.plan,
+            json.dumps(spec),
+            command.occurred_at,
+        )
+    return appended
+
+
+async def adjust(
+    connection: Driver, tenant_id: int, command: Command, standing: PlanState, adjusted: PlanAdjusted
+) -> Appended:
+    """Act on a running plan: the new playbook takes effect at once; call it in a transaction."""
+    stream = plan_stream(standing.plan.plan)
+    appended = await _append_to_plan(connection, tenant_id, command, stream, adjusted)
+    if not appended.duplicate:
+        await connection.execute(
+            "UPDATE plan SET spec = $3::text::jsonb, version = $4 WHERE tenant_id = $1 AND plan_id = $2",
+            tenant_id,
+            standing.plan.plan,
+            json.dumps(adjusted.spec),
+            appended.version,
+        )
+    return appended
+
+
+async def change_status(
+    connection: Driver, tenant_id: int, command: Command, plan_id: str, *, status: str, reason: str
+) -> Appended:
+    """Pause, resume (`running`) or close a plan; call it in a transaction.
+
+    Raises:
+        Refused: the plan is closed already, or stands where it should go.
+    """
+    standing = await read_plan(connection, tenant_id, plan_id)
+    if standing.status in ("closed", status):
+        raise Refused([Problem("status", status, "plan_already", {"status": standing.status})])
+    changed = PlanStatusChanged(status=status, reason=reason)
+    appended = await _append_to_plan(connection, tenant_id, command, plan_stream(plan_id), changed)
+    if not appended.duplicate:
+        await connection.execute(
+            "UPDATE plan SET status = $3, version = $4 WHERE tenant_id = $1 AND plan_id = $2",
+            tenant_id,
+            plan_id,
+            status,
+            appended.version,
+        )
+    return appended
+
+
+async def _append_to_plan(
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    stream: str,
+    event: PlanAdjusted | PlanStatusChanged,
+) -> Appended:
+    head = await read_head(connection, tenant_id, stream)
+    return await append(
+        connection,
+        tenant_id=tenant_id,
+        command_id=command.command_id,
+        known_at=command.known_at,
+        batches=[stream_batch(command, stream, head, event)],
+    )
+
+
+async def running_plans(connection: Driver, tenant_id: int) -> list[PlanState]:
+    """Plans whose items go onto lists today, by name."""
+    rows = await connection.fetch(
+        "SELECT plan_id FROM plan WHERE tenant_id = $1 AND status = 'running' ORDER BY plan_id", tenant_id
+    )
+    return [await read_plan(connection, tenant_id, row["plan_id"]) for row in rows]
+
+
+async def list_plans(connection: Driver, tenant_id: int) -> list[dict[str, Any]]:
+    """Every plan with its status, cycle and launch, newest first."""
+    rows = await connection.fetch(
+        "SELECT plan_id, spec->>'name' AS name, status, cycle, launched_at FROM plan"
+        " WHERE tenant_id = $1 ORDER BY launched_at DESC, plan_id",
+        tenant_id,
+    )
+    return [dict(row) for row in rows]
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """The playbook as JSON values; numbers are strings, as the ledger wants them."""
+    return plan.model_dump(mode="json", by_alias=True)
+
+
+def cycle_span(plan: Plan, cycle: int) -> tuple[date, date]:
+    """First and last working day of a cycle."""
+    days = plan.cycle_days(cycle)
+    return days[0], days[-1]

@@ -1,0 +1,1 @@
+"""Workflows own time, order, retries and waiting. They decide nothing and touch nothing."""

@@ -1,0 +1,68 @@
+"""The day of a time zone and release hour."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+
+with workflow.unsafe.imports_passed_through():
+    from domain.messages import Cut, DayOutcome, DayRun, DayStep, DayView, NudgedGuides, Settled, Started
+    from workflows.business_clock import business_now, sleep_until, stamp
+    from workflows.options import FAN_OUT, READ, SET_BASED
+
+
+@workflow.defn(name="DispatchWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class DispatchWorkflow:
+    """Settles what was bought, cuts the lists, starts the guides' days, nudges at each slot.
+
+    Its history does not grow with guides or items: each step is one set-based activity.
+    """
+
+    @workflow.init
+    def __init__(self, run: DayRun) -> None:
+        self._run = run
+
+    @workflow.run
+    async def run(self, run: DayRun) -> DayOutcome:
+        """The day, from the release hour to the last nudge; the guide-days close themselves."""
+        day: DayView = await workflow.execute_activity(
+            "read_day", self._step(business_now(run.time)), result_type=DayView, **READ
+        )
+        if not day.working:
+            return DayOutcome()
+        await sleep_until(day.opens_at, run.time)
+        opened = self._step(stamp(day.opens_at, run.time))
+        await workflow.execute_activity("settle_purchases", opened, result_type=Settled, **SET_BASED)
+        cut: Cut = await workflow.execute_activity("cut_lists", opened, result_type=Cut, **SET_BASED)
+        if cut.lists == 0:
+            return DayOutcome()
+        await workflow.execute_activity("start_guide_days", opened, result_type=Started, **FAN_OUT)
+        nudges = 0
+        for slot in day.slots:
+            if slot.at < business_now(run.time) and not run.time.rehearsal:
+                continue  # after an outage nobody is reminded of a past hour
+            await sleep_until(slot.at, run.time)
+            nudges += await self._nudge(stamp(slot.at, run.time), slot.name)
+        return DayOutcome(lists=cut.lists, nudges=nudges)
+
+    async def _nudge(self, at: datetime, slot: str) -> int:
+        step = self._step(at, slot)
+        await workflow.execute_activity("settle_purchases", step, result_type=Settled, **SET_BASED)
+        nudged: NudgedGuides = await workflow.execute_activity(
+            "nudge_guides", step, result_type=NudgedGuides, **SET_BASED
+        )
+        return nudged.guides
+
+    def _step(self, at: datetime, slot: str = "") -> DayStep:
+        run = self._run
+        return DayStep(
+            day=run.day,
+            time_zone=run.time_zone,
+            release=run.release,
+            at=at,
+            slot=slot,
+            rehearsal=run.time.rehearsal,
+            offset_seconds=run.time.offset_seconds,
+        )
