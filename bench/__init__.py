@@ -1,0 +1,1 @@
+"""Measurements: each file prints one table and writes its figures to `bench/results`."""

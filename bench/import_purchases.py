@@ -95,7 +95,9 @@ async def time_import(url: str, rows: int | None = None) -> tuple[int, float]:
     return report.rows_new, seconds
 
 
-async def measure(admin_url: str, *, pairs: int, rows: int | None = None, name: str = "bench_import") -> list[Pair]:
+async def measure(
+    admin_url: str, *, pairs: int, rows: int | None = None, name: str = "bench_import"
+) -> list[Pair]:
     """Measure `pairs` pairs after one that only warms up; `rows` limits the file (tests)."""
     admin = make_url(admin_url)
     url = await fresh_database(admin, name)

@@ -101,9 +101,8 @@ def clock_time(column: str, dtype: pl.DataType) -> pl.Expr:
     parts = text(column, dtype).str.extract_groups(
         r"^(?:\d{4}-\d{1,2}-\d{1,2}[ T])?(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.0+)?$"
     )
-    hour, minute, second = (
-        parts.struct.field(str(n)).cast(pl.Int64).fill_null(0 if n == 3 else None) for n in (1, 2, 3)
-    )
+    hour, minute, second = (parts.struct.field(str(n)).cast(pl.Int64) for n in (1, 2, 3))
+    second = second.fill_null(0)
     valid = (hour < 24) & (minute < 60) & (second < 60)
     return pl.when(valid).then(pl.time(hour, minute, second).dt.to_string("%H:%M:%S"))
 

@@ -90,7 +90,12 @@ def amount_rules(
     there = ~cells.empty(column, dtype)
     return [
         Rule(column, "import.not_a_number", there & amount.scaled.is_null()),
-        Rule(column, "import.too_many_decimals", amount.scaled.is_not_null() & ~amount.precise, {"decimals": decimals}),
+        Rule(
+            column,
+            "import.too_many_decimals",
+            amount.scaled.is_not_null() & ~amount.precise,
+            {"decimals": decimals},
+        ),
         Rule(column, "import.too_large", amount.scaled.abs() >= below, {"below": below // 10**decimals}),
     ]
 
@@ -118,7 +123,7 @@ def without_duplicates(
         LINE, pl.concat_str(pl.col(key[:2]), separator=" / "), other.alias("other")
     )
     found = [
-        BadRow(line, key[0], value, "import.twice_in_file", {"line": other_line})
+        BadRow(line, key[0], value, "import.twice_in_file", {"other_line": other_line})
         for line, value, other_line in shown.iter_rows()
     ]
     findings.add(found, rows=differing.height, problems=differing.height)

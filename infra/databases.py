@@ -6,9 +6,11 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import asyncpg
 
+from infra.clock import now
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
 from infra.settings import Settings
 from ledger.database import open_database
@@ -16,6 +18,7 @@ from ledger.ledger import Ledger
 from ledger.migrate import migrate
 
 WORKER = "daogou_worker"
+MONTHS_AHEAD = timedelta(days=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ async def open_ledger(
         try:
             ledger = Ledger(engine, settings.tenant_id)
             await ensure_tenant(ledger, id_secret or secrets.token_bytes(32))
+            today = now().date()
+            await ensure_months(ledger, today - timedelta(days=31), today + MONTHS_AHEAD)
             yield ledger, urls
         finally:
             await engine.dispose()
@@ -97,6 +102,12 @@ async def ensure_tenant(ledger: Ledger, id_secret: bytes, *, name: str = "daogou
             name,
             id_secret,
         )
+
+
+async def ensure_months(ledger: Ledger, first: date, last: date) -> None:
+    """Make the ledger's monthly partitions ahead of time, so that no writer has to."""
+    async with ledger.connection() as connection:
+        await connection.execute("SELECT ensure_event_partitions($1, $2)", first, last)
 
 
 async def read_id_secret(ledger: Ledger) -> bytes:

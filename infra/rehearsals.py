@@ -16,6 +16,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from domain.messages import BusinessTime, RehearsalOutcome, RehearsalRun
 from domain.plan import Plan
 from infra.clock import now
+from infra.databases import ensure_months
 from infra.embedded_temporal import time_skipping_server
 from infra.workers import running_workers
 from ledger.ledger import Ledger
@@ -64,6 +65,8 @@ async def rehearse(
 ) -> Rehearsed:
     """Rehearse a launched plan to the end of its last cycle, and count what it cost Temporal."""
     offset = offset_for(plan, now())
+    last = plan.cycle_days(plan.period.cycles)[-1] + plan.attribution_window + timedelta(days=2)
+    await ensure_months(ledger, plan.period.start - timedelta(days=31), last)
     run = RehearsalRun(
         plan_id=plan.plan,
         seed=seed,

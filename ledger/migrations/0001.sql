@@ -124,7 +124,9 @@ BEGIN
         IF to_regclass('daogou.' || part) IS NULL THEN
             PERFORM pg_advisory_xact_lock(hashtext('daogou.event_partition'));
             IF to_regclass('daogou.' || part) IS NULL THEN
-                EXECUTE format('CREATE TABLE %I PARTITION OF event FOR VALUES FROM (%L) TO (%L)', part,
+                -- Made apart and attached: attaching lets writers of other months go on.
+                EXECUTE format('CREATE TABLE %I (LIKE event INCLUDING ALL)', part);
+                EXECUTE format('ALTER TABLE event ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', part,
                     month::timestamp AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
                 EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', part);
                 EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %I '

@@ -5,8 +5,8 @@ from importlib.resources import files
 
 import pytest
 import yaml
-from conftest import KNOWN_AT, Brand, Database, _admin
-from test_purchases import GOOD
+from brand import KNOWN_AT, Brand, Database, execute_as_admin
+from test_import_purchases import GOOD
 
 from domain.errors import NotFound
 from imports.facts import recompute_root
@@ -38,7 +38,9 @@ async def test_an_import_is_one_event_with_the_root_of_its_batch_and_the_chain_h
         "rows_new": 3,
         "rows_bad": 0,
     }
-    assert await brand.value("SELECT root FROM import_batch WHERE batch_id = $1", report.batch_id) == report.root
+    assert (
+        await brand.value("SELECT root FROM import_batch WHERE batch_id = $1", report.batch_id) == report.root
+    )
 
 
 async def test_the_root_is_the_one_of_the_rows_and_a_changed_row_shows(
@@ -48,7 +50,9 @@ async def test_the_root_is_the_one_of_the_rows_and_a_changed_row_shows(
     assert report.batch_id is not None
     async with driver_connection(brand.engine) as connection:
         assert await recompute_root(connection, 1, report.batch_id) == report.root
-        await _admin(ledger_database.admin_url, "UPDATE daogou.purchase SET value_minor = 1 WHERE basket = 'B1'")
+        await execute_as_admin(
+            ledger_database.admin_url, "UPDATE daogou.purchase SET value_minor = 1 WHERE basket = 'B1'"
+        )
         assert await recompute_root(connection, 1, report.batch_id) != report.root
 
 
@@ -81,7 +85,7 @@ async def test_nothing_stays_when_the_event_cannot_be_written(
     brand: Brand, ledger_database: Database
 ) -> None:
     before = await brand.traces()
-    await _admin(
+    await execute_as_admin(
         ledger_database.admin_url,
         "ALTER TABLE daogou.event ADD CONSTRAINT broken CHECK (stream <> 'import/purchases')",
     )

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from conftest import KNOWN_AT, SECRET, Brand
+from brand import KNOWN_AT, SECRET, Brand
 
 from domain.identifiers import personal_id
 from imports.facts import recompute_root
@@ -55,7 +55,9 @@ async def test_a_return_is_a_negative_quantity_and_may_name_its_basket_again(bra
 
 async def test_categories_are_numbered_in_the_order_of_their_names_and_never_renumbered(brand: Brand) -> None:
     await brand.purchases(GOOD)
-    await brand.purchases(HEADER + "M1,S1,2026-01-02,B9,P1,beauty,1,1,,\nM1,S1,2026-01-02,B9,P2,formula,1,1,,\n")
+    await brand.purchases(
+        HEADER + "M1,S1,2026-01-02,B9,P1,beauty,1,1,,\nM1,S1,2026-01-02,B9,P2,formula,1,1,,\n"
+    )
     names = await brand.fetch("SELECT category_id, name FROM category ORDER BY 1")
     assert names == [(1, "diapers"), (2, "formula"), (3, "beauty")]
 
@@ -74,9 +76,9 @@ async def test_skip_bad_takes_the_good_rows(brand: Brand) -> None:
     assert not report.refused
     assert (report.rows_read, report.rows_new, report.rows_bad) == (4, 3, 1)
     assert await brand.value("SELECT count(*) FROM purchase") == 3
-    assert await brand.fetch("SELECT rows_read, rows_new, rows_bad FROM import_batch WHERE kind = 'purchases'") == [
-        (4, 3, 1)
-    ]
+    assert await brand.fetch(
+        "SELECT rows_read, rows_new, rows_bad FROM import_batch WHERE kind = 'purchases'"
+    ) == [(4, 3, 1)]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,12 @@ async def test_skip_bad_takes_the_good_rows(brand: Brand) -> None:
         ("M9,S1,2026-01-02,B1,P1,formula,1,1,,", "member", "M9", "import.unknown_member"),
         ("M1,S1,2026-01-02,B1,P1,formula,1,1,G9,", "guide", "G9", "import.unknown_guide"),
         ("M1,S1,02.01.2026,B1,P1,formula,1,1,,", "occurred_at", "02.01.2026", "import.not_a_time"),
-        ("M1,S2,2025-03-09 02:30,B1,P1,formula,1,1,,", "occurred_at", "2025-03-09 02:30", "import.skipped_hour"),
+        (
+            "M1,S2,2025-03-09 02:30,B1,P1,formula,1,1,,",
+            "occurred_at",
+            "2025-03-09 02:30",
+            "import.skipped_hour",
+        ),
         ("M1,S1,2026-03-02,B1,P1,formula,1,1,,", "occurred_at", "2026-03-02", "import.in_future"),
         ("M1,S1,2026-01-02,,P1,formula,1,1,,", "basket", "", "import.required"),
         ("M1,S1,2026-01-02,B\x071,P1,formula,1,1,,", "basket", "B\x071", "import.control_character"),
@@ -178,7 +185,9 @@ async def test_a_row_that_contradicts_an_earlier_import_is_bad(brand: Brand) -> 
     assert await brand.traces() == before
 
 
-async def test_a_line_repeated_in_the_file_counts_once_and_a_contradicted_one_not_at_all(brand: Brand) -> None:
+async def test_a_line_repeated_in_the_file_counts_once_and_a_contradicted_one_not_at_all(
+    brand: Brand,
+) -> None:
     repeated = "M1,S1,2026-01-02 10:30,B1,P1,formula,2,199.50,G1,\n"
     report = await brand.purchases(GOOD + repeated)
     assert (report.rows_read, report.rows_new, report.rows_same) == (4, 3, 1)
@@ -188,7 +197,7 @@ async def test_a_line_repeated_in_the_file_counts_once_and_a_contradicted_one_no
         (2, "basket", "B7 / P1", "import.twice_in_file"),
         (3, "basket", "B7 / P1", "import.twice_in_file"),
     ]
-    assert [row.params["line"] for row in refused.bad] == [3, 2]
+    assert [row.params["other_line"] for row in refused.bad] == [3, 2]
 
 
 async def test_in_a_rehearsal_a_purchase_is_known_when_it_occurred(brand: Brand) -> None:
@@ -207,4 +216,8 @@ async def test_times_without_a_zone_are_read_in_the_zone_that_is_given(brand: Br
 async def test_progress_is_told_to_the_last_row(brand: Brand) -> None:
     seen: list[tuple[str, int, int]] = []
     await brand.purchases(GOOD, on_progress=lambda *step: seen.append(step))
-    assert [step for step in seen if step[1] == step[2]] == [("check", 3, 3), ("stage", 3, 3), ("insert", 3, 3)]
+    assert [step for step in seen if step[1] == step[2]] == [
+        ("check", 3, 3),
+        ("stage", 3, 3),
+        ("insert", 3, 3),
+    ]

@@ -7,11 +7,13 @@ from pathlib import Path
 import openpyxl
 import polars as pl
 import pytest
-from conftest import Brand
-from test_purchases import GOOD, HEADER, ROWS
+from brand import Brand
+from test_import_purchases import GOOD, HEADER, ROWS
 
 from domain.errors import Refused
+from imports.facts import recompute_root
 from imports.report import Kind
+from ledger.database import driver_connection
 
 CHINESE = "会员号,门店,购买时间,小票号,商品,品类,数量,金额（元）,导购,退货原单\n"
 
@@ -73,15 +75,15 @@ async def test_typed_cells_of_excel_and_parquet_read_like_their_text(brand: Bran
 
 
 async def test_quoted_line_breaks_and_empty_lines_do_not_shift_line_numbers(brand: Brand) -> None:
-    text = HEADER + '\n"M1","S1","2026-01-02","B1","P1","two\nlines",1,1,,\nM9,S1,2026-01-02,B2,P1,"a ""b"", c",1,1,,\n'
+    text = (
+        HEADER
+        + '\n"M1","S1","2026-01-02","B1","P1","two\nlines",1,1,,\nM9,S1,2026-01-02,B2,P1,"a ""b"", c",1,1,,\n'
+    )
     report = await brand.purchases(text)
     assert [(row.line, row.column) for row in report.bad] == [(3, "category"), (5, "member")]
 
 
 async def test_commas_and_quotes_in_codes_survive_and_the_root_still_verifies(brand: Brand) -> None:
-    from imports.facts import recompute_root  # noqa: PLC0415 - only this test reads back
-    from ledger.database import driver_connection  # noqa: PLC0415
-
     report = await brand.purchases(HEADER + 'M1,S1,2026-01-02,"B,1","P ""x""",formula,1,"1,234.50",,\\.\n')
     assert await brand.fetch("SELECT basket, product, value_minor, return_of FROM purchase") == [
         ("B,1", 'P "x"', 123450, "\\.")
@@ -109,7 +111,9 @@ async def test_a_missing_column_is_named_with_its_spellings_and_the_headers_foun
 
 async def test_two_headers_for_one_column_are_refused(brand: Brand) -> None:
     with pytest.raises(Refused) as refused:
-        await brand.purchases(HEADER.replace("return_of", "会员号") + "M1,S1,2026-01-02,B1,P1,formula,1,1,,M2\n")
+        await brand.purchases(
+            HEADER.replace("return_of", "会员号") + "M1,S1,2026-01-02,B1,P1,formula,1,1,,M2\n"
+        )
     assert [problem.code for problem in refused.value.problems] == ["import.column_twice"]
 
 
@@ -133,7 +137,12 @@ async def test_a_broken_file_is_one_refusal_and_writes_nothing(
     with pytest.raises(Refused) as refused:
         await brand.load(Kind.PURCHASES, path)
     (problem,) = refused.value.problems
-    assert (problem.field, problem.value, problem.code, problem.params["file"]) == ("FILE", str(path), code, name)
+    assert (problem.field, problem.value, problem.code, problem.params["file"]) == (
+        "FILE",
+        str(path),
+        code,
+        name,
+    )
     assert await brand.traces() == before
 
 

@@ -1,0 +1,127 @@
+"""The report of a cycle: a stored Check with names put to it, and who could not be assigned and why."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from domain.errors import NotFound, Problem
+from domain.figures import Figures
+from domain.plan import Plan
+from ledger.cycles import read_check, read_cycle
+from ledger.door import Driver
+from ledger.plans import read_plan
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """Figures of a store or guide; code and name are empty for members without either."""
+
+    code: str
+    name: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class UnassignedReason:
+    """How many members nobody could take for one chain of reasons: (strategy, reason) in the order tried."""
+
+    tried: tuple[tuple[str, str], ...]
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a supervisor reads: every figure with its counts, as of an instant and a ledger position."""
+
+    plan: Plan
+    status: str
+    cycle: int
+    kind: str
+    as_of: datetime
+    position: int
+    starts_on: date
+    ends_on: date
+    total: Figures
+    stores: tuple[ReportRow, ...]
+    guides: tuple[ReportRow, ...]
+    assigned: int
+    unassigned: tuple[UnassignedReason, ...]
+    tasks: int
+    check_ins: int
+    guide_days: int
+
+
+async def read_report(
+    connection: Driver, tenant_id: int, plan_id: str, *, cycle: int | None = None, kind: str = "provisional"
+) -> Report:
+    """The report of a cycle (the newest where none is named) as its Check was stored.
+
+    Raises:
+        NotFound: no such plan, or its cycle has not been checked yet.
+    """
+    standing = await read_plan(connection, tenant_id, plan_id)
+    number = cycle or standing.cycle
+    state = await read_cycle(connection, tenant_id, plan_id, number)
+    stored = await read_check(connection, tenant_id, plan_id, number, kind)
+    if state is None or stored is None:
+        raise NotFound(Problem("cycle", str(number), "not_checked_yet", {"plan": plan_id, "kind": kind}))
+    as_of, position, figures = stored
+    return Report(
+        plan=standing.plan,
+        status=standing.status,
+        cycle=number,
+        kind=kind,
+        as_of=as_of,
+        position=position,
+        starts_on=state.starts_on,
+        ends_on=state.ends_on,
+        total=Figures(**figures["total"]),
+        stores=await _rows(connection, tenant_id, figures["stores"], "store", _STORES),
+        guides=await _rows(connection, tenant_id, figures["guides"], "guide", _GUIDES),
+        assigned=figures["assigned"],
+        unassigned=await _unassigned(connection, tenant_id, plan_id, number),
+        tasks=figures["tasks"],
+        check_ins=figures["check_ins"],
+        guide_days=figures["guide_days"],
+    )
+
+
+_STORES = "SELECT store_id AS id, code, name FROM store WHERE tenant_id = $1 AND store_id = ANY($2)"
+_GUIDES = """
+SELECT g.guide_id AS id, g.code, coalesce(p.name, '') AS name FROM guide g
+LEFT JOIN guide_person p ON p.tenant_id = $1 AND p.guide_id = g.guide_id
+WHERE g.tenant_id = $1 AND g.guide_id = ANY($2)"""
+
+
+async def _rows(
+    connection: Driver, tenant_id: int, rows: list[dict[str, Any]], key: str, names: str
+) -> tuple[ReportRow, ...]:
+    ids = [UUID(row[key]) for row in rows if row[key]]
+    named = {str(row["id"]): row for row in await connection.fetch(names, tenant_id, ids)}
+    result = []
+    for row in rows:
+        figures = Figures(**{name: value for name, value in row.items() if name != key})
+        known = named.get(row[key] or "")
+        result.append(ReportRow(known["code"] if known else "", known["name"] if known else "", figures))
+    return tuple(sorted(result, key=lambda row: (not row.code, row.code)))
+
+
+async def _unassigned(
+    connection: Driver, tenant_id: int, plan_id: str, cycle: int
+) -> tuple[UnassignedReason, ...]:
+    rows = await connection.fetch(
+        "SELECT tried::text AS tried, count(*) AS members FROM plan_member"
+        " WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3 AND guide_id IS NULL"
+        " GROUP BY 1 ORDER BY 2 DESC, 1",
+        tenant_id,
+        plan_id,
+        cycle,
+    )
+    return tuple(
+        UnassignedReason(tuple((step, reason) for step, reason in json.loads(row["tried"])), row["members"])
+        for row in rows
+    )

@@ -1,0 +1,85 @@
+"""The history of a plan, member, guide, item or stream, in the order it became known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from domain.errors import NotFound, Problem
+from ledger.door import Driver
+
+Subject = Literal["plan", "task", "guide", "member", "stream"]
+
+_STREAMS: dict[Subject, str] = {
+    "plan": "SELECT 'plan/' || $2::text AS stream",
+    "task": "SELECT 'task/' || $2::text AS stream",
+    "stream": "SELECT $2::text AS stream",
+    "guide": """
+        SELECT h.stream FROM guide g JOIN stream_head h ON h.tenant_id = $1
+          AND h.stream >= 'guide-day/' || g.guide_id || '/' AND h.stream < 'guide-day/' || g.guide_id || '0'
+        WHERE g.tenant_id = $1 AND g.code = $2""",
+    "member": """
+        SELECT 'plan-member/' || pm.plan_id || '/' || pm.cycle || '/' || pm.member_id AS stream
+        FROM member_person mp JOIN plan_member pm ON pm.tenant_id = $1 AND pm.member_id = mp.member_id
+        WHERE mp.tenant_id = $1 AND mp.code = $2
+        UNION ALL
+        SELECT 'task/' || t.task_id FROM member_person mp
+        JOIN task t ON t.tenant_id = $1 AND t.member_id = mp.member_id
+        WHERE mp.tenant_id = $1 AND mp.code = $2""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One event: where, what, when it occurred and became known, by whom, for whom, and its payload."""
+
+    stream: str
+    version: int
+    type: str
+    occurred_at: datetime
+    known_at: datetime
+    actor: str
+    performed_by: str
+    cause: str
+    payload: dict[str, Any]
+    hash: str
+
+
+async def timeline(
+    connection: Driver, tenant_id: int, subject: Subject, name: str, *, limit: int = 500
+) -> list[TimelineEntry]:
+    """The events of a subject, oldest first; guides and members are named by their code.
+
+    Raises:
+        NotFound: nothing was ever recorded of it.
+    """
+    rows = await connection.fetch(
+        f"""
+        SELECT e.stream, e.version, e.type, e.occurred_at, e.known_at, e.actor, e.performed_by, e.cause,
+               e.payload::text AS payload, e.hash
+        FROM event e JOIN ({_STREAMS[subject]}) s ON s.stream = e.stream
+        WHERE e.tenant_id = $1
+        ORDER BY e.known_at, e.stream, e.version LIMIT $3""",
+        tenant_id,
+        name,
+        limit,
+    )
+    if not rows:
+        raise NotFound(Problem(subject, name, "nothing_recorded"))
+    return [
+        TimelineEntry(
+            stream=row["stream"],
+            version=row["version"],
+            type=row["type"],
+            occurred_at=row["occurred_at"],
+            known_at=row["known_at"],
+            actor=row["actor"],
+            performed_by=row["performed_by"],
+            cause=row["cause"],
+            payload=json.loads(row["payload"]),
+            hash=row["hash"].hex(),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,114 @@
+"""A guide's list of a day, as the guide sees it: members masked, and why now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from domain.errors import NotFound, Problem
+from ledger.door import Driver
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItem:
+    """One item: whom to contact, about what, why now, and how it stands."""
+
+    rank: int
+    task_id: UUID
+    member: str
+    """Masked: first character of the name and the last digits of the phone."""
+    category: str
+    run_out_on: date
+    due_on: date
+    bought_at: datetime
+    grade: str | None
+    quadrant: str
+    state: str
+    done: bool
+    script: str
+    material: str
+
+
+@dataclass(frozen=True, slots=True)
+class TodaysList:
+    """The list with its day; `rest` counts items that are due but beyond the day's capacity."""
+
+    guide_code: str
+    guide_name: str
+    store_name: str
+    day: date
+    state: str
+    closes_at: datetime
+    items: tuple[ListedItem, ...]
+    rest: int
+
+
+async def read_todays_list(
+    connection: Driver, tenant_id: int, guide_code: str, day: date | None
+) -> TodaysList:
+    """The list of a guide on a day; where no day is named, the newest there is.
+
+    Raises:
+        NotFound: no such guide, or no list on that day (nothing was due, or it is not cut yet).
+    """
+    head = await connection.fetchrow(
+        """
+        SELECT g.guide_id, coalesce(p.name, '') AS name, s.name AS store,
+               d.business_date, d.state, d.closes_at
+        FROM guide g
+        JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+        LEFT JOIN guide_person p ON p.tenant_id = $1 AND p.guide_id = g.guide_id
+        LEFT JOIN LATERAL (
+            SELECT business_date, state, closes_at FROM guide_day d
+            WHERE d.tenant_id = $1 AND d.guide_id = g.guide_id AND ($3::date IS NULL OR d.business_date = $3)
+            ORDER BY business_date DESC LIMIT 1
+        ) d ON true
+        WHERE g.tenant_id = $1 AND g.code = $2""",
+        tenant_id,
+        guide_code,
+        day,
+    )
+    if head is None:
+        raise NotFound(Problem("guide", guide_code, "unknown_guide", {"nearest": "—"}))
+    if head["business_date"] is None:
+        raise NotFound(Problem("date", day.isoformat() if day else "", "no_list", {"guide": guide_code}))
+    rows = await connection.fetch(
+        """
+        SELECT i.rank, t.task_id, coalesce(left(mp.name, 1), '') || '＊＊'
+                   || coalesce('（尾号' || right(mp.phone, 4) || '）', '') AS member,
+               c.name AS category, t.run_out_on, t.due_on, t.bought_at, pm.grade, pm.quadrant, t.state,
+               EXISTS (SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = t.task_id
+                       AND k.business_date = $3) AS done,
+               p.spec->'means'->0->>'script' AS script, p.spec->'means'->0->>'material' AS material
+        FROM list_item i
+        JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
+        JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
+        JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
+             AND pm.member_id = t.member_id
+        JOIN category c ON c.tenant_id = $1 AND c.category_id = t.category_id
+        LEFT JOIN member_person mp ON mp.tenant_id = $1 AND mp.member_id = t.member_id
+        WHERE i.tenant_id = $1 AND i.guide_id = $2 AND i.business_date = $3 ORDER BY i.rank""",
+        tenant_id,
+        head["guide_id"],
+        head["business_date"],
+    )
+    rest = await connection.fetchval(
+        """
+        SELECT count(*) FROM task t WHERE t.tenant_id = $1 AND t.guide_id = $2 AND t.state = 'open'
+          AND t.due_on <= $3 AND NOT EXISTS (SELECT FROM list_item i WHERE i.tenant_id = $1
+              AND i.business_date = $3 AND i.task_id = t.task_id)""",
+        tenant_id,
+        head["guide_id"],
+        head["business_date"],
+    )
+    return TodaysList(
+        guide_code=guide_code,
+        guide_name=head["name"],
+        store_name=head["store"],
+        day=head["business_date"],
+        state=head["state"],
+        closes_at=head["closes_at"],
+        items=tuple(ListedItem(**dict(row)) for row in rows),
+        rest=rest,
+    )

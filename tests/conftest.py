@@ -1,0 +1,80 @@
+"""Fixtures on real servers: one PostgreSQL for the whole run, a database of its own for each test that asks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from infra.databases import DatabaseUrls, ensure_tenant, provide_embedded
+from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
+from ledger.database import open_database
+from ledger.ledger import Ledger
+
+ID_SECRET = b"tests"
+TEMPLATE = "daogou_template"
+
+
+@dataclass(frozen=True)
+class LedgerDatabase:
+    """A migrated database with tenant 1, and its logins."""
+
+    urls: DatabaseUrls
+    ledger: Ledger
+    id_secret: bytes = ID_SECRET
+
+    @property
+    def admin_url(self) -> str:
+        return self.urls.admin
+
+    @property
+    def worker_url(self) -> str:
+        return self.urls.worker
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("daogou-home")
+
+
+@pytest.fixture(scope="session")
+def postgres(home: Path) -> Iterator[tuple[EmbeddedPostgres, PostgresAddress]]:
+    with running_postgres(home) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session")
+async def template(postgres: tuple[EmbeddedPostgres, PostgresAddress]) -> str:
+    server, address = postgres
+    await provide_embedded(server, address, TEMPLATE)
+    return TEMPLATE
+
+
+async def drop_database(address: PostgresAddress, name: str) -> None:
+    connection = await asyncpg.connect(address.url("postgres"))
+    try:
+        await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    finally:
+        await connection.close()
+
+
+@pytest_asyncio.fixture
+async def ledger_database(
+    postgres: tuple[EmbeddedPostgres, PostgresAddress], template: str
+) -> AsyncIterator[LedgerDatabase]:
+    server, address = postgres
+    name = f"test_{secrets.token_hex(6)}"
+    urls = await provide_embedded(server, address, name, template=template)
+    engine = open_database(urls.worker, tenant_id=1)
+    ledger = Ledger(engine, 1)
+    await ensure_tenant(ledger, ID_SECRET)
+    try:
+        yield LedgerDatabase(urls, ledger)
+    finally:
+        await engine.dispose()
+        await drop_database(address, name)

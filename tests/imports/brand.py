@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import polars as pl
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from imports.loading import import_file, import_frame
+from imports.report import ImportReport, Kind, Tenant
+from ledger.database import driver_connection
+
+KNOWN_AT = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
+SECRET = b"import tests"
+
+
+@dataclass(frozen=True)
+class Database:
+    admin_url: str
+    worker_url: str
+
+
+@dataclass
+class Brand:
+    engine: AsyncEngine
+    folder: Path
+    tenant: Tenant = field(default_factory=lambda: Tenant(1, SECRET))
+
+    def write(self, name: str, text: str, encoding: str = "utf-8") -> Path:
+        path = self.folder / name
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    async def load(self, kind: Kind, what: Path | pl.DataFrame, **options: Any) -> ImportReport:
+        options.setdefault("known_at", KNOWN_AT)
+        if isinstance(what, Path):
+            return await import_file(self.engine, self.tenant, kind, what, actor="clerk", **options)
+        return await import_frame(self.engine, self.tenant, kind, what, actor="clerk", **options)
+
+    async def purchases(self, text: str, name: str = "purchases.csv", **options: Any) -> ImportReport:
+        return await self.load(Kind.PURCHASES, self.write(name, text), **options)
+
+    async def fetch(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        async with driver_connection(self.engine) as connection:
+            return [tuple(row) for row in await connection.fetch(query, *arguments)]
+
+    async def value(self, query: str, *arguments: Any) -> Any:
+        return (await self.fetch(query, *arguments))[0][0]
+
+    async def traces(self) -> tuple[Any, ...]:
+        """Rows in every table an import of purchases writes to."""
+        tables = ("purchase", "category", "import_batch", "event", "stream_head", "command")
+        return tuple([await self.value(f"SELECT count(*) FROM {table}") for table in tables])
+
+
+async def execute_as_admin(url: str, *statements: str) -> None:
+    target = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = await asyncpg.connect(target)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
