@@ -76,17 +76,16 @@ async def _next_tasks(
     plan = standing.plan
     categories = await facts.category_ids(connection, ledger.tenant_id, plan.members.bought_categories)
     since, _ = cycle_bounds(cycle)
-    again = dict(
-        await bought_again(
-            connection,
-            ledger.tenant_id,
-            plan_id=plan.plan,
-            cycle=standing.cycle,
-            categories=sorted(categories.values()),
-            since=since,
-            as_of=step.at,
-        )
+    bought = await bought_again(
+        connection,
+        ledger.tenant_id,
+        plan_id=plan.plan,
+        cycle=standing.cycle,
+        categories=sorted(categories.values()),
+        since=since,
+        as_of=step.at,
     )
+    again = {(member, category): guide for member, category, guide in bought}
     if not again:
         return []
     histories = await facts.histories(
@@ -94,18 +93,18 @@ async def _next_tasks(
         ledger.tenant_id,
         categories=sorted(categories.values()),
         as_of=step.at,
-        members=sorted(again),
+        members=sorted({member for member, _ in again}),
     )
     made = [
         task
         for history in histories
-        if history.bought_at > since
+        if (history.member_id, history.category_id) in again
         and (
             task := task_for(
                 history,
                 plan=plan,
                 cycle=standing.cycle,
-                guide_id=again[history.member_id],
+                guide_id=again[history.member_id, history.category_id],
                 rates=cycle.days_per_unit,
                 first_day=step.day,
                 last_day=cycle.ends_on,

@@ -12,9 +12,9 @@ from activities.plans import cycle_bounds
 from domain.act import adjust_goal, goal_by_result
 from domain.events import CycleChecked
 from domain.figures import Figures, add_up, by_guide, by_store
-from domain.messages import Acted, Checked, PlanStep
+from domain.messages import Acted, Checked, PlanStep, SettledCycles
 from ledger import facts
-from ledger.cycles import read_check, read_cycle, record_check
+from ledger.cycles import read_check, read_cycle, record_check, unsettled_cycles
 from ledger.door import Driver
 from ledger.plans import adjust, read_plan
 from ledger.records import cycle_records
@@ -33,10 +33,23 @@ class ReviewActivities:
         """Count the cycle as of `step.at`; provisional while attribution windows are open."""
         return await self._check(step, "provisional")
 
-    @activity.defn(name="settle_cycle")
-    async def settle_cycle(self, step: PlanStep) -> Checked:
-        """Count the cycle again when its last window has closed; the first count stays beside it."""
-        return await self._check(step, "settled")
+    @activity.defn(name="settle_cycles")
+    async def settle_cycles(self, step: PlanStep) -> SettledCycles:
+        """Count every cycle again whose last window has closed by `step.at`; the first counts stay beside.
+
+        Each is counted as of the close of its own last window, whenever this runs.
+        """
+        ledger = self._context.ledger
+        async with ledger.connection() as connection:
+            window = (await read_plan(connection, ledger.tenant_id, step.plan_id)).plan.attribution_window
+            due = [
+                (cycle, as_of + window)
+                for cycle, as_of in await unsettled_cycles(connection, ledger.tenant_id, step.plan_id)
+                if as_of + window <= step.at
+            ]
+        for cycle, at in due:
+            await self._check(step.model_copy(update={"cycle": cycle, "at": at}), "settled")
+        return SettledCycles(cycles=len(due))
 
     async def _check(self, step: PlanStep, kind: str) -> Checked:
         ledger = self._context.ledger

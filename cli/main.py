@@ -1,1 +1,149 @@
-def main() -> None: ...
+"""`daogou`: the command line. Errors are translated here, once, for people and for programs."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+from rich.console import Console
+from rich.text import Text
+
+from cli.audit import audit
+from cli.catalogue import LANGUAGES, Catalogue, catalogue
+from cli.demo import demo
+from cli.errors import problems_of
+from cli.import_files import import_group
+from cli.plan import plan
+from cli.plan_act import register
+from cli.rehearse import rehearse_command
+from cli.session import Session, logs_to, to_json
+from cli.today import today
+from domain.errors import Problem, Refused
+from infra.processes import terminate_as_exit
+from infra.settings import Settings, read_settings
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
+INTERRUPTED = 130
+LOG = Path("logs") / "cli.log"
+
+log = structlog.get_logger("cli")
+
+
+class _Translating(click.Group):
+    """The group whose commands' errors become messages: what, which value, why, what to do."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a refusal ends with exit code 1, Ctrl-C with 130, a bug is logged."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            _session(ctx).err.print(_session(ctx).words("error.interrupted"))
+            ctx.exit(INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - the edge: everything becomes a message here
+            session = _session(ctx)
+            problems = problems_of(error, session.settings)
+            if problems is None:
+                path = session.settings.home / LOG
+                with logs_to(path):
+                    log.exception("command_failed")
+                problems = (
+                    Problem("daogou", type(error).__name__, "bug", {"log": str(path)}),
+                )
+            _tell(session, problems)
+            ctx.exit(1)
+
+
+def _session(ctx: click.Context) -> Session:
+    found = ctx.find_object(Session)
+    return found or Session(Settings(home=Path(".daogou")), catalogue("zh"))
+
+
+@click.group(cls=_Translating, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--lang", type=click.Choice(LANGUAGES), help="语言 / language (DAOGOU_LANG).")
+@click.option("--database", metavar="NAME", help="内置数据库名 / name of the embedded database (daogou).")
+@click.option(
+    "--home", type=click.Path(path_type=Path, file_okay=False), help="数据目录 / data folder (DAOGOU_HOME)."
+)
+@click.pass_context
+def root(ctx: click.Context, lang: str | None, database: str | None, home: Path | None) -> None:
+    """导购计划：发布、演练、检查、行动 / Member plans for guides: launch, rehearse, check, act."""
+    words = catalogue("en" if lang == "en" else "zh")
+    given = {"language": lang, "database": database, "home": home}
+    session = Session(Settings(home=home or Path(".daogou")), words)
+    ctx.obj = session
+    try:
+        settings = read_settings()
+    except ValueError as error:  # pydantic's ValidationError is one
+        raise Refused([Problem("DAOGOU_TENANT", str(error), "setting_invalid")]) from error
+    settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+    session.settings, session.words = settings, catalogue(settings.language)
+    if not NAME.fullmatch(settings.database):
+        raise Refused([Problem("--database", settings.database, "database_name")])
+    ctx.with_resource(logs_to(settings.home / LOG))
+
+
+def _tell(session: Session, problems: tuple[Problem, ...]) -> None:
+    """One message a problem: field, value, reason, remedy."""
+    words = session.words
+    if session.as_json:
+        click.echo(to_json({"error": {"problems": [problem_json(words, problem) for problem in problems]}}))
+        return
+    for problem in problems:
+        _print_problem(session.err, words, problem)
+
+
+def problem_json(words: Catalogue, problem: Problem) -> dict[str, str]:
+    """A problem for programs; `code` never changes its meaning, the sentences may."""
+    return {
+        "field": problem.field,
+        "value": problem.value,
+        "code": problem.code,
+        "reason": words.reason(problem),
+        "remedy": words.remedy(problem),
+    }
+
+
+def _print_problem(console: Console, words: Catalogue, problem: Problem) -> None:
+    value = _printable(problem.value)
+    head = Text("✗ ", style="bold red")
+    head.append(problem.field, style="bold")
+    if value:
+        head.append(" = " if "\n" not in value else "\n")
+        head.append(value)
+    console.print(head)
+    console.print(Text(f"  {words('error.reason', reason=_printable(words.reason(problem)))}"))
+    console.print(Text(f"  {words('error.remedy', remedy=_printable(words.remedy(problem)))}"))
+
+
+def _printable(text: str) -> str:
+    """The text without what would steer a terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
+
+
+root.add_command(demo)
+root.add_command(rehearse_command)
+root.add_command(import_group)
+root.add_command(plan)
+root.add_command(today)
+root.add_command(audit)
+register(plan)
+
+
+def main() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Chinese shows "?" rather than failing
+    with terminate_as_exit():
+        root.main(prog_name="daogou")
+
+
+if __name__ == "__main__":
+    main()

@@ -22,6 +22,8 @@ def adjust_goal(plan: Plan, target: Decimal, *, reason: str, figures: Mapping[st
     Raises:
         Refused: the target is not a number above zero, is a rate above 100, or is what it is already.
     """
+    if not target.is_finite():
+        raise Refused([Problem("goal.target", str(target), "not_a_number")])
     if target == plan.goal.target:
         raise Refused([Problem("goal.target", str(target), "nothing_to_change")])
     try:
@@ -46,7 +48,7 @@ def tune_means(
     New lead days hold for items made from now on; those on the lists keep their day.
 
     Raises:
-        Refused: nothing would change, or the lead is outside 0 to 90 days.
+        Refused: nothing would change, the script is empty, or the lead is outside 0 to 90 days.
     """
     means = plan.means[0]
     update: dict[str, Any] = {}
@@ -59,9 +61,11 @@ def tune_means(
     try:
         tuned = Replenishment.model_validate(means.model_dump() | update)
     except ValidationError as error:
-        raise Refused(
-            [Problem("means.0.lead_days", str(lead_days), "outside_range", {"from": 0, "to": 90})]
-        ) from error
+        problems = {
+            "script": Problem("means.0.script", script or "", "empty"),
+            "lead_days": Problem("means.0.lead_days", str(lead_days), "outside_range", {"from": 0, "to": 90}),
+        }
+        raise Refused([problems[str(detail["loc"][0])] for detail in error.errors()]) from error
     change = {
         key: {"before": str(getattr(means, key)), "after": str(getattr(tuned, key))} for key in sorted(update)
     }

@@ -80,7 +80,10 @@ class TaskBefore:
     cycle_ends_on: date
     grade: str | None
     dial_days: int
-    last_dial_on: date | None
+    attempted_that_day: bool
+    """Whether the item has a check-in on the business date of the report."""
+    dialled_that_day: bool
+    """Whether the member was dialled in vain on that date, for this or another item of the cycle."""
     opted_out: bool
     day_closes_at: datetime | None
     """Close of the guide's day on the business date, None where no list was published."""
@@ -107,7 +110,8 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
     if problem is not None:
         raise Refused([problem])
     grade = _grade(task, command)
-    dialled_before = task.dial_days - (1 if task.last_dial_on == on else 0)
+    dialled_before = task.dial_days - (1 if task.dialled_that_day else 0)
+    overtaken = task.last_attempt_on is not None and on < task.last_attempt_on
     state, due_on = "done", task.due_on
     if command.reached:
         if command.next_on is not None and grade != "D":
@@ -115,7 +119,8 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
     elif dialled_before + 1 >= MOST_DIAL_DAYS:
         state = "unreached"
     else:
-        state, due_on = "open", next_working_day
+        # A late report of an earlier day does not undo what a later one left the item at.
+        state, due_on = "open", task.due_on if overtaken else next_working_day
     return CheckedIn(
         plan=task.plan_id,
         cycle=task.cycle,
@@ -181,6 +186,6 @@ def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None: 
             "after_grace",
             {"close": task.day_closes_at.isoformat()},
         )
-    if task.last_attempt_on == on:
+    if task.attempted_that_day:
         return Problem("task_id", str(task.task_id), "already_today", {"date": on.isoformat()})
     return None

@@ -80,6 +80,12 @@ class Checked(Message):
     position: int
 
 
+class SettledCycles(Message):
+    """How many cycles got their final figures now."""
+
+    cycles: int
+
+
 class Acted(Message):
     """What Act did by rule: `raise`, `lower` or `keep` the goal, and how many items expired with the cycle."""
 

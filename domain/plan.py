@@ -9,14 +9,24 @@ from __future__ import annotations
 
 from datetime import date, time, timedelta
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from domain.calendar import WorkingCalendar
 
 PLAN_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
 EARLIEST_RELEASE, LATEST_RELEASE = time(7), time(23)
+
+
+def _without_zone(at: time) -> time:
+    if at.tzinfo is not None:
+        raise ValueError("not_a_time")
+    return at
+
+
+LocalTime = Annotated[time, AfterValidator(_without_zone)]
+"""A time of day in each store's own zone."""
 
 
 class _Strict(BaseModel):
@@ -34,7 +44,9 @@ class Period(_Strict):
 class CalendarRule(_Strict):
     """Which days the stores work. ISO weekdays, 1 is Monday."""
 
-    weekdays: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] = Field(
+        default=(1, 2, 3, 4, 5, 6, 7), min_length=1
+    )
     closed: tuple[date, ...] = ()
     opened: tuple[date, ...] = ()
 
@@ -111,9 +123,9 @@ class Replenishment(_Strict):
 class Day(_Strict):
     """How a day runs, in each store's own time."""
 
-    release: time = time(9)
-    nudges: tuple[time, ...] = (time(12), time(17))
-    close: time = time(21)
+    release: LocalTime = time(9)
+    nudges: tuple[LocalTime, ...] = (time(12), time(17))
+    close: LocalTime = time(21)
     open_items: Literal["carry_over", "expire"] = "carry_over"
 
     @model_validator(mode="after")

@@ -47,6 +47,15 @@ _PARAMS = {
     "min_length": "limit",
     "max_length": "limit",
 }
+# Rules that compare fields are told of their parent; the field to change is this one.
+_FIELD_OF_RULE = {
+    "rate_above_100": "target",
+    "days_per_unit_not_positive": "days_per_unit",
+    "release_outside_hours": "release",
+    "release_not_before_close": "close",
+    "nudge_outside_day": "nudges",
+    "lower_not_below_raise": "lower_at",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +160,11 @@ def _problem(detail: ErrorDetails) -> Problem:
     field = ".".join(str(part) for part in detail["loc"]) or "playbook"
     context: dict[str, Any] = dict(detail.get("ctx") or {})
     if detail["type"] == "value_error":
-        return Problem(field, _shown(detail["input"]), str(context["error"]))
+        code, value = str(context["error"]), detail["input"]
+        if code in _FIELD_OF_RULE and isinstance(value, Mapping):
+            name = _FIELD_OF_RULE[code]
+            return Problem(f"{field}.{name}", _shown(value.get(name)), code)
+        return Problem(field, _shown(value), code)
     code = _CODES.get(detail["type"], "not_valid")
     value = "" if code == "missing" else _shown(detail["input"])
     params = {_PARAMS[key]: str(context[key]) for key in sorted(context) if key in _PARAMS}

@@ -78,12 +78,12 @@ def simulate(
     diligence = 800 + draw(seed, "diligence", item.guide, below=191)
     if draw(seed, "done", *key, below=1000) >= diligence:
         return None
-    span = closes_at - opens_at - timedelta(minutes=40)
-    seconds = int(span.total_seconds()) * (item.rank - 1) // item.listed
-    occurred_at = opens_at + timedelta(
-        minutes=10,
-        seconds=seconds + draw(seed, "minute", *key, below=int(span.total_seconds()) // item.listed),
-    )
+    # Ten minutes to begin and half an hour to the close; a short day is cut in quarters instead.
+    day_long = closes_at - opens_at
+    begin = min(timedelta(minutes=10), day_long / 4)
+    span = int(max(day_long - timedelta(minutes=40), day_long / 2).total_seconds())
+    share = draw(seed, "minute", *key, below=max(1, span // item.listed))
+    occurred_at = opens_at + begin + timedelta(seconds=span * (item.rank - 1) // item.listed + share)
     channel = _pick(_CHANNELS, draw(seed, "channel", *key, below=1000))
     if draw(seed, "reached", *key, below=1000) >= REACHED_PER_MILLE:
         outcome = _pick(_NOT_REACHED, draw(seed, "not_reached", *key, below=1000))

@@ -51,7 +51,13 @@ class DemoResult:
 
 
 async def run_demo(
-    settings: Settings, plan: Plan, *, seed: int, on_stage: OnStage, purchases: pl.DataFrame | None = None
+    settings: Settings,
+    plan: Plan,
+    *,
+    seed: int,
+    on_stage: OnStage,
+    purchases: pl.DataFrame | None = None,
+    guides: int = GUIDES,
 ) -> DemoResult:
     """Run the demo in a database of its own, which starts empty.
 
@@ -61,6 +67,7 @@ async def run_demo(
         seed: everything that is made up follows from it.
         on_stage: progress.
         purchases: lines to import instead of all of them (tests take a part).
+        guides: how many guides are made up.
 
     Raises:
         Refused: the playbook does not fit the data.
@@ -73,7 +80,13 @@ async def run_demo(
         on_stage("servers", 1, 1)
         lines = complete_journey.purchases_frame() if purchases is None else purchases
         imported = await _import_all(
-            ledger, Tenant(ledger.tenant_id, id_secret), plan, lines, seed=seed, on_stage=on_stage
+            ledger,
+            Tenant(ledger.tenant_id, id_secret),
+            plan,
+            lines,
+            seed=seed,
+            guides=guides,
+            on_stage=on_stage,
         )
         on_stage("copy", 0, imported.rows_new)
         copied = await measure_copy(urls.admin)
@@ -91,9 +104,7 @@ async def run_demo(
             on_stage("verify", 0, 1)
             verification = await verify(connection, ledger.tenant_id)
             report = await read_report(connection, ledger.tenant_id, plan.plan, cycle=1)
-            settled = await read_report(
-                connection, ledger.tenant_id, plan.plan, cycle=plan.period.cycles, kind="settled"
-            )
+            settled = await read_report(connection, ledger.tenant_id, plan.plan, cycle=1, kind="settled")
         on_stage("verify", 1, 1)
     summary = summarise(
         report, rehearsed, imported, copied, verification, wall_seconds=perf_counter() - began
@@ -105,13 +116,20 @@ async def run_demo(
 
 
 async def _import_all(
-    ledger: Ledger, tenant: Tenant, plan: Plan, lines: pl.DataFrame, *, seed: int, on_stage: OnStage
+    ledger: Ledger,
+    tenant: Tenant,
+    plan: Plan,
+    lines: pl.DataFrame,
+    *,
+    seed: int,
+    guides: int,
+    on_stage: OnStage,
 ) -> ImportReport:
     known_at = rehearsal_start(plan)
     home = made_up.home_stores(lines, before=plan.period.start)
     for kind, frame in (
         (Kind.STORES, made_up.stores_frame(seed)),
-        (Kind.GUIDES, made_up.guides_frame(seed, home, guides=GUIDES)),
+        (Kind.GUIDES, made_up.guides_frame(seed, home, guides=guides)),
         (Kind.MEMBERS, made_up.members_frame(seed, home)),
     ):
         await import_frame(ledger.engine, tenant, kind, frame, known_at=known_at, actor="demo")

@@ -68,7 +68,7 @@ def activities(
             plans.count_open_days,
             assignment.start_cycle,
             review.check_cycle,
-            review.settle_cycle,
+            review.settle_cycles,
             review.act_on_check,
         ],
         DAYS: [

@@ -109,12 +109,16 @@ def decode(body: bytes) -> StoredEvent:
         at += length
     if len(fields) != len(FIELDS):
         raise ValueError(f"canonical bytes hold {len(fields)} fields, not {len(FIELDS)}")
+    try:
+        occurred_at, known_at = (_EPOCH + int(digits) * _MICROSECOND for digits in fields[3:5])
+    except OverflowError as error:
+        raise ValueError("canonical bytes hold an instant outside the calendar") from error
     return StoredEvent(
         tenant_id=int(fields[0]),
         stream=fields[1].decode(),
         version=int(fields[2]),
-        occurred_at=_EPOCH + int(fields[3]) * _MICROSECOND,
-        known_at=_EPOCH + int(fields[4]) * _MICROSECOND,
+        occurred_at=occurred_at,
+        known_at=known_at,
         actor=fields[5].decode(),
         performed_by=fields[6].decode(),
         cause=fields[7].decode(),

@@ -17,7 +17,7 @@ import asyncpg
 
 from domain.calendar import business_date
 from domain.check_in import CheckIn, TaskBefore, decide_check_in
-from domain.errors import NotFound, Problem
+from domain.errors import NotFound, Problem, Refused
 from domain.events import CheckedIn
 from domain.identifiers import derived_id
 from domain.plan import Plan
@@ -35,10 +35,15 @@ from ledger.ledger import Command, Ledger, stream_batch, task_stream
 
 _READ = """
 SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempts, t.last_attempt_on,
-       c.ends_on, pm.grade, pm.dial_days, pm.last_dial_on, s.time_zone, p.spec::text AS spec,
+       c.ends_on, pm.grade, pm.dial_days, s.time_zone, p.spec::text AS spec,
        coalesce(m.opted_out_at <= $4, false) AS opted_out,
        d.closes_at, coalesce(d.state = 'closed', false) AS day_closed, h.version, h.hash,
-       k.version AS done_version
+       k.stream AS done_stream, k.version AS done_version,
+       EXISTS (SELECT FROM check_in o WHERE o.tenant_id = $1 AND o.task_id = t.task_id
+               AND o.business_date = ($4 AT TIME ZONE s.time_zone)::date) AS attempted_that_day,
+       EXISTS (SELECT FROM check_in o WHERE o.tenant_id = $1 AND o.plan_id = t.plan_id AND o.cycle = t.cycle
+               AND o.member_id = t.member_id AND NOT o.reached
+               AND o.business_date = ($4 AT TIME ZONE s.time_zone)::date) AS dialled_that_day
 FROM task t
 JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
 JOIN plan_cycle c ON c.tenant_id = $1 AND c.plan_id = t.plan_id AND c.cycle = t.cycle
@@ -65,12 +70,13 @@ WITH {APPEND_CTES}, projected_check_in AS (
     FROM appended a
 ), projected_task AS (
     UPDATE task SET state = a.payload->>'state', due_on = (a.payload->>'due_on')::date,
-           attempts = (a.payload->>'attempt')::int, last_attempt_on = $20,
+           attempts = (a.payload->>'attempt')::int, last_attempt_on = greatest(task.last_attempt_on, $20),
            reason = CASE a.payload->>'state' WHEN 'unreached' THEN 'not_reached' ELSE reason END
     FROM appended a WHERE task.tenant_id = $1 AND task.task_id = $19
 ), projected_member AS (
     UPDATE plan_member pm SET grade = a.payload->>'grade', dial_days = (a.payload->>'dial_days')::int,
-           last_dial_on = CASE WHEN (a.payload->>'reached')::boolean THEN pm.last_dial_on ELSE $20 END,
+           last_dial_on = CASE WHEN (a.payload->>'reached')::boolean THEN pm.last_dial_on
+               ELSE greatest(pm.last_dial_on, $20) END,
            last_reached_at = CASE WHEN (a.payload->>'reached')::boolean
                THEN greatest(pm.last_reached_at, a.occurred_at) ELSE pm.last_reached_at END
     FROM appended a
@@ -121,6 +127,8 @@ async def _check_in(connection: Driver, tenant_id: int, command: CheckIn, salt: 
     if row is None:
         raise NotFound(Problem("task_id", str(command.task_id), "unknown_task"))
     if row["done_version"] is not None:
+        if row["done_stream"] != stream:
+            raise Refused([Problem("command_id", command.command_id, "command_used_elsewhere")])
         return Recorded(command.task_id, row["done_version"], row["state"], row["due_on"], duplicate=True)
     on = business_date(command.occurred_at, row["time_zone"])
     plan = Plan.model_validate_json(row["spec"])
@@ -137,7 +145,8 @@ async def _check_in(connection: Driver, tenant_id: int, command: CheckIn, salt: 
         cycle_ends_on=row["ends_on"],
         grade=row["grade"],
         dial_days=row["dial_days"],
-        last_dial_on=row["last_dial_on"],
+        attempted_that_day=row["attempted_that_day"],
+        dialled_that_day=row["dialled_that_day"],
         opted_out=row["opted_out"],
         day_closes_at=row["closes_at"],
         day_closed=row["day_closed"],

@@ -94,15 +94,20 @@ async def start_cycle(
 
 
 async def _insert_members(connection: Driver, tenant_id: int, assigned: Sequence[MemberAssigned]) -> None:
+    # A grade is of the plan, not of the cycle: it comes along from the member's last cycle.
     await connection.execute(
         """
         INSERT INTO plan_member (tenant_id, plan_id, cycle, member_id, guide_id, strategy, why, score, runner_up,
-                                 tried, value_minor, quadrant)
+                                 tried, value_minor, quadrant, grade, last_dial_on, last_reached_at)
         SELECT $1, $2, $3, a.member, a.guide, a.strategy, a.why, a.score, a.runner_up, a.tried::jsonb,
-               a.value_minor, a.quadrant
+               a.value_minor, a.quadrant, before.grade, before.last_dial_on, before.last_reached_at
         FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::int[], $9::uuid[], $10::text[],
                     $11::bigint[], $12::text[])
-            AS a(member, guide, strategy, why, score, runner_up, tried, value_minor, quadrant)""",
+            AS a(member, guide, strategy, why, score, runner_up, tried, value_minor, quadrant)
+        LEFT JOIN (
+            SELECT DISTINCT ON (member_id) member_id, grade, last_dial_on, last_reached_at FROM plan_member
+            WHERE tenant_id = $1 AND plan_id = $2 AND cycle < $3 ORDER BY member_id, cycle DESC
+        ) before ON before.member_id = a.member""",
         tenant_id,
         assigned[0].plan if assigned else "",
         assigned[0].cycle if assigned else 0,
@@ -162,3 +167,16 @@ async def read_check(
         kind,
     )
     return None if row is None else (row["as_of"], row["position"], json.loads(row["figures"]))
+
+
+async def unsettled_cycles(connection: Driver, tenant_id: int, plan_id: str) -> list[tuple[int, datetime]]:
+    """Cycles that were checked and have no final figures yet, with the instant of their Check."""
+    rows = await connection.fetch(
+        """
+        SELECT c.cycle, k.as_of FROM plan_cycle c
+        JOIN plan_check k ON k.tenant_id = $1 AND k.plan_id = $2 AND k.cycle = c.cycle AND k.kind = 'provisional'
+        WHERE c.tenant_id = $1 AND c.plan_id = $2 AND c.state = 'checked' ORDER BY c.cycle""",
+        tenant_id,
+        plan_id,
+    )
+    return [(row["cycle"], row["as_of"]) for row in rows]

@@ -56,13 +56,15 @@ async def cut_lists(
             JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
                  AND pm.member_id = t.member_id
             JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id AND g.active
-                 AND NOT coalesce($2 BETWEEN g.on_leave_from AND g.on_leave_to, false)
+                 AND NOT coalesce($2 BETWEEN g.on_leave_from AND coalesce(g.on_leave_to, 'infinity'), false)
             JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id AND s.time_zone = $3
             JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
             WHERE t.tenant_id = $1 AND t.state = 'open' AND t.due_on <= $2
               AND pm.grade IS DISTINCT FROM 'D' AND pm.dial_days < $9
               AND (pm.last_dial_on IS NULL OR pm.last_dial_on < $2)
               AND (m.opted_out_at IS NULL OR m.opted_out_at > $7)
+              AND NOT EXISTS (SELECT FROM list_item o WHERE o.tenant_id = $1 AND o.business_date = $2
+                              AND o.task_id = t.task_id)
         ), listed AS (
             SELECT guide_id, task_id, rank FROM due WHERE rank <= $6
         ), days AS (
@@ -182,10 +184,13 @@ async def nudge(
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id AND t.state = 'open'
              AND t.last_attempt_on IS DISTINCT FROM $2 AND t.guide_id = d.guide_id
         WHERE d.tenant_id = $1 AND d.business_date = $2 AND d.time_zone = $3 AND d.state = 'published'
+          AND NOT EXISTS (SELECT FROM outbox o WHERE o.tenant_id = $1
+                          AND o.purpose = format('nudge/%s/%s/%s', d.guide_id, $2::date, $4::text))
         GROUP BY 1 ORDER BY 1""",
         tenant_id,
         day,
         time_zone,
+        slot,
     )
     if not rows:
         return 0

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -237,9 +237,10 @@ async def fetchval_with_partition(
         async with connection.transaction():
             return await connection.fetchval(statement, *arguments)
     except asyncpg.CheckViolationError as error:
-        if "no partition" not in str(error):
-            raise
-    await connection.execute("SELECT ensure_event_partitions($1, $1)", known_at.date())
+        if error.constraint_name is not None:
+            raise  # a CHECK of ours has a name; a missing partition has none
+    # Partitions are months of UTC, wherever the caller's clock hangs.
+    await connection.execute("SELECT ensure_event_partitions($1, $1)", known_at.astimezone(UTC).date())
     return await connection.fetchval(statement, *arguments)
 
 

@@ -11,7 +11,7 @@ from domain.errors import NotFound, Problem, Refused
 from domain.events import PlanAdjusted, PlanLaunched, PlanStatusChanged
 from domain.plan import Plan
 from domain.playbook import References
-from ledger.door import Appended, Driver, append, read_head
+from ledger.door import Appended, Driver, Head, append, read_head
 from ledger.ledger import Command, plan_stream, stream_batch
 
 
@@ -94,9 +94,12 @@ async def launch(connection: Driver, tenant_id: int, command: Command, plan: Pla
 async def adjust(
     connection: Driver, tenant_id: int, command: Command, standing: PlanState, adjusted: PlanAdjusted
 ) -> Appended:
-    """Act on a running plan: the new playbook takes effect at once; call it in a transaction."""
-    stream = plan_stream(standing.plan.plan)
-    appended = await _append_to_plan(connection, tenant_id, command, stream, adjusted)
+    """Act on a running plan: the new playbook takes effect at once; call it in a transaction.
+
+    Raises:
+        Conflict: the plan changed since `standing` was read.
+    """
+    appended = await _append_to_plan(connection, tenant_id, command, standing, adjusted)
     if not appended.duplicate:
         await connection.execute(
             "UPDATE plan SET spec = $3::text::jsonb, version = $4 WHERE tenant_id = $1 AND plan_id = $2",
@@ -120,7 +123,7 @@ async def change_status(
     if standing.status in ("closed", status):
         raise Refused([Problem("status", status, "plan_already", {"status": standing.status})])
     changed = PlanStatusChanged(status=status, reason=reason)
-    appended = await _append_to_plan(connection, tenant_id, command, plan_stream(plan_id), changed)
+    appended = await _append_to_plan(connection, tenant_id, command, standing, changed)
     if not appended.duplicate:
         await connection.execute(
             "UPDATE plan SET status = $3, version = $4 WHERE tenant_id = $1 AND plan_id = $2",
@@ -136,16 +139,19 @@ async def _append_to_plan(
     connection: Driver,
     tenant_id: int,
     command: Command,
-    stream: str,
+    standing: PlanState,
     event: PlanAdjusted | PlanStatusChanged,
 ) -> Appended:
+    stream = plan_stream(standing.plan.plan)
     head = await read_head(connection, tenant_id, stream)
+    # What was decided rests on `standing`: at another version the door refuses.
+    decided_on = Head(standing.version, head.hash) if head else None
     return await append(
         connection,
         tenant_id=tenant_id,
         command_id=command.command_id,
         known_at=command.known_at,
-        batches=[stream_batch(command, stream, head, event)],
+        batches=[stream_batch(command, stream, decided_on, event)],
     )
 
 

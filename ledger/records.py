@@ -159,7 +159,7 @@ async def _purchases(
         SELECT p.member_id, p.occurred_at, p.quantity, p.value_minor,
                (SELECT min(o.occurred_at) FROM purchase o
                 WHERE p.is_return AND o.tenant_id = $1 AND o.basket = coalesce(p.return_of, p.basket)
-                  AND o.product = p.product AND NOT o.is_return) AS takes_back
+                  AND o.product = p.product AND NOT o.is_return AND o.known_at <= $5) AS takes_back
         FROM purchase p
         WHERE p.tenant_id = $1 AND p.member_id = ANY($2) AND p.category_id = ANY($3)
           AND p.occurred_at >= $4 AND p.occurred_at <= $5 AND p.known_at <= $5

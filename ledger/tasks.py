@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.check_in import MOST_DIAL_DAYS
 from domain.events import Event, TaskCreated, TaskLeft, TaskReassigned
 from ledger.door import Driver
 from ledger.ledger import Command, record, task_stream
+
+KNOWN_LATE = timedelta(days=90)
+"""A purchase from before the cycle that becomes known in it still moves the reminder, if it is no older (ours)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +189,18 @@ async def bought_again(
     categories: Sequence[int],
     since: datetime,
     as_of: datetime,
-) -> list[tuple[UUID, UUID]]:
-    """Members with a guide who bought after `since` what no item of the cycle rests on yet: (member, guide)."""
+) -> list[tuple[UUID, int, UUID]]:
+    """Who bought, or came to be known to have bought, after `since` what no item of the cycle rests on yet.
+
+    Members with a guide only: (member, category, guide).
+    """
     rows = await connection.fetch(
         """
-        SELECT DISTINCT pm.member_id, pm.guide_id
+        SELECT DISTINCT pm.member_id, p.category_id, pm.guide_id
         FROM plan_member pm
         JOIN purchase p ON p.tenant_id = $1 AND p.member_id = pm.member_id AND p.category_id = ANY($4)
-             AND p.quantity > 0 AND p.occurred_at > $5 AND p.occurred_at <= $6 AND p.known_at <= $6
+             AND p.quantity > 0 AND p.occurred_at > $7 AND p.occurred_at <= $6 AND p.known_at <= $6
+             AND greatest(p.occurred_at, p.known_at) > $5
         JOIN member m ON m.tenant_id = $1 AND m.member_id = pm.member_id
         WHERE pm.tenant_id = $1 AND pm.plan_id = $2 AND pm.cycle = $3 AND pm.guide_id IS NOT NULL
           AND pm.grade IS DISTINCT FROM 'D' AND (m.opted_out_at IS NULL OR m.opted_out_at > $6)
@@ -208,8 +215,9 @@ async def bought_again(
         list(categories),
         since,
         as_of,
+        since - KNOWN_LATE,
     )
-    return [(row["member_id"], row["guide_id"]) for row in rows]
+    return [(row["member_id"], row["category_id"], row["guide_id"]) for row in rows]
 
 
 async def known_task_ids(connection: Driver, tenant_id: int, tasks: Sequence[UUID]) -> frozenset[UUID]:

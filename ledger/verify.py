@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from ledger.canonical import NO_HASH, StoredEvent, chain, decode
+from ledger.canonical import NO_HASH, StoredEvent, chain, decode, payload_bytes
 from ledger.door import Driver
 
 MOST_LISTED = 100
@@ -150,7 +150,8 @@ def _compare_columns(findings: _Findings, tenant_id: int, row: dict[str, object]
 
 
 def _same_payload(told: StoredEvent, payload: str) -> bool:
-    return bool(orjson.loads(payload) == told.payload)
+    # As text: to Python 1, 1.0 and True are equal.
+    return orjson.dumps(orjson.loads(payload), option=orjson.OPT_SORT_KEYS) == payload_bytes(told.payload)
 
 
 async def _verify_positions(connection: Driver, tenant_id: int, findings: _Findings) -> int:

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
         PlanRun,
         PlanStep,
         PlanView,
+        SettledCycles,
     )
     from workflows.business_clock import business_now, remaining, stamp
     from workflows.options import READ, SET_BASED
@@ -58,9 +59,7 @@ class PlanWorkflow:
         if plan.status != "closed" and run.cycle < plan.cycles:
             workflow.continue_as_new(run.model_copy(update={"cycle": run.cycle + 1}))
         plan = await self._reach("settles_at", even_closed=True)
-        await workflow.execute_activity(
-            "settle_cycle", self._step(stamp(plan.settles_at, run.time)), result_type=Checked, **SET_BASED
-        )
+        await self._settle(stamp(plan.settles_at, run.time))
         await workflow.wait_condition(workflow.all_handlers_finished)
         return PlanOutcome(cycles=run.cycle, status=plan.status)
 
@@ -89,6 +88,11 @@ class PlanWorkflow:
                 await workflow.wait_condition(lambda: self._changed, timeout=left)
             except TimeoutError:
                 continue
+
+    async def _settle(self, at: datetime) -> None:
+        await workflow.execute_activity(
+            "settle_cycles", self._step(at), result_type=SettledCycles, **SET_BASED
+        )
 
     async def _days_closed(self, plan: PlanView) -> None:
         step = self._step(plan.checks_at)

@@ -123,7 +123,8 @@ BEGIN
         part := format('event_%s', to_char(month, 'YYYYMM'));
         IF to_regclass('daogou.' || part) IS NULL THEN
             PERFORM pg_advisory_xact_lock(hashtext('daogou.event_partition'));
-            IF to_regclass('daogou.' || part) IS NULL THEN
+            -- A query, because to_regclass still answers from its cache that another session's table is not there.
+            IF NOT EXISTS (SELECT FROM pg_class WHERE relname = part AND relnamespace = 'daogou'::regnamespace) THEN
                 -- Made apart and attached: attaching lets writers of other months go on.
                 EXECUTE format('CREATE TABLE %I (LIKE event INCLUDING ALL)', part);
                 EXECUTE format('ALTER TABLE event ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', part,

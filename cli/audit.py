@@ -1,0 +1,111 @@
+"""`daogou audit`: the history of anything, and the proof that nobody changed it."""
+
+from __future__ import annotations
+
+import orjson
+import click
+from rich.text import Text
+
+from cli.demo_screen import verified_line
+from cli.layout import heading, number, table
+from cli.machine import verification_json
+from cli.progress import Stages
+from cli.session import Session, json_option, pass_session
+from ledger.timeline import Subject, TimelineEntry, timeline
+from ledger.verify import Verification, verify
+
+SUBJECTS: dict[str, Subject] = {
+    "plan": "plan",
+    "task": "task",
+    "guide": "guide",
+    "member": "member",
+    "stream": "stream",
+}
+SHOWN = 20
+
+
+@click.group()
+def audit() -> None:
+    """审计：历史与核验 / Audit: history and verification."""
+
+
+@audit.command("timeline")
+@click.argument("subject", type=click.Choice(list(SUBJECTS)))
+@click.argument("name")
+@click.option("--limit", type=click.IntRange(min=1, max=100_000), default=200, show_default=True)
+@json_option
+@pass_session
+def timeline_command(session: Session, subject: str, name: str, limit: int) -> None:
+    """按得知顺序列出事件 / Events in the order they became known."""
+    entries = session.run(_timeline(session, SUBJECTS[subject], name, limit))
+    words = session.words
+    several = len({entry.stream for entry in entries}) > 1
+    made = table(
+        words("timeline.known"), words("timeline.event"), words("timeline.actor"), words("timeline.details"),
+        fold=(3,),
+    )  # fmt: skip
+    for entry in entries:
+        details = Text(f"{entry.stream}#{entry.version} " if several else f"#{entry.version} ", style="dim")
+        details.append(_details(entry), style="default")
+        made.add_row(
+            f"{entry.known_at:%Y-%m-%d %H:%M}", words.code("events", entry.type), entry.actor[:12], details
+        )
+    footer = [words("timeline.cut", limit=number(limit))] if len(entries) == limit else []
+    session.show(
+        {"subject": subject, "name": name, "events": entries},
+        heading(words("timeline.title", subject=words.code("subjects", subject), name=name)),
+        made,
+        *footer,
+    )
+
+
+async def _timeline(session: Session, subject: Subject, name: str, limit: int) -> list[TimelineEntry]:
+    async with session.ledger() as (ledger, _), ledger.connection() as connection:
+        return await timeline(connection, ledger.tenant_id, subject, name, limit=limit)
+
+
+def _details(entry: TimelineEntry) -> str:
+    """The payload's plain values; what is nested is for `--json`."""
+    shown = []
+    for key, value in entry.payload.items():
+        if isinstance(value, dict | list):
+            text = orjson.dumps(value).decode()
+            if len(text) > 60:  # noqa: PLR2004 - about a line
+                text = "…"
+        else:
+            text = "" if value is None else str(value)
+        if text not in ("", "[]", "{}"):
+            shown.append(f"{key}={text}")
+    return " ".join(shown)
+
+
+@audit.command("verify")
+@json_option
+@pass_session
+def verify_command(session: Session) -> None:
+    """重算整个账本 / Recompute every chain of the ledger."""
+    with Stages(session, group="stages") as stages:
+        verification = session.run(_verify(session, stages))
+    words = session.words
+    made = table(words("verify.stream"), words("verify.version"), words("verify.kind"), right=(1,), fold=(0, 2))
+    for one in verification.differences[:SHOWN]:
+        made.add_row(one.stream, number(one.version), one.kind)
+    session.show(
+        verification_json(verification),
+        verified_line(session, verification),
+        *([made] if verification.differences else []),
+    )
+    if not verification.ok:
+        raise SystemExit(1)
+
+
+async def _verify(session: Session, stages: Stages) -> Verification:
+    async with session.ledger() as (ledger, _), ledger.connection() as connection:
+        total = await connection.fetchval(
+            "SELECT count(*) FROM event WHERE tenant_id = $1", ledger.tenant_id
+        )
+        stages("verify", 0, total)
+        verification = await verify(
+            connection, ledger.tenant_id, on_progress=lambda done: stages("verify", done, total)
+        )
+    return verification

@@ -1,0 +1,157 @@
+"""The Check of a cycle on one screen: rates with their counts, the goal, who stands where, who was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli.catalogue import Catalogue
+from cli.layout import NOTHING, counts, heading, labelled, money, number, percent, table
+from domain.act import measured
+from domain.figures import Figures
+from domain.plan import Goal
+from ledger.report import Report, ReportRow, UnassignedReason
+
+TOP_ROWS = 8
+TOP_REASONS = 4
+WIDE = 98
+"""Columns from which two breakdowns stand side by side."""
+
+
+def rates(words: Catalogue, report: Report, settled: Report | None) -> Table:
+    """Every rate with the counts it comes from; the settled figures beside, where there are any."""
+    columns = [words("check.figure"), _as_of(words, report), words("check.counts")]
+    if settled is not None:
+        columns += [_as_of(words, settled), words("check.counts")]
+    made = table(*columns, right=(1, 2, 3, 4))
+    every = [report.total] if settled is None else [report.total, settled.total]
+    for name, cells in _LINES:
+        made.add_row(words(f"figures.{name}"), *(cell for figures in every for cell in cells(words, figures)))
+    return made
+
+
+def _as_of(words: Catalogue, report: Report) -> str:
+    return words(f"check.{report.kind}", as_of=f"{report.as_of:%Y-%m-%d}")
+
+
+_Cells = Callable[[Catalogue, Figures], tuple[str, str]]
+_LINES: tuple[tuple[str, _Cells], ...] = (
+    ("completion_rate", lambda _, f: (percent(f.completion_rate), counts(f.completion_rate))),
+    ("attempt_rate", lambda _, f: (percent(f.attempt_rate), counts(f.attempt_rate))),
+    ("success_rate", lambda _, f: (percent(f.success_rate), counts(f.success_rate))),
+    (
+        "provisional",
+        lambda words, f: (
+            number(f.provisional),
+            words("check.bought", count=number(f.provisional_succeeded)) if f.provisional else "",
+        ),
+    ),
+    ("withdrawn", lambda _, f: (number(f.withdrawn), "")),
+    ("repurchase_rate", lambda _, f: (percent(f.repurchase_rate), counts(f.repurchase_rate))),
+    (
+        "revenue",
+        lambda _, f: (money(f.revenue), f"+ {money(f.provisional_revenue)}" if f.provisional_revenue else ""),
+    ),
+)
+
+
+def goal_line(words: Catalogue, report: Report, goal: Goal) -> Text:
+    """The goal, the result, and whether the one reached the other; then what Act made of the goal since."""
+    result = measured(report.plan.model_copy(update={"goal": goal}), report.total)
+    unit = " %" if goal.measure.endswith("_rate") else ""
+    text = Text(
+        words(
+            "check.goal",
+            measure=words.code("measures", goal.measure),
+            target=f"{goal.target:f}{unit}",
+            by=goal.by,
+            result=NOTHING if result is None else f"{result:,}{unit}",
+        )
+    )
+    text.append(" ")
+    if result is None:
+        text.append(words("check.no_result"), style="yellow")
+    elif result >= goal.target:
+        text.append(words("check.reached"), style="bold green")
+    else:
+        text.append(words("check.not_reached"), style="bold red")
+    now = report.plan.goal.target
+    if now != goal.target:
+        direction = "raised" if now > goal.target else "lowered"
+        text.append(f" {words(f'check.{direction}', before=f'{goal.target:f}{unit}', after=f'{now:f}{unit}')}")
+    return text
+
+
+def breakdown(words: Catalogue, title: str, rows: Sequence[ReportRow], *, most: int | None = None) -> Table:
+    """A row a store or guide, most members due first; members without either stand last."""
+    made = table(
+        title,
+        words("figures.short_due"),
+        words("figures.short_followed"),
+        words("figures.short_completion"),
+        words("figures.short_success"),
+        words("figures.short_revenue"),
+        right=(1, 2, 3, 4, 5),
+    )
+    ordered = sorted(rows, key=lambda row: (not row.code, -row.figures.due, row.code))
+    for row in ordered[:most]:
+        figures = row.figures
+        made.add_row(
+            _label(words, row),
+            number(figures.due),
+            number(figures.followed_up),
+            percent(figures.completion_rate),
+            percent(figures.success_rate),
+            f"{figures.revenue / 100:,.0f}" if most else money(figures.revenue),
+        )
+    if most is not None and len(ordered) > most:
+        made.add_row(Text(words("check.more", count=len(ordered) - most), style="dim"))
+    return made
+
+
+def _label(words: Catalogue, row: ReportRow) -> str:
+    if not row.code:
+        return words("check.nobody")
+    return row.name if row.code in row.name else f"{row.code} {row.name}".strip()
+
+
+def side_by_side(left: Table, right: Table, *, width: int) -> RenderableType:
+    """Two tables beside each other where the screen is wide enough, else one above the other."""
+    if width < WIDE:
+        grid = Table.grid()
+        grid.add_row(left)
+        grid.add_row("")
+        grid.add_row(right)
+        return grid
+    grid = Table.grid(padding=(0, 2), expand=False)
+    grid.add_row(left, right)
+    return grid
+
+
+def unassigned(words: Catalogue, reasons: Sequence[UnassignedReason], *, most: int | None = None) -> Table:
+    """How many members nobody could take, for each chain of reasons in words."""
+    total = sum(reason.members for reason in reasons)
+    if not reasons:
+        return labelled((words("unassigned.title"), words("unassigned.none")))
+    made = Table.grid(padding=(0, 1))
+    made.add_column(justify="right")
+    made.add_column(overflow="fold")
+    made.add_row(heading(number(total)), heading(words("unassigned.members")))
+    for reason in reasons[:most]:
+        made.add_row(number(reason.members), chain(words, reason.tried))
+    rest = reasons[most:] if most is not None else ()
+    if rest:
+        left = sum(reason.members for reason in rest)
+        made.add_row(number(left), Text(words("unassigned.more", count=len(rest)), style="dim"))
+    return made
+
+
+def chain(words: Catalogue, tried: Sequence[tuple[str, str]]) -> str:
+    """The strategies in the order tried, each with why it could not place the member."""
+    return " → ".join(
+        words("unassigned.step", strategy=words.code("strategies", step), reason=words.code("why", reason))
+        for step, reason in tried
+    )

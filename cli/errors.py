@@ -1,0 +1,105 @@
+"""What can go wrong, as problems a person can act on; translated once, in `cli.main`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import asyncpg
+from pydantic import ValidationError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from domain.errors import Conflict, NotFound, Problem, Refused, Unavailable
+from infra.server_errors import EmbeddedServerError
+from infra.settings import Settings
+
+DATABASE_ERRORS = (
+    OSError,
+    TimeoutError,
+    ValueError,
+    OverflowError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    SQLAlchemyError,
+)
+"""What opening a database can raise."""
+
+_CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    (asyncpg.InvalidAuthorizationSpecificationError, "database_login"),
+    (asyncpg.InvalidCatalogNameError, "database_missing"),
+    (asyncpg.ObjectInUseError, "database_in_use"),
+    (asyncpg.InsufficientPrivilegeError, "database_rights"),
+    (
+        (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.CannotConnectNowError,
+            asyncpg.TooManyConnectionsError,
+            asyncpg.AdminShutdownError,
+            asyncpg.ConnectionDoesNotExistError,
+        ),
+        "database_unreachable",
+    ),
+)
+_LOST = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)
+
+
+def database_problem(error: BaseException, settings: Settings) -> Problem | None:
+    """What keeps the database from being opened; None if it is a fault of ours."""
+    field, value = "DATABASE_URL", _shown(settings.database_url)
+    if settings.database_url is None:
+        field, value = "--database", settings.database
+    for cause in _causes(error):
+        for kinds, code in _CODES:
+            if isinstance(cause, kinds):
+                return Problem(field, value, code, {"why": str(cause) or type(cause).__name__})
+    if settings.database_url is not None and isinstance(error, ArgumentError | ValueError | OverflowError):
+        return Problem(field, value, "database_url_invalid")
+    return None
+
+
+def problems_of(error: BaseException, settings: Settings | None) -> tuple[Problem, ...] | None:
+    """The problems a raised error stands for; None if it is a bug."""
+    match error:
+        case Refused():
+            return error.problems
+        case NotFound():
+            return (error.problem,)
+        case Conflict():
+            return (Problem("ledger", "", "conflict"),)
+        case Unavailable():
+            address = settings.temporal_address if settings else None
+            return (Problem("TEMPORAL_ADDRESS", address or "", "temporal_unreachable"),)
+        case EmbeddedServerError():
+            return (
+                Problem("home", error.where, "embedded_server", {"what": error.what, "todo": error.remedy}),
+            )
+        case ValidationError() if settings is None:
+            return tuple(
+                Problem(".".join(str(part) for part in detail["loc"]), str(detail["input"]), "not_valid")
+                for detail in error.errors(include_url=False)
+            )
+    if settings is not None and any(isinstance(cause, _LOST) for cause in _causes(error)):
+        problem = database_problem(error, settings)
+        return (problem,) if problem else None
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was made from: SQLAlchemy wraps what the driver raised."""
+    yield error
+    wrapped = error.orig if isinstance(error, DBAPIError) else None
+    while wrapped is not None:
+        yield wrapped
+        wrapped = wrapped.__cause__
+
+
+def _shown(url: str | None) -> str:
+    """The address without its password."""
+    if url is None:
+        return ""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return url.rpartition("@")[2]

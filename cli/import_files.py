@@ -1,0 +1,146 @@
+"""`daogou import`: stores, guides, members, purchases from CSV, XLSX or Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import RenderableType
+
+from cli.catalogue import Catalogue
+from cli.layout import heading, number, table
+from cli.progress import Stages
+from cli.session import Session, json_option, pass_session
+from domain.errors import Problem
+from imports.loading import import_file
+from imports.report import BadRow, ImportReport, Kind, Tenant
+from infra.clock import now
+from infra.databases import read_id_secret
+
+SHOWN = 20
+ACTOR = "hq"
+
+
+@click.group("import")
+def import_group() -> None:
+    """导入门店、导购、会员、购买记录 / Import stores, guides, members, purchases."""
+
+
+def _command(kind: Kind, text: str) -> click.Command:
+    @click.command(kind.value, help=text)
+    @click.argument("file", type=click.Path(path_type=Path))
+    @click.option("--skip-bad", is_flag=True, help="跳过坏行，导入其余 / take the good rows, list the bad.")
+    @json_option
+    @pass_session
+    def command(session: Session, file: Path, **options: Any) -> None:
+        with Stages(session, group="import_stages") as stages:
+            report = session.run(_import(session, kind, file, stages, options))
+        session.show(_machine(session.words, file, report), *_screen(session, file, report))
+        if report.refused:
+            raise SystemExit(1)
+
+    if kind is not Kind.PURCHASES:
+        return command
+    for option in (
+        click.option("--naive-zone", metavar="ZONE", help="无时区时间所属时区 / zone of times that name none."),
+        click.option(
+            "--known-as-occurred",
+            is_flag=True,
+            help="发生时即视为已知，演练过去时需要 / known when they occurred; needed to rehearse the past.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+for _kind, _text in (
+    (Kind.STORES, "导入门店 / Import stores."),
+    (Kind.GUIDES, "导入导购 / Import guides."),
+    (Kind.MEMBERS, "导入会员 / Import members."),
+    (Kind.PURCHASES, "导入购买记录 / Import purchases."),
+):
+    import_group.add_command(_command(_kind, _text))
+
+
+async def _import(
+    session: Session, kind: Kind, file: Path, on_progress: Callable[[str, int, int], None], options: dict[str, Any]
+) -> ImportReport:
+    async with session.ledger() as (ledger, _):
+        tenant = Tenant(ledger.tenant_id, await read_id_secret(ledger))
+        return await import_file(
+            ledger.engine, tenant, kind, file, known_at=now(), actor=ACTOR, on_progress=on_progress, **options
+        )
+
+
+def _screen(session: Session, file: Path, report: ImportReport) -> list[RenderableType]:
+    words = session.words
+    done = "imports.refused" if report.refused else "imports.done"
+    if report.already_imported and not report.refused:
+        done = "imports.again"
+    parts: list[RenderableType] = [
+        heading(words(done, kind=words.code("kinds", report.kind), file=file.name)),
+        words(
+            "imports.counts",
+            read=number(report.rows_read),
+            new=number(report.rows_new),
+            same=number(report.rows_same),
+            bad=number(report.rows_bad),
+            seconds=f"{report.seconds:.1f}",
+        ),
+    ]
+    if report.ignored:
+        parts.append(words("imports.ignored", columns=", ".join(report.ignored)))
+    if report.bad:
+        made = table(
+            words("imports.line"), words("imports.column"), words("imports.value"), words("imports.reason"),
+            right=(0,), fold=(2, 3),
+        )  # fmt: skip
+        for bad in report.bad[:SHOWN]:
+            problem = _problem(bad)
+            made.add_row(
+                number(bad.line),
+                bad.column,
+                "".join(char if char.isprintable() else "�" for char in bad.value[:40]),
+                f"{words.reason(problem)} {words.remedy(problem)}",
+            )
+        parts.append(made)
+        if report.problems > SHOWN:
+            parts.append(words("imports.more", count=number(report.problems - SHOWN)))
+    if report.refused:
+        parts.append(words("imports.nothing_written"))
+    return parts
+
+
+def _machine(words: Catalogue, file: Path, report: ImportReport) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "kind": report.kind.value,
+        "refused": report.refused,
+        "rows_read": report.rows_read,
+        "rows_new": report.rows_new,
+        "rows_same": report.rows_same,
+        "rows_bad": report.rows_bad,
+        "problems": report.problems,
+        "already_imported": report.already_imported,
+        "batch_id": report.batch_id,
+        "root": report.root,
+        "ignored": report.ignored,
+        "seconds": report.seconds,
+        "bad": [
+            {
+                "line": bad.line,
+                "column": bad.column,
+                "value": bad.value,
+                "code": bad.code,
+                "reason": words.reason(_problem(bad)),
+                "remedy": words.remedy(_problem(bad)),
+            }
+            for bad in report.bad
+        ],
+    }
+
+
+def _problem(bad: BadRow) -> Problem:
+    return Problem(bad.column, bad.value, bad.code, bad.params)

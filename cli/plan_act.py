@@ -1,0 +1,163 @@
+"""`daogou plan pause | resume | close | goal | means`: Act on a running plan, with a reason, on the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+
+from cli.plan import ACTOR
+from cli.session import Session, json_option, pass_session
+from domain.act import adjust_goal, tune_means
+from domain.errors import Conflict, Problem, Refused
+from domain.events import PlanAdjusted
+from domain.plan import Plan
+from infra.clock import now
+from infra.plan_workflows import connect_if_set, tell_changed
+from ledger.cycles import read_check
+from ledger.door import Driver
+from ledger.ledger import Command
+from ledger.plans import PlanState, adjust, change_status, read_plan
+
+Decide = Callable[[Plan, Mapping[str, Any]], PlanAdjusted]
+"""From the plan as it stands and the figures that speak for the change, to what is adjusted."""
+
+reason_option = click.option("--reason", required=True, metavar="TEXT", help="为什么 / why; kept on the record.")
+
+
+def register(group: click.Group) -> None:
+    """Put these commands into the `plan` group."""
+    for name, status, text in (
+        ("pause", "paused", "暂停计划 / Pause a plan."),
+        ("resume", "running", "恢复计划 / Resume a paused plan."),
+        ("close", "closed", "提前结束计划 / Close a plan early."),
+    ):
+        group.add_command(_status_command(name, status, text))
+    group.add_command(goal_command)
+    group.add_command(means_command)
+
+
+def _status_command(name: str, status: str, text: str) -> click.Command:
+    @click.command(name, help=text)
+    @click.argument("plan", metavar="PLAN")
+    @reason_option
+    @json_option
+    @pass_session
+    def command(session: Session, plan: str, reason: str) -> None:
+        told = session.run(_change_status(session, plan, status, reason))
+        words = session.words
+        session.show(
+            {"plan": plan, "status": status, "reason": reason, "workflow_told": told},
+            words("act.status", plan=plan, status=words.code("statuses", status), reason=reason),
+            _told(session, told),
+        )
+
+    return command
+
+
+async def _change_status(session: Session, plan: str, status: str, reason: str) -> bool | None:
+    if not reason.strip():
+        raise Refused([Problem("reason", reason, "reason_missing")])
+    async with session.ledger() as (ledger, _):
+        client = await connect_if_set(session.settings)  # before anything is written
+        at = now()
+        async with ledger.transaction() as connection:
+            standing = await read_plan(connection, ledger.tenant_id, plan)
+            command = Command(f"plan/{plan}/{standing.version}/{status}", at, at, ACTOR)
+            await change_status(connection, ledger.tenant_id, command, plan, status=status, reason=reason)
+    return None if client is None else await tell_changed(client, plan)
+
+
+@click.command("goal")
+@click.argument("plan", metavar="PLAN")
+@click.argument("target", metavar="TARGET")
+@reason_option
+@json_option
+@pass_session
+def goal_command(session: Session, plan: str, target: str, reason: str) -> None:
+    """提高或降低目标 / Raise or lower the goal."""
+    try:
+        number = Decimal(target)
+    except InvalidOperation as error:
+        raise Refused([Problem("goal.target", target, "not_a_number")]) from error
+    if not number.is_finite():
+        raise Refused([Problem("goal.target", target, "not_a_number")])
+    act_on_plan(
+        session, plan, "goal", lambda standing, figures: adjust_goal(standing, number, reason=reason, figures=figures)
+    )
+
+
+@click.command("means")
+@click.argument("plan", metavar="PLAN")
+@click.option("--script", metavar="TEXT", help="新话术 / new script; its version counts up.")
+@click.option("--lead-days", type=int, metavar="N", help="提前几天提醒 / days the reminder comes early.")
+@reason_option
+@json_option
+@pass_session
+def means_command(
+    session: Session, plan: str, script: str | None, lead_days: int | None, reason: str
+) -> None:
+    """调整手段：话术、提前天数 / Tune the means: script, lead days."""
+    act_on_plan(
+        session,
+        plan,
+        "means",
+        lambda standing, figures: tune_means(
+            standing, script=script, lead_days=lead_days, reason=reason, figures=figures
+        ),
+    )
+
+
+def act_on_plan(session: Session, plan: str, lever: str, decide: Decide) -> None:
+    """Adjust a plan and say what changed.
+
+    Raises:
+        Refused: the plan is closed, or `decide` refuses.
+        Conflict: somebody else changed the plan at the same moment.
+    """
+    adjusted, told = session.run(_adjust(session, plan, lever, decide))
+    words = session.words
+    changes = [
+        words("act.changed", what=words.code("changes", key), before=change["before"], after=change["after"])
+        for key, change in adjusted.change.items()
+    ]
+    session.show(
+        {"plan": plan, "lever": lever, "change": adjusted.change, "reason": adjusted.reason, "workflow_told": told},
+        words("act.adjusted", plan=plan, reason=adjusted.reason),
+        *changes,
+        _told(session, told),
+    )
+
+
+async def _adjust(
+    session: Session, plan: str, lever: str, decide: Decide
+) -> tuple[PlanAdjusted, bool | None]:
+    async with session.ledger() as (ledger, _):
+        client = await connect_if_set(session.settings)  # before anything is written
+        at = now()
+        async with ledger.transaction() as connection:
+            standing = await read_plan(connection, ledger.tenant_id, plan)
+            if standing.status == "closed":
+                raise Refused([Problem("plan", plan, "plan_closed")])
+            adjusted = decide(standing.plan, await _latest_figures(connection, ledger.tenant_id, standing))
+            command = Command(f"plan/{plan}/{standing.version}/{lever}", at, at, ACTOR)
+            if (await adjust(connection, ledger.tenant_id, command, standing, adjusted)).duplicate:
+                raise Conflict(f"plan {plan}: version {standing.version} was adjusted already")
+    return adjusted, None if client is None else await tell_changed(client, plan)
+
+
+async def _latest_figures(connection: Driver, tenant_id: int, standing: PlanState) -> Mapping[str, Any]:
+    """The total of the newest stored Check; empty before the first."""
+    for cycle in range(standing.cycle, 0, -1):
+        for kind in ("settled", "provisional"):
+            stored = await read_check(connection, tenant_id, standing.plan.plan, cycle, kind)
+            if stored is not None:
+                return dict(stored[2]["total"])
+    return {}
+
+
+def _told(session: Session, told: bool | None) -> str:  # noqa: FBT001 - three answers
+    key = {True: "act.told", False: "act.nobody_to_tell", None: "act.no_temporal"}[told]
+    return session.words(key)

@@ -1,0 +1,164 @@
+"""Screens of the `plan` commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from cli import check_screen as check
+from cli.layout import NOTHING, heading, labelled, number, table
+from cli.session import Session
+from domain.events import CycleStarted
+from domain.plan import Goal, Plan
+from ledger.plans import PlanState, cycle_span
+from ledger.report import Report, UnassignedReason
+
+
+def preview(
+    session: Session,
+    plan: Plan,
+    started: CycleStarted,
+    guides: int,
+    unassigned: Sequence[UnassignedReason],
+) -> Iterator[RenderableType]:
+    """A plan that may be launched, and what its first cycle would begin with."""
+    words = session.words
+    yield heading(words("preview.title", name=plan.name, plan=plan.plan))
+    yield labelled(
+        (words("preview.period"), _period(session, plan)),
+        (
+            words("preview.members"),
+            words(
+                "preview.members_text",
+                selected=number(started.selected),
+                assigned=number(started.assigned),
+                unassigned=number(started.unassigned),
+            ),
+        ),
+        (words("preview.items"), words("preview.items_text", tasks=number(started.tasks))),
+        (
+            words("preview.staffing"),
+            words(
+                "preview.staffing_text" if started.staffing_needed <= guides else "preview.staffing_short",
+                needed=number(started.staffing_needed),
+                guides=number(guides),
+                a_day=plan.care.items_per_day,
+            ),
+        ),
+        (words("preview.span"), words("preview.span_text", months=started.longest_reminder_months)),
+        (words("preview.goal"), _goal(session, plan)),
+    )
+    if unassigned:
+        yield check.unassigned(words, unassigned)
+    yield words("preview.nothing_written")
+
+
+def plans(session: Session, rows: Sequence[dict[str, Any]]) -> RenderableType:
+    """Every plan, newest first."""
+    words = session.words
+    if not rows:
+        return words("status.no_plans")
+    made = table(
+        words("status.plan"), words("status.name"), words("status.status"), words("status.cycle"),
+        words("status.launched"), right=(3,), fold=(1,),
+    )  # fmt: skip
+    for row in rows:
+        made.add_row(
+            row["plan_id"],
+            row["name"],
+            words.code("statuses", row["status"]),
+            number(row["cycle"]),
+            f"{row['launched_at']:%Y-%m-%d}",
+        )
+    return made
+
+
+def status(
+    session: Session, standing: PlanState, cycle: str | None, checks: Sequence[dict[str, Any]]
+) -> Table:
+    """One plan as it stands."""
+    words, plan = session.words, standing.plan
+    means = plan.means[0]
+    return labelled(
+        (words("status.plan"), f"{plan.plan} · {plan.name}"),
+        (words("status.status"), words.code("statuses", standing.status)),
+        (
+            words("status.cycle"),
+            f"{standing.cycle} / {plan.period.cycles}"
+            + (f" · {words.code('statuses', cycle)}" if cycle else ""),
+        ),
+        (words("preview.period"), _period(session, plan)),
+        (words("preview.goal"), _goal(session, plan)),
+        (
+            words("status.means"),
+            words(
+                "status.means_text",
+                name=means.name,
+                lead=means.lead_days,
+                version=means.script_version,
+                script=means.script,
+            ),
+        ),
+        (words("status.launched"), f"{standing.launched_at:%Y-%m-%d %H:%M} UTC"),
+        (
+            words("status.checks"),
+            "\n".join(
+                words(
+                    "status.check",
+                    cycle=one["cycle"],
+                    kind=words.code("statuses", one["kind"]),
+                    as_of=f"{one['as_of']:%Y-%m-%d %H:%M} UTC",
+                )
+                for one in checks
+            )
+            or NOTHING,
+        ),
+    )
+
+
+def report(session: Session, stored: Report, goal: Goal) -> Iterator[RenderableType]:
+    """A stored Check in full."""
+    words = session.words
+    yield heading(words("report.title", name=stored.plan.name, plan=stored.plan.plan, cycle=stored.cycle))
+    yield words(
+        "report.basis",
+        first=stored.starts_on,
+        last=stored.ends_on,
+        kind=words.code("statuses", stored.kind),
+        as_of=f"{stored.as_of:%Y-%m-%d %H:%M} UTC",
+        position=number(stored.position),
+    )
+    yield ""
+    yield check.rates(words, stored, None)
+    yield check.goal_line(words, stored, goal)
+    yield ""
+    yield check.breakdown(words, words("check.stores"), stored.stores)
+    yield ""
+    yield check.breakdown(words, words("check.guides"), stored.guides)
+    yield ""
+    yield check.unassigned(words, stored.unassigned)
+
+
+def _period(session: Session, plan: Plan) -> str:
+    first, last = cycle_span(plan, 1)
+    return session.words(
+        "preview.period_text",
+        first=first,
+        last=last,
+        days=plan.period.working_days,
+        cycles=plan.period.cycles,
+    )
+
+
+def _goal(session: Session, plan: Plan) -> str:
+    goal = plan.goal
+    unit = " %" if goal.measure.endswith("_rate") else ""
+    return session.words(
+        "preview.goal_text",
+        measure=session.words.code("measures", goal.measure),
+        target=f"{goal.target:f}{unit}",
+        by=goal.by,
+    )

@@ -1,0 +1,64 @@
+"""`daogou today`: a guide's list of the day, as the guide sees it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import click
+from rich.console import RenderableType
+
+from cli.layout import NOTHING, heading, number, table
+from cli.session import Session, json_option, pass_session
+from ledger.today import TodaysList, read_todays_list
+
+
+@click.command()
+@click.argument("guide")
+@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="哪一天（默认最近）/ which day (default: newest).")
+@json_option
+@pass_session
+def today(session: Session, guide: str, day: datetime | None) -> None:
+    """导购的今日清单，会员已脱敏 / A guide's list, members masked."""
+    listed = session.run(_read(session, guide, day.date() if day else None))
+    session.show(listed, *_screen(session, listed))
+
+
+async def _read(session: Session, guide: str, day: date | None) -> TodaysList:
+    async with session.ledger() as (ledger, _), ledger.connection() as connection:
+        return await read_todays_list(connection, ledger.tenant_id, guide, day)
+
+
+def _screen(session: Session, listed: TodaysList) -> list[RenderableType]:
+    words = session.words
+    made = table(
+        "", words("today.member"), words("today.why"), words("today.due"), words("today.grade"),
+        words("today.quadrant"), words("today.state"), fold=(2,),
+    )  # fmt: skip
+    for item in listed.items:
+        made.add_row(
+            "✓" if item.done else number(item.rank),
+            item.member,
+            words("today.why_text", category=item.category, run_out=f"{item.run_out_on:%m-%d}"),
+            f"{item.due_on:%m-%d}",
+            item.grade or NOTHING,
+            words.code("quadrants", item.quadrant),
+            words.code("statuses", item.state),
+        )
+    done = sum(item.done for item in listed.items)
+    parts: list[RenderableType] = [
+        heading(
+            words(
+                "today.title",
+                guide=f"{listed.guide_code} {listed.guide_name}".strip(),
+                store=listed.store_name,
+                day=listed.day,
+            )
+        ),
+        made,
+        words("today.done", done=done, listed=len(listed.items), state=words.code("statuses", listed.state)),
+    ]
+    if listed.rest:
+        parts.append(words("today.rest", rest=number(listed.rest)))
+    scripts = dict.fromkeys(item.script for item in listed.items)
+    parts += [words("today.script", script=script) for script in scripts]
+    return parts
