@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -94,7 +95,12 @@ async def draw_cycle(connection: Driver, tenant_id: int, plan: Plan, cycle: int,
         until=local_instant(today, time(0), zone),
         as_of=at,
     )
-    results = await _assign(connection, tenant_id, plan, members, spend, at, today)
+    values = {member: spend.get(member, (0, 0))[1] for member in members}
+    results = assign(
+        await members_to_assign(connection, tenant_id, plan, values, at=at),
+        await guides_on_duty(connection, tenant_id, plan, today=today),
+        strategy_rules(plan),
+    )
     assigned = tuple(_assigned(plan, cycle, result, spend) for result in results)
     guide_of = {one.member: one.guide for one in assigned if one.guide is not None}
     rates = use_rates(histories)
@@ -141,38 +147,38 @@ def _tasks(
     return tuple(task for task in made if task is not None)
 
 
-async def _assign(
-    connection: Driver,
-    tenant_id: int,
-    plan: Plan,
-    members: list[UUID],
-    spend: dict[UUID, tuple[int, int]],
-    at: datetime,
-    today: date,
-) -> list[AssignmentResult]:
+async def members_to_assign(
+    connection: Driver, tenant_id: int, plan: Plan, spend: Mapping[UUID, int], *, at: datetime
+) -> list[MemberToAssign]:
+    """Members as the assignment sees them at `at`; `spend` names them, with their net 90-day spend."""
+    members = sorted(spend)
     places = await facts.member_places(connection, tenant_id, members)
     served = await facts.served_by(connection, tenant_id, members=members, as_of=at)
-    roster = await facts.guides(connection, tenant_id)
     manual = await facts.manual_assignment(connection, tenant_id, plan)
     skills = tuple(sorted({skill for step in plan.care.strategies for skill in step.skills}))
-    return assign(
-        [
-            MemberToAssign(
-                member_id=str(member),
-                position=_position(places[member].latitude, places[member].longitude),
-                home_store_id=str(places[member].home_store_id or ""),
-                value=spend.get(member, (0, 0))[1],
-                required_skills=skills,
-                served_by=tuple(
-                    Served(str(guide), times, last_on) for guide, times, last_on in served.get(member, ())
-                ),
-                manual_guide=manual.get(member),
-            )
-            for member in members
-        ],
-        [on_duty(guide, plan, today) for guide in roster if takes_part(guide, plan)],
-        strategy_rules(plan),
-    )
+    return [
+        MemberToAssign(
+            member_id=str(member),
+            position=_position(places[member].latitude, places[member].longitude),
+            home_store_id=str(places[member].home_store_id or ""),
+            value=spend[member],
+            required_skills=skills,
+            served_by=tuple(
+                Served(str(guide), times, last_on) for guide, times, last_on in served.get(member, ())
+            ),
+            manual_guide=manual.get(member),
+        )
+        for member in members
+    ]
+
+
+async def guides_on_duty(connection: Driver, tenant_id: int, plan: Plan, *, today: date) -> list[GuideOnDuty]:
+    """The plan's guides as the assignment sees them on `today`."""
+    return [
+        on_duty(guide, plan, today)
+        for guide in await facts.guides(connection, tenant_id)
+        if takes_part(guide, plan)
+    ]
 
 
 def on_duty(guide: facts.GuideFacts, plan: Plan, today: date) -> GuideOnDuty:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import orjson
 import click
+import orjson
 from rich.text import Text
 
 from cli.demo_screen import verified_line
@@ -70,7 +70,7 @@ def _details(entry: TimelineEntry) -> str:
     for key, value in entry.payload.items():
         if isinstance(value, dict | list):
             text = orjson.dumps(value).decode()
-            if len(text) > 60:  # noqa: PLR2004 - about a line
+            if len(text) > 60:
                 text = "…"
         else:
             text = "" if value is None else str(value)
@@ -87,7 +87,9 @@ def verify_command(session: Session) -> None:
     with Stages(session, group="stages") as stages:
         verification = session.run(_verify(session, stages))
     words = session.words
-    made = table(words("verify.stream"), words("verify.version"), words("verify.kind"), right=(1,), fold=(0, 2))
+    made = table(
+        words("verify.stream"), words("verify.version"), words("verify.kind"), right=(1,), fold=(0, 2)
+    )
     for one in verification.differences[:SHOWN]:
         made.add_row(one.stream, number(one.version), one.kind)
     session.show(
@@ -101,11 +103,8 @@ def verify_command(session: Session) -> None:
 
 async def _verify(session: Session, stages: Stages) -> Verification:
     async with session.ledger() as (ledger, _), ledger.connection() as connection:
-        total = await connection.fetchval(
-            "SELECT count(*) FROM event WHERE tenant_id = $1", ledger.tenant_id
-        )
+        total = await connection.fetchval("SELECT count(*) FROM event WHERE tenant_id = $1", ledger.tenant_id)
         stages("verify", 0, total)
-        verification = await verify(
+        return await verify(
             connection, ledger.tenant_id, on_progress=lambda done: stages("verify", done, total)
         )
-    return verification

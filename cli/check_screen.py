@@ -81,7 +81,9 @@ def goal_line(words: Catalogue, report: Report, goal: Goal) -> Text:
     now = report.plan.goal.target
     if now != goal.target:
         direction = "raised" if now > goal.target else "lowered"
-        text.append(f" {words(f'check.{direction}', before=f'{goal.target:f}{unit}', after=f'{now:f}{unit}')}")
+        text.append(
+            f" {words(f'check.{direction}', before=f'{goal.target:f}{unit}', after=f'{now:f}{unit}')}"
+        )
     return text
 
 

@@ -20,7 +20,9 @@ SEED = 20170905
 
 
 @click.command()
-@click.option("--seed", type=int, default=SEED, show_default=True, help="虚构数据的种子 / seed of all that is made up.")
+@click.option(
+    "--seed", type=int, default=SEED, show_default=True, help="虚构数据的种子 / seed of all that is made up."
+)
 @json_option
 @pass_session
 def demo(session: Session, seed: int) -> None:

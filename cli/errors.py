@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import asyncpg
-from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
@@ -59,37 +58,31 @@ def database_problem(error: BaseException, settings: Settings) -> Problem | None
     return None
 
 
-def problems_of(error: BaseException, settings: Settings | None) -> tuple[Problem, ...] | None:
+def problems_of(error: BaseException, settings: Settings) -> tuple[Problem, ...] | None:
     """The problems a raised error stands for; None if it is a bug."""
     match error:
         case Refused():
-            return error.problems
+            problems: tuple[Problem, ...] = error.problems
         case NotFound():
-            return (error.problem,)
+            problems = (error.problem,)
         case Conflict():
-            return (Problem("ledger", "", "conflict"),)
+            problems = (Problem("ledger", "", "conflict"),)
         case Unavailable():
-            address = settings.temporal_address if settings else None
-            return (Problem("TEMPORAL_ADDRESS", address or "", "temporal_unreachable"),)
+            problems = (Problem("TEMPORAL_ADDRESS", settings.temporal_address or "", "temporal_unreachable"),)
         case EmbeddedServerError():
-            return (
-                Problem("home", error.where, "embedded_server", {"what": error.what, "todo": error.remedy}),
-            )
-        case ValidationError() if settings is None:
-            return tuple(
-                Problem(".".join(str(part) for part in detail["loc"]), str(detail["input"]), "not_valid")
-                for detail in error.errors(include_url=False)
-            )
-    if settings is not None and any(isinstance(cause, _LOST) for cause in _causes(error)):
-        problem = database_problem(error, settings)
-        return (problem,) if problem else None
-    return None
+            told = {"what": error.what, "todo": error.remedy}
+            problems = (Problem("home", error.where, "embedded_server", told),)
+        case _:
+            lost = any(isinstance(cause, _LOST) for cause in _causes(error))
+            problem = database_problem(error, settings) if lost else None
+            return None if problem is None else (problem,)
+    return problems
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """The error and what it was made from: SQLAlchemy wraps what the driver raised."""
     yield error
-    wrapped = error.orig if isinstance(error, DBAPIError) else None
+    wrapped: BaseException | None = error.orig if isinstance(error, DBAPIError) else None
     while wrapped is not None:
         yield wrapped
         wrapped = wrapped.__cause__

@@ -34,7 +34,7 @@ def _command(kind: Kind, text: str) -> click.Command:
     @click.option("--skip-bad", is_flag=True, help="跳过坏行，导入其余 / take the good rows, list the bad.")
     @json_option
     @pass_session
-    def command(session: Session, file: Path, **options: Any) -> None:
+    def command(session: Session, /, file: Path, **options: Any) -> None:
         with Stages(session, group="import_stages") as stages:
             report = session.run(_import(session, kind, file, stages, options))
         session.show(_machine(session.words, file, report), *_screen(session, file, report))
@@ -44,7 +44,9 @@ def _command(kind: Kind, text: str) -> click.Command:
     if kind is not Kind.PURCHASES:
         return command
     for option in (
-        click.option("--naive-zone", metavar="ZONE", help="无时区时间所属时区 / zone of times that name none."),
+        click.option(
+            "--naive-zone", metavar="ZONE", help="无时区时间所属时区 / zone of times that name none."
+        ),
         click.option(
             "--known-as-occurred",
             is_flag=True,
@@ -65,7 +67,11 @@ for _kind, _text in (
 
 
 async def _import(
-    session: Session, kind: Kind, file: Path, on_progress: Callable[[str, int, int], None], options: dict[str, Any]
+    session: Session,
+    kind: Kind,
+    file: Path,
+    on_progress: Callable[[str, int, int], None],
+    options: dict[str, Any],
 ) -> ImportReport:
     async with session.ledger() as (ledger, _):
         tenant = Tenant(ledger.tenant_id, await read_id_secret(ledger))

@@ -46,16 +46,14 @@ class _Translating(click.Group):
         except KeyboardInterrupt:
             _session(ctx).err.print(_session(ctx).words("error.interrupted"))
             ctx.exit(INTERRUPTED)
-        except Exception as error:  # noqa: BLE001 - the edge: everything becomes a message here
+        except Exception as error:
             session = _session(ctx)
             problems = problems_of(error, session.settings)
             if problems is None:
                 path = session.settings.home / LOG
                 with logs_to(path):
                     log.exception("command_failed")
-                problems = (
-                    Problem("daogou", type(error).__name__, "bug", {"log": str(path)}),
-                )
+                problems = (Problem("daogou", type(error).__name__, "bug", {"log": str(path)}),)
             _tell(session, problems)
             ctx.exit(1)
 

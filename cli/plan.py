@@ -194,11 +194,13 @@ async def _status(session: Session, name: str) -> tuple[PlanState, str | None, l
 
 @plan.command("report")
 @click.argument("name", metavar="PLAN")
-@click.option("--cycle", type=click.IntRange(min=1), help="第几轮（默认最近）/ which cycle (default: newest).")
+@click.option(
+    "--cycle", type=click.IntRange(min=1), help="第几轮（默认最近）/ which cycle (default: newest)."
+)
 @click.option("--settled", is_flag=True, help="归因期结束后的最终数 / final figures, all windows closed.")
 @json_option
 @pass_session
-def report_command(session: Session, name: str, cycle: int | None, settled: bool) -> None:  # noqa: FBT001 - an option
+def report_command(session: Session, name: str, cycle: int | None, settled: bool) -> None:
     """一轮的检查：每家门店、每位导购 / The Check of a cycle: every store, every guide."""
     report, goal = session.run(_report(session, name, cycle, "settled" if settled else "provisional"))
     session.show(report_json(report, goal), *screens.report(session, report, goal))

@@ -24,7 +24,9 @@ from ledger.plans import PlanState, adjust, change_status, read_plan
 Decide = Callable[[Plan, Mapping[str, Any]], PlanAdjusted]
 """From the plan as it stands and the figures that speak for the change, to what is adjusted."""
 
-reason_option = click.option("--reason", required=True, metavar="TEXT", help="为什么 / why; kept on the record.")
+reason_option = click.option(
+    "--reason", required=True, metavar="TEXT", help="为什么 / why; kept on the record."
+)
 
 
 def register(group: click.Group) -> None:
@@ -85,7 +87,10 @@ def goal_command(session: Session, plan: str, target: str, reason: str) -> None:
     if not number.is_finite():
         raise Refused([Problem("goal.target", target, "not_a_number")])
     act_on_plan(
-        session, plan, "goal", lambda standing, figures: adjust_goal(standing, number, reason=reason, figures=figures)
+        session,
+        plan,
+        "goal",
+        lambda standing, figures: adjust_goal(standing, number, reason=reason, figures=figures),
     )
 
 
@@ -124,7 +129,13 @@ def act_on_plan(session: Session, plan: str, lever: str, decide: Decide) -> None
         for key, change in adjusted.change.items()
     ]
     session.show(
-        {"plan": plan, "lever": lever, "change": adjusted.change, "reason": adjusted.reason, "workflow_told": told},
+        {
+            "plan": plan,
+            "lever": lever,
+            "change": adjusted.change,
+            "reason": adjusted.reason,
+            "workflow_told": told,
+        },
         words("act.adjusted", plan=plan, reason=adjusted.reason),
         *changes,
         _told(session, told),
@@ -158,6 +169,6 @@ async def _latest_figures(connection: Driver, tenant_id: int, standing: PlanStat
     return {}
 
 
-def _told(session: Session, told: bool | None) -> str:  # noqa: FBT001 - three answers
+def _told(session: Session, told: bool | None) -> str:
     key = {True: "act.told", False: "act.nobody_to_tell", None: "act.no_temporal"}[told]
     return session.words(key)

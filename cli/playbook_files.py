@@ -14,6 +14,8 @@ from domain.plan import Plan
 from domain.playbook import parse_plan
 
 MOST_BYTES = 1_000_000
+MOST_DIGITS = 18
+"""What fits 64 bits; longer is no number of ours."""
 _LEFT_AS_TEXT = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
@@ -25,8 +27,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Refuse aliases: a playbook needs none, and a few of them can stand for gigabytes."""
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not used here", event.start_mark)
+            mark = self.get_mark()
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not used here", mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -34,9 +36,16 @@ class _Loader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value}: written twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value}: written twice", key.start_mark
+                )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep=deep)
+
+
+def _whole_number(loader: _Loader, node: yaml.Node) -> int | str:
+    text = str(loader.construct_scalar(node)) if isinstance(node, yaml.ScalarNode) else ""
+    return int(text) if len(text) <= MOST_DIGITS else text
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -47,12 +56,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?\d+$")
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+\.\d*(?:[eE][-+]?\d+)?$"), list("-+0123456789")
 )
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: _whole_number(loader, node))
-
-
-def _whole_number(loader: yaml.SafeLoader, node: yaml.Node) -> int | str:
-    text = str(loader.construct_scalar(node)) if isinstance(node, yaml.ScalarNode) else ""
-    return int(text) if len(text) <= 18 else text  # noqa: PLR2004 - what fits 64 bits; longer is no number of ours
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 def read_playbook(path: Path) -> Plan:

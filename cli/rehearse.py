@@ -36,7 +36,9 @@ _Outcome = tuple[Rehearsed, Report, Report | None, Verification]
 
 @click.command("rehearse")
 @click.argument("playbook", type=click.Path(path_type=Path))
-@click.option("--seed", type=int, default=SEED, show_default=True, help="模拟导购的种子 / seed of the simulated guides.")
+@click.option(
+    "--seed", type=int, default=SEED, show_default=True, help="模拟导购的种子 / seed of the simulated guides."
+)
 @json_option
 @pass_session
 def rehearse_command(session: Session, playbook: Path, seed: int) -> None:
@@ -111,9 +113,7 @@ async def _review(ledger: Ledger, plan: Plan, rehearsed: Rehearsed, stages: Stag
         cycles = plan.period.cycles
         report = await read_report(connection, ledger.tenant_id, plan.plan, cycle=cycles)
         try:
-            settled = await read_report(
-                connection, ledger.tenant_id, plan.plan, cycle=cycles, kind="settled"
-            )
+            settled = await read_report(connection, ledger.tenant_id, plan.plan, cycle=cycles, kind="settled")
         except NotFound:
             settled = None
     return rehearsed, report, settled, verification
@@ -123,7 +123,9 @@ async def _source_exists(settings: Settings) -> None:
     with running_postgres(settings.home) as (_, address):
         connection = await asyncpg.connect(address.url("postgres"))
         try:
-            found = await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", settings.database)
+            found = await connection.fetchval(
+                "SELECT true FROM pg_database WHERE datname = $1", settings.database
+            )
         finally:
             await connection.close()
     if not found:

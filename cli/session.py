@@ -113,11 +113,16 @@ def program() -> str:
 def json_option(command: _Command) -> _Command:
     """`--json`: the answer as one JSON object on stdout, and nothing else there."""
 
-    def note(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    def note(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
         context.ensure_object(Session).as_json = value
 
     option = click.option(
-        "--json", is_flag=True, expose_value=False, is_eager=True, callback=note, help="JSON 输出 / JSON on stdout."
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=note,
+        help="JSON 输出 / JSON on stdout.",
     )
     return option(command)
 
@@ -150,7 +155,7 @@ def logs_to(path: Path) -> Iterator[None]:
                 handler.stream.close()
 
 
-def _console(terminal: bool, *, stderr: bool) -> Console:  # noqa: FBT001 - private, one caller each
+def _console(terminal: bool, *, stderr: bool) -> Console:
     width = None if terminal or os.environ.get("COLUMNS") else PLAIN_WIDTH
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 

@@ -14,7 +14,12 @@ from ledger.today import TodaysList, read_todays_list
 
 @click.command()
 @click.argument("guide")
-@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="哪一天（默认最近）/ which day (default: newest).")
+@click.option(
+    "--date",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="哪一天（默认最近）/ which day (default: newest).",
+)
 @json_option
 @pass_session
 def today(session: Session, guide: str, day: datetime | None) -> None:

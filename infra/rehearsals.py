@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from pathlib import Path
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.messages import BusinessTime, RehearsalOutcome, RehearsalRun
@@ -62,8 +62,19 @@ async def rehearse(
     seed: int,
     home: Path,
     on_progress: Callable[[Progress], None] | None = None,
+    keep_histories: Callable[[str, str], None] | None = None,
 ) -> Rehearsed:
-    """Rehearse a launched plan to the end of its last cycle, and count what it cost Temporal."""
+    """Rehearse a launched plan to the end of its last cycle, and count what it cost Temporal.
+
+    Args:
+        ledger: holds the launched plan and its facts.
+        plan: the plan.
+        seed: of the simulated guides.
+        home: where the servers note what they started.
+        on_progress: called a few times a second.
+        keep_histories: called with workflow name and history as JSON, for one history of each workflow;
+            replay tests are made of them.
+    """
     offset = offset_for(plan, now())
     last = plan.cycle_days(plan.period.cycles)[-1] + plan.attribution_window + timedelta(days=2)
     await ensure_months(ledger, plan.period.start - timedelta(days=31), last)
@@ -89,7 +100,28 @@ async def rehearse(
                     await watching
         if on_progress:
             on_progress(await read_progress(ledger))
-        return await _count_events(server.client, ledger, plan, outcome)
+        rehearsed = await _count_events(server.client, ledger, plan, outcome)
+        if keep_histories:
+            await _keep(server.client, ledger, plan, keep_histories)
+        return rehearsed
+
+
+async def _keep(client: Client, ledger: Ledger, plan: Plan, keep: Callable[[str, str], None]) -> None:
+    async with ledger.connection() as connection:
+        day = await connection.fetchrow(
+            "SELECT guide_id, business_date, time_zone FROM guide_day WHERE tenant_id = $1"
+            " ORDER BY business_date, guide_id LIMIT 1",
+            ledger.tenant_id,
+        )
+    ids = {
+        "PlanWorkflow": f"plan/{plan.plan}",
+        "RehearsalWorkflow": f"rehearsal/{plan.plan}",
+        "DispatchWorkflow": f"dispatch/{day['time_zone']}/{plan.day.release:%H:%M}/{day['business_date']}",
+        "GuideDayWorkflow": f"guide-day/{day['guide_id']}/{day['business_date']}",
+    }
+    for name, workflow_id in ids.items():
+        async for history in _runs(client, workflow_id):
+            keep(name, history.to_json())
 
 
 async def _watch(ledger: Ledger, on_progress: Callable[[Progress], None]) -> None:
@@ -138,12 +170,16 @@ async def _count_events(client: Client, ledger: Ledger, plan: Plan, outcome: Reh
 
 async def count_history(client: Client, workflow_id: str) -> int:
     """Events of a workflow's history, all runs of a continue-as-new chain together."""
-    total = 0
+    return sum([len(history.events) async for history in _runs(client, workflow_id)])
+
+
+async def _runs(client: Client, workflow_id: str) -> AsyncIterator[WorkflowHistory]:
+    """The histories of a continue-as-new chain, the newest first."""
     run_id: str | None = None
     while True:
         history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
-        total += len(history.events)
+        yield history
         started = history.events[0].workflow_execution_started_event_attributes
         run_id = started.continued_execution_run_id or None
         if run_id is None:
-            return total
+            return

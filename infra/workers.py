@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -98,6 +99,8 @@ async def running_workers(
                 workflows=WORKFLOWS[queue],
                 activities=by_queue[queue],
                 workflow_runner=workflow_runner(),
+                # A message of the wrong shape fails its run; retrying the task for ever would mend nothing.
+                workflow_failure_exception_types=[ValidationError],
                 graceful_shutdown_timeout=DRAIN,
                 max_cached_workflows=max_cached_workflows,
             )

@@ -231,17 +231,21 @@ async def fetchval_with_partition(
 ) -> Any:
     """Run an appending statement; where the month has no partition yet, make it and run it again."""
     try:
-        if not connection.is_in_transaction():
-            return await connection.fetchval(statement, *arguments)
-        # A savepoint, so that a refused statement does not spoil the caller's transaction.
-        async with connection.transaction():
-            return await connection.fetchval(statement, *arguments)
+        return await _fetchval_apart(connection, statement, *arguments)
     except asyncpg.CheckViolationError as error:
         if error.constraint_name is not None:
             raise  # a CHECK of ours has a name; a missing partition has none
     # Partitions are months of UTC, wherever the caller's clock hangs.
     await connection.execute("SELECT ensure_event_partitions($1, $1)", known_at.astimezone(UTC).date())
-    return await connection.fetchval(statement, *arguments)
+    return await _fetchval_apart(connection, statement, *arguments)
+
+
+async def _fetchval_apart(connection: Driver, statement: str, *arguments: object) -> Any:
+    if not connection.is_in_transaction():
+        return await connection.fetchval(statement, *arguments)
+    # A savepoint, so that a refused statement does not spoil the caller's transaction.
+    async with connection.transaction():
+        return await connection.fetchval(statement, *arguments)
 
 
 def refusal(error: asyncpg.PostgresError) -> DuplicateCommand | Conflict | None:

@@ -224,7 +224,10 @@ class Brand:
     async def launch(self, what: Plan, command_id: str = "") -> Any:
         async with self.ledger.transaction() as connection:
             return await launch(
-                connection, self.ledger.tenant_id, self.command(command_id or f"plan/{what.plan}/launch"), what
+                connection,
+                self.ledger.tenant_id,
+                self.command(command_id or f"plan/{what.plan}/launch"),
+                what,
             )
 
     async def start(self, what: Plan | None = None, cycle: int = 1, when: datetime | None = None) -> Any:

@@ -58,21 +58,11 @@ async def head(ledger: Ledger, stream: str) -> Head | None:
         return await read_head(connection, ledger.tenant_id, stream)
 
 
-@pytest.fixture
-def ledger(ledger_database: LedgerDatabase) -> Ledger:
-    return ledger_database.ledger
-
-
-@pytest.fixture
-def brand(ledger: Ledger) -> Brand:
-    return Brand(ledger)
-
-
 @pytest_asyncio.fixture
-async def owner(ledger_database: LedgerDatabase) -> AsyncIterator[Driver]:
+async def owner(database: LedgerDatabase) -> AsyncIterator[Driver]:
     """A connection as the owner of the tables."""
     connection = await asyncpg.connect(
-        ledger_database.admin_url, server_settings={"search_path": "daogou", "daogou.tenant": "1"}
+        database.admin_url, server_settings={"search_path": "daogou", "daogou.tenant": "1"}
     )
     await connection.execute("SET ROLE daogou_owner")
     yield connection
@@ -137,9 +127,7 @@ async def test_a_duplicate_and_a_conflict_leave_the_callers_transaction_usable(
 ) -> None:
     await put(ledger, "c1", one("s"))
     async with ledger.transaction() as connection:
-        again = await append(
-            connection, tenant_id=1, command_id="c1", known_at=NOW, batches=one("s")
-        )
+        again = await append(connection, tenant_id=1, command_id="c1", known_at=NOW, batches=one("s"))
         with pytest.raises(Conflict):
             await append(connection, tenant_id=1, command_id="c2", known_at=NOW, batches=one("s"))
         await append(connection, tenant_id=1, command_id="c3", known_at=NOW, batches=one("t"))
@@ -257,15 +245,17 @@ async def test_a_used_command_is_known(ledger: Ledger) -> None:
     ],
 )
 async def test_a_month_without_a_partition_is_made_on_its_first_event(
-    ledger: Ledger, brand: Brand, known_at: datetime, partition: str
+    ledger_database: LedgerDatabase, known_at: datetime, partition: str
 ) -> None:
+    ledger, brand = ledger_database.ledger, Brand(ledger_database.ledger)
     assert await brand.value("SELECT to_regclass($1)", f"daogou.{partition}") is None
     done = await put(ledger, "c1", one("s"), known_at)
     assert done.events == 1
     assert await brand.value("SELECT tableoid::regclass::text FROM event") == partition
 
 
-async def test_a_month_is_made_outside_a_transaction_too(ledger: Ledger, brand: Brand) -> None:
+async def test_a_month_is_made_outside_a_transaction_too(ledger_database: LedgerDatabase) -> None:
+    ledger, brand = ledger_database.ledger, Brand(ledger_database.ledger)
     async with ledger.connection() as connection:
         await append(
             connection,
@@ -277,7 +267,10 @@ async def test_a_month_is_made_outside_a_transaction_too(ledger: Ledger, brand: 
     assert await brand.value("SELECT tableoid::regclass::text FROM event") == "event_203201"
 
 
-async def test_writers_who_need_the_same_new_month_at_once_all_get_it(ledger: Ledger, brand: Brand) -> None:
+async def test_writers_who_need_the_same_new_month_at_once_all_get_it(
+    ledger_database: LedgerDatabase,
+) -> None:
+    ledger, brand = ledger_database.ledger, Brand(ledger_database.ledger)
     when = datetime(2033, 5, 5, tzinfo=UTC)
     results = await asyncio.gather(*(put(ledger, f"c{n}", one(f"s{n}"), when) for n in range(10)))
     assert sum(result.events for result in results) == 10
@@ -324,7 +317,7 @@ async def test_the_worker_neither_reads_nor_writes_partitions_directly(ledger: L
 
 
 async def test_a_tenant_sees_and_writes_its_own_rows_only(
-    ledger: Ledger, ledger_database: LedgerDatabase, brand: Brand
+    ledger: Ledger, database: LedgerDatabase, brand: Brand
 ) -> None:
     await brand.open_store()
     await brand.hire()
@@ -340,7 +333,7 @@ async def test_a_tenant_sees_and_writes_its_own_rows_only(
         ]
     assert len(tables) > 20
     other = await asyncpg.connect(
-        ledger_database.worker_url, server_settings={"search_path": "daogou", "daogou.tenant": "2"}
+        database.worker_url, server_settings={"search_path": "daogou", "daogou.tenant": "2"}
     )
     try:
         seen = {table: await other.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
@@ -359,12 +352,10 @@ async def test_a_tenant_sees_and_writes_its_own_rows_only(
 
 
 async def test_a_connection_without_a_tenant_sees_nothing(
-    ledger: Ledger, ledger_database: LedgerDatabase
+    ledger: Ledger, database: LedgerDatabase
 ) -> None:
     await put(ledger, "c1", one("s"))
-    nobody = await asyncpg.connect(
-        ledger_database.worker_url, server_settings={"search_path": "daogou"}
-    )
+    nobody = await asyncpg.connect(database.worker_url, server_settings={"search_path": "daogou"})
     try:
         assert await nobody.fetchval("SELECT count(*) FROM event") == 0
         assert await nobody.fetchval("SELECT count(*) FROM tenant") == 0
@@ -372,11 +363,11 @@ async def test_a_connection_without_a_tenant_sees_nothing(
         await nobody.close()
 
 
-async def test_the_reader_reads_facts_and_no_person(ledger_database: LedgerDatabase, brand: Brand) -> None:
+async def test_the_reader_reads_facts_and_no_person(database: LedgerDatabase, brand: Brand) -> None:
     await brand.open_store()
     await brand.join("M1")
     reader = await asyncpg.connect(
-        ledger_database.admin_url, server_settings={"search_path": "daogou", "daogou.tenant": "1"}
+        database.admin_url, server_settings={"search_path": "daogou", "daogou.tenant": "1"}
     )
     try:
         await reader.execute("SET ROLE daogou_reader")

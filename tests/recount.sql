@@ -1,0 +1,75 @@
+-- An independent count of a cycle, from the events' own payloads and the purchase facts: no projection is read.
+-- $1 plan, $2 cycle, $3 kind of Check (provisional or settled), $4 attribution window in days
+WITH event AS (SELECT * FROM daogou.event WHERE tenant_id = 1),
+launched AS (
+    SELECT payload->'spec' AS spec FROM event WHERE stream = 'plan/' || $1::text AND type = 'plan_launched'
+), cycle AS (
+    SELECT (payload->>'starts_on')::date AS starts_on, (payload->>'ends_on')::date AS ends_on,
+           payload->>'time_zone' AS zone, (payload->>'selected')::int AS selected
+    FROM event WHERE stream = 'plan/' || $1 AND type = 'cycle_started' AND (payload->>'cycle')::int = $2::int
+), span AS (
+    SELECT starts_on::timestamp AT TIME ZONE zone AS starts, (ends_on + 1)::timestamp AT TIME ZONE zone AS ends,
+           (SELECT (payload->>'as_of')::timestamptz FROM event WHERE stream = 'plan/' || $1
+             AND type = 'cycle_checked' AND (payload->>'cycle')::int = $2 AND payload->>'kind' = $3::text) AS as_of
+    FROM cycle
+), categories AS (
+    SELECT c.category_id FROM launched, jsonb_array_elements_text(spec->'members'->'bought_categories') AS named
+    JOIN daogou.category c ON c.name = named AND c.tenant_id = 1
+), members AS (
+    SELECT (payload->>'member')::uuid AS member, payload->>'guide' AS guide FROM event
+    WHERE type = 'member_assigned' AND payload->>'plan' = $1 AND (payload->>'cycle')::int = $2
+), items AS (
+    SELECT stream, (payload->>'member')::uuid AS member FROM event, span
+    WHERE type = 'task_created' AND payload->>'plan' = $1 AND (payload->>'cycle')::int = $2 AND known_at <= as_of
+), reports AS (
+    SELECT e.stream, e.version, (e.payload->>'member')::uuid AS member, e.occurred_at,
+           (e.payload->>'reached')::boolean AS reached
+    FROM event e, span WHERE e.type = 'checked_in' AND e.payload->>'plan' = $1
+      AND (e.payload->>'cycle')::int = $2 AND e.occurred_at <= as_of
+), gone AS (
+    SELECT e.stream FROM event e JOIN items USING (stream)
+    WHERE e.type = 'task_left' AND e.payload->>'state' = 'withdrawn'
+      AND NOT EXISTS (SELECT FROM reports r WHERE r.stream = e.stream)
+), due AS (
+    SELECT member, bool_and(stream IN (SELECT stream FROM gone)) AS all_gone,
+           EXISTS (SELECT FROM reports r WHERE r.member = items.member) AS attempted,
+           (SELECT max(occurred_at) FROM reports r WHERE r.member = items.member AND r.reached) AS last_reached
+    FROM items GROUP BY member
+), bought AS (
+    SELECT p.member_id AS member, p.occurred_at, p.quantity, p.value_minor FROM daogou.purchase p, span
+    WHERE p.tenant_id = 1 AND p.category_id IN (SELECT category_id FROM categories)
+      AND p.occurred_at <= span.as_of AND p.known_at <= span.as_of
+), effect AS (
+    SELECT d.member, d.last_reached + make_interval(days => $4::int) <= span.as_of AS closed,
+           coalesce(sum(b.quantity), 0) > 0 AND bool_or(b.quantity > 0) AS success,
+           coalesce(sum(b.value_minor), 0) AS value
+    FROM due d CROSS JOIN span
+    LEFT JOIN bought b ON b.member = d.member AND b.occurred_at > d.last_reached
+         AND b.occurred_at <= d.last_reached + make_interval(days => $4)
+         AND NOT EXISTS ( -- a later contact, of any cycle or plan, wins the purchase
+             SELECT FROM event r WHERE r.type = 'checked_in' AND (r.payload->>'reached')::boolean
+               AND (r.payload->>'member')::uuid = d.member
+               AND r.occurred_at > d.last_reached AND r.occurred_at < b.occurred_at)
+    WHERE d.last_reached IS NOT NULL GROUP BY d.member, d.last_reached, span.as_of
+), again AS (
+    SELECT m.member FROM members m CROSS JOIN span JOIN bought b ON b.member = m.member
+         AND b.occurred_at >= span.starts AND b.occurred_at < span.ends
+    GROUP BY 1 HAVING sum(b.quantity) > 0 AND bool_or(b.quantity > 0)
+)
+SELECT (SELECT count(*) FROM members) AS members_selected,
+       (SELECT count(*) FROM members WHERE guide IS NOT NULL) AS members_assigned,
+       (SELECT count(*) FROM members WHERE guide IS NULL) AS members_unassigned,
+       (SELECT count(*) FROM items) AS tasks,
+       (SELECT count(*) FROM reports) AS check_ins,
+       (SELECT count(DISTINCT (payload->>'guide', payload->>'business_date'))
+          FROM event, jsonb_array_elements_text(payload->'tasks') AS task
+         WHERE type = 'list_published' AND 'task/' || task IN (SELECT stream FROM items)) AS guide_days,
+       (SELECT count(*) FROM due WHERE attempted OR NOT all_gone) AS members_due,
+       (SELECT count(*) FROM due WHERE all_gone AND NOT attempted) AS members_withdrawn,
+       (SELECT count(*) FROM due WHERE attempted) AS members_attempted,
+       (SELECT count(*) FROM due WHERE last_reached IS NOT NULL) AS members_followed_up,
+       (SELECT count(*) FROM effect WHERE closed) AS members_window_closed,
+       (SELECT count(*) FROM effect WHERE closed AND success) AS members_succeeded,
+       (SELECT count(*) FROM effect WHERE NOT closed) AS members_provisional,
+       (SELECT count(*) FROM again) AS members_repurchased,
+       (SELECT coalesce(sum(value), 0) FROM effect WHERE closed AND success)::bigint AS revenue_minor

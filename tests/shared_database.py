@@ -1,0 +1,74 @@
+"""One database for many tests, emptied before each: a copy of the template a test would double their time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest_asyncio
+
+from infra.databases import ensure_tenant, provide_embedded
+from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
+from ledger.database import open_database
+from ledger.ledger import Ledger
+from tests.brand import Brand
+from tests.conftest import ID_SECRET, LedgerDatabase
+
+# The only place that takes anything out of a ledger: as superuser, with the triggers switched off.
+EMPTY = """
+SET session_replication_role = replica;
+DO $$
+DECLARE t text;
+BEGIN
+    FOR t IN SELECT relname FROM pg_class WHERE relnamespace = 'daogou'::regnamespace
+             AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version' LOOP
+        EXECUTE format('DELETE FROM daogou.%I', t);
+    END LOOP;
+END $$"""
+
+
+async def empty(admin_url: str) -> None:
+    connection = await asyncpg.connect(admin_url)
+    try:
+        await connection.execute(EMPTY)
+    finally:
+        await connection.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def shared_database(
+    postgres: tuple[EmbeddedPostgres, PostgresAddress], template: str
+) -> AsyncIterator[LedgerDatabase]:
+    server, address = postgres
+    urls = await provide_embedded(server, address, "shared", template=template)
+    engine = open_database(urls.worker, tenant_id=1)
+    yield LedgerDatabase(urls, Ledger(engine, 1))
+    await engine.dispose()
+
+
+@pytest_asyncio.fixture
+async def database(shared_database: LedgerDatabase) -> LedgerDatabase:
+    """The shared database, empty but for tenant 1."""
+    await empty(shared_database.admin_url)
+    await ensure_tenant(shared_database.ledger, ID_SECRET)
+    return shared_database
+
+
+@pytest_asyncio.fixture
+async def ledger(database: LedgerDatabase) -> Ledger:
+    return database.ledger
+
+
+@pytest_asyncio.fixture
+async def brand(ledger: Ledger) -> Brand:
+    """An empty brand."""
+    return Brand(ledger)
+
+
+@pytest_asyncio.fixture
+async def shop(brand: Brand) -> Brand:
+    """A brand with store S1 and its guide G1."""
+    await brand.open_store()
+    await brand.hire()
+    await brand.category()
+    return brand
