@@ -15,6 +15,8 @@ from domain.figures import Figures
 from domain.plan import Goal
 from ledger.report import Report, ReportRow, UnassignedReason
 
+SHORT = ("due", "completion", "success", "revenue")
+FULL = ("due", "attempted", "followed", "completion", "closed", "succeeded", "success", "revenue")
 TOP_ROWS = 8
 TOP_REASONS = 4
 WIDE = 98
@@ -34,7 +36,9 @@ def rates(words: Catalogue, report: Report, settled: Report | None) -> Table:
 
 
 def _as_of(words: Catalogue, report: Report) -> str:
-    return words(f"check.{report.kind}", as_of=f"{report.as_of:%Y-%m-%d}")
+    """The day the figures stand at, on the stores' calendar: the last close, or the end of its last window."""
+    planned = report.ends_on if report.kind == "provisional" else report.ends_on + report.plan.attribution_window
+    return words(f"check.{report.kind}", as_of=f"{min(report.as_of.date(), planned):%m-%d}")
 
 
 _Cells = Callable[[Catalogue, Figures], tuple[str, str]]
@@ -89,28 +93,26 @@ def goal_line(words: Catalogue, report: Report, goal: Goal) -> Text:
 
 def breakdown(words: Catalogue, title: str, rows: Sequence[ReportRow], *, most: int | None = None) -> Table:
     """A row a store or guide, most members due first; members without either stand last."""
-    made = table(
-        title,
-        words("figures.short_due"),
-        words("figures.short_followed"),
-        words("figures.short_completion"),
-        words("figures.short_success"),
-        words("figures.short_revenue"),
-        right=(1, 2, 3, 4, 5),
-    )
+    short = most is not None
+    columns = SHORT if short else FULL
+    made = table(title, *(words(f"short.{name}") for name in columns), right=range(1, len(columns) + 1))
     ordered = sorted(rows, key=lambda row: (not row.code, -row.figures.due, row.code))
     for row in ordered[:most]:
         figures = row.figures
-        made.add_row(
-            _label(words, row),
-            number(figures.due),
-            number(figures.followed_up),
-            percent(figures.completion_rate),
-            percent(figures.success_rate),
-            f"{figures.revenue / 100:,.0f}" if most else money(figures.revenue),
-        )
+        cells = {
+            "due": number(figures.due),
+            "attempted": number(figures.attempted),
+            "followed": number(figures.followed_up),
+            "completion": percent(figures.completion_rate),
+            "closed": number(figures.window_closed),
+            "succeeded": number(figures.succeeded),
+            "success": percent(figures.success_rate),
+            "revenue": f"{figures.revenue / 100:,.0f}" if short else money(figures.revenue),
+        }
+        made.add_row(_label(words, row), *(cells[name] for name in columns))
     if most is not None and len(ordered) > most:
-        made.add_row(Text(words("check.more", count=len(ordered) - most), style="dim"))
+        made.caption = Text(words("check.more", count=len(ordered) - most), style="dim")
+        made.caption_justify = "left"
     return made
 
 

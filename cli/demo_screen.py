@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import RenderableType
 from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 
 from cli import check_screen as check
@@ -127,9 +128,12 @@ def next_commands(session: Session, plan: Plan, report: Report) -> RenderableTyp
     shown = Session(session.settings.model_copy(update={"database": "demo"}), words)
     # A DATABASE_URL of the shell's would lead the commands elsewhere than the demo went.
     prefix = "env -u DATABASE_URL " if os.environ.get("DATABASE_URL") else ""
-    lines = labelled(*((words(key), prefix + shown.command(*command)) for key, command in commands))
-    lines.columns[0].style = ""
-    lines.title, lines.title_justify, lines.title_style = words("next.title"), "left", heading("").style
+    lines = Table.grid(padding=(0, 2, 0, 0))
+    lines.add_row(heading(words("next.title")))
+    wide = session.out.width >= check.WIDE
+    for key, command in commands:
+        comment = Text(f"# {words(key)}" if wide else "", style="dim")
+        lines.add_row(f"  {prefix}{shown.command(*command)}", comment)
     return lines
 
 

@@ -38,7 +38,7 @@ def counts(rate: Rate) -> str:
 def table(*columns: str, right: Sequence[int] = (), title: str = "", fold: Sequence[int] = ()) -> Table:
     """A table without a frame; `right` names the columns of numbers, `fold` those that may wrap."""
     made = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), header_style="bold", title=title or None,
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", title=title or None,
         title_justify="left", title_style="bold",
     )  # fmt: skip
     for at, name in enumerate(columns):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from pathlib import Path
@@ -79,7 +80,8 @@ def root(ctx: click.Context, lang: str | None, database: str | None, home: Path 
     try:
         settings = read_settings()
     except ValueError as error:  # pydantic's ValidationError is one
-        raise Refused([Problem("DAOGOU_TENANT", str(error), "setting_invalid")]) from error
+        tenant = os.environ.get("DAOGOU_TENANT", "")
+        raise Refused([Problem("DAOGOU_TENANT", tenant, "setting_invalid")]) from error
     settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
     session.settings, session.words = settings, catalogue(settings.language)
     if not NAME.fullmatch(settings.database):

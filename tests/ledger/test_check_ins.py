@@ -16,8 +16,10 @@ import pytest_asyncio
 from domain.errors import Conflict, NotFound, Refused
 from domain.identifiers import derived_id
 from ledger.check_ins import Recorded
+from ledger.database import open_database
 from ledger.ledger import Ledger
 from tests.brand import Brand, at, plan
+from tests.conftest import LedgerDatabase
 
 SALT = b"0123456789abcdef"
 
@@ -328,17 +330,21 @@ async def test_check_ins_of_a_paused_plan_are_still_taken(shop: Brand, guide: UU
 
 
 async def test_a_check_in_is_two_statements_after_the_pools_ping(
-    shop: Brand, ledger: Ledger, guide: UUID, task: UUID
+    shop: Brand, database: LedgerDatabase, guide: UUID, task: UUID
 ) -> None:
-    statements: list[str] = []
-    async with ledger.connection() as connection:
-        driver = connection
-    driver.add_query_logger(lambda record: statements.append(record.query.strip()))
-    # Once to let the driver look up types, which it does once a connection.
     other = await shop.task((await shop.listed(2, guide))[1])
-    await shop.report(other, guide, at(2, 10), "came")
-    statements.clear()
-    await shop.report(task, guide, at(2, 10), "no_answer", note="n", salt=SALT)
+    engine = open_database(database.worker_url, tenant_id=1, pool_size=1)
+    alone = Brand(Ledger(engine, 1), commands=100)
+    statements: list[str] = []
+    try:
+        async with alone.ledger.connection() as connection:
+            connection.add_query_logger(lambda record: statements.append(record.query.strip()))
+        # The driver looks types up once a connection.
+        await alone.report(other, guide, at(2, 10), "came")
+        statements.clear()
+        await alone.report(task, guide, at(2, 10), "no_answer", note="n", salt=SALT)
+    finally:
+        await engine.dispose()
     assert [statement.split()[0] for statement in statements] == [";", "SELECT", "WITH"]
 
 
