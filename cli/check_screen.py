@@ -19,7 +19,7 @@ SHORT = ("due", "completion", "success", "revenue")
 FULL = ("due", "attempted", "followed", "completion", "closed", "succeeded", "success", "revenue")
 TOP_ROWS = 8
 TOP_REASONS = 4
-WIDE = 98
+WIDE = 90
 """Columns from which two breakdowns stand side by side."""
 
 

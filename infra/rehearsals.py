@@ -13,6 +13,7 @@ from pathlib import Path
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from domain.errors import Unavailable
 from domain.messages import BusinessTime, RehearsalOutcome, RehearsalRun
 from domain.plan import Plan
 from infra.clock import now
@@ -24,6 +25,7 @@ from workflows.options import BULK
 from workflows.rehearsal import RehearsalWorkflow
 
 WEEK = timedelta(weeks=1)
+PATIENCE = timedelta(minutes=45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,12 @@ async def rehearse(
         )
         watching = asyncio.create_task(_watch(ledger, on_progress)) if on_progress else None
         try:
-            outcome = await handle.result()
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                outcome = await handle.result()
+        except TimeoutError as error:
+            raise Unavailable(
+                f"the rehearsal did not end within {PATIENCE}: its workflows keep failing; the log says why"
+            ) from error
         finally:
             if watching:
                 watching.cancel()

@@ -41,12 +41,14 @@ class PlanWorkflow:
     async def run(self, run: PlanRun) -> PlanOutcome:
         """One cycle, then the next by continue-as-new; the last one waits until its figures are final."""
         plan = await self._reach("opens_at")
-        if plan.status != "closed":
-            opened_at = stamp(plan.opens_at, run.time)
-            await workflow.execute_activity(
-                "start_cycle", self._step(opened_at), result_type=CycleOpened, **SET_BASED
-            )
-            plan = await self._reach("checks_at")
+        if plan.status == "closed":
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            return PlanOutcome(cycles=run.cycle - 1, status=plan.status)
+        opened_at = stamp(plan.opens_at, run.time)
+        await workflow.execute_activity(
+            "start_cycle", self._step(opened_at), result_type=CycleOpened, **SET_BASED
+        )
+        plan = await self._reach("checks_at")
         await self._days_closed(plan)
         checked_at = self._closing(plan, plan.checks_at)
         await workflow.execute_activity(
