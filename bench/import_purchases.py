@@ -1,6 +1,8 @@
 """Import of The Complete Journey against plain COPY of the same rows.
 
-    python -m bench.import_purchases --admin-url postgresql://postgres:pw@127.0.0.1:55432/postgres
+    python -m bench.import_purchases [--pairs 3] [--admin-url postgresql://…]
+
+Without a server of yours it uses the embedded one of this checkout, in databases of its own.
 
 Each pair has a database of its own, takes turns in who goes first, and a CHECKPOINT before each of the
 two. Ours is timed from opening the Parquet files to commit; COPY is timed alone (imports/copy_speed.py).
@@ -12,6 +14,7 @@ import argparse
 import asyncio
 import gc
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +34,8 @@ from imports.complete_journey import NAIVE_ZONE, STORE_TIME_ZONE, households, pu
 from imports.copy_speed import CopySpeed, final_rows, measure_copy
 from imports.loading import import_frame
 from imports.report import Kind, Tenant
+from infra.embedded_postgres import running_postgres
+from infra.settings import read_settings
 from ledger.database import open_database
 from ledger.migrate import migrate
 
@@ -179,11 +184,16 @@ async def _admin(url: URL, *statements: str) -> None:
 def main() -> None:
     """Measure, print, write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--admin-url", required=True)
+    parser.add_argument("--admin-url", help="a superuser's login; the embedded server where none is given")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    pairs = asyncio.run(measure(arguments.admin_url, pairs=arguments.pairs))
+    with ExitStack() as stack:
+        url = arguments.admin_url
+        if url is None:
+            _, address = stack.enter_context(running_postgres(read_settings().home))
+            url = address.url("postgres")
+        pairs = asyncio.run(measure(url, pairs=arguments.pairs))
     show(pairs, Console())
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(results(pairs), indent=2) + "\n", encoding="utf-8")

@@ -50,7 +50,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         _column("dealer", "distributor", "经销商"),
         _LATITUDE,
         _LONGITUDE,
-        _column("time_zone", "timezone", "tz", "时区", required=True),
+        _column("time_zone", "timezone", "tz", "时区"),
         _column("opens_at", "opens", "open", "opening time", "开门时间", "开店时间", "营业开始"),
         _column("closes_at", "closes", "close", "closing time", "关门时间", "闭店时间", "营业结束"),
     ),

@@ -65,15 +65,21 @@ def check_people(
     return rows.insert_column(1, pl.Series("id", ids, dtype=pl.String)), repeated
 
 
+DEFAULT_TIME_ZONE = "Asia/Shanghai"
+"""A new store's where the file has no time zone; the table's default says the same."""
+
 _Derived = tuple[pl.DataFrame, list[Rule], list[pl.Expr]]
 
 
 def _stores(table: pl.DataFrame, _latest: datetime) -> _Derived:
     schema = table.schema
-    known = cells.zones_known(table["time_zone"].drop_nulls().unique().to_list())
-    strange = [name for name, there in known.items() if not there]
-    rules = [Rule("time_zone", "import.unknown_time_zone", pl.col("time_zone").is_in(strange))]
-    kept = [pl.col("name"), pl.col("time_zone")]
+    rules: list[Rule] = []
+    kept = [pl.col("name")]
+    if "time_zone" in schema:
+        known = cells.zones_known(table["time_zone"].drop_nulls().unique().to_list())
+        strange = [name for name, there in known.items() if not there]
+        rules.append(Rule("time_zone", "import.unknown_time_zone", pl.col("time_zone").is_in(strange)))
+        kept.append(pl.col("time_zone").fill_null(DEFAULT_TIME_ZONE))
     kept += [pl.col(name).fill_null("") for name in ("region", "dealer") if name in schema]
     table, place_rules, places = _positions(table)
     hours = {"opens_at": _OPENS, "closes_at": _CLOSES}

@@ -165,7 +165,7 @@ CREATE TABLE store (
     dealer     text NOT NULL DEFAULT '',
     latitude   double precision,
     longitude  double precision,
-    time_zone  text NOT NULL,
+    time_zone  text NOT NULL DEFAULT 'Asia/Shanghai',
     opens_at   time NOT NULL DEFAULT '09:00',
     closes_at  time NOT NULL DEFAULT '21:00',
     batch_id   integer NOT NULL,

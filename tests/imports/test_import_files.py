@@ -11,6 +11,7 @@ from brand import Brand
 from test_import_purchases import GOOD, HEADER, ROWS
 
 from domain.errors import Refused
+from imports.columns import COLUMNS
 from imports.facts import recompute_root
 from imports.report import Kind
 from ledger.database import driver_connection
@@ -180,3 +181,9 @@ async def test_an_unknown_zone_for_naive_times_is_refused(brand: Brand) -> None:
     with pytest.raises(Refused) as refused:
         await brand.purchases(GOOD, naive_zone="Mars/Olympus")
     assert [problem.code for problem in refused.value.problems] == ["import.unknown_time_zone"]
+
+
+def test_every_header_that_is_understood_is_documented() -> None:
+    told = (Path(__file__).resolve().parents[2] / "docs" / "imports.md").read_text(encoding="utf-8")
+    missing = [s for columns in COLUMNS.values() for c in columns for s in c.spellings if s not in told]
+    assert missing == []

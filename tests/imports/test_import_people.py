@@ -135,3 +135,9 @@ async def test_a_bad_master_row_is_listed_and_keeps_the_file_out(
     assert {(row.column, row.code) for row in report.bad} == {(column, code)}
     assert report.refused
     assert report.batch_id is None
+
+
+async def test_stores_without_a_time_zone_column_are_in_china(brand: Brand) -> None:
+    report = await brand.load(Kind.STORES, brand.write("s.csv", "门店编码,门店名称\nS8,八店\n"))
+    assert report.rows_new == 1
+    assert await brand.fetch("SELECT time_zone FROM store WHERE code = 'S8'") == [("Asia/Shanghai",)]
