@@ -37,7 +37,9 @@ def rates(words: Catalogue, report: Report, settled: Report | None) -> Table:
 
 def _as_of(words: Catalogue, report: Report) -> str:
     """The day the figures stand at, on the stores' calendar: the last close, or the end of its last window."""
-    planned = report.ends_on if report.kind == "provisional" else report.ends_on + report.plan.attribution_window
+    planned = (
+        report.ends_on if report.kind == "provisional" else report.ends_on + report.plan.attribution_window
+    )
     return words(f"check.{report.kind}", as_of=f"{min(report.as_of.date(), planned):%m-%d}")
 
 

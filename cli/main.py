@@ -30,6 +30,7 @@ from infra.settings import Settings, read_settings
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 INTERRUPTED = 130
+_AS_JSON = "daogou.as_json"
 LOG = Path("logs") / "cli.log"
 
 log = structlog.get_logger("cli")
@@ -40,6 +41,8 @@ class _Translating(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a refusal ends with exit code 1, Ctrl-C with 130, a bug is logged."""
+        # What goes wrong before the command reads its options is told in the form the command was asked for.
+        ctx.meta[_AS_JSON] = "--json" in ctx.args
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -75,7 +78,7 @@ def root(ctx: click.Context, lang: str | None, database: str | None, home: Path 
     """导购计划：发布、演练、检查、行动 / Member plans for guides: launch, rehearse, check, act."""
     words = catalogue("en" if lang == "en" else "zh")
     given = {"language": lang, "database": database, "home": home}
-    session = Session(Settings(home=home or Path(".daogou")), words)
+    session = Session(Settings(home=home or Path(".daogou")), words, as_json=ctx.meta[_AS_JSON])
     ctx.obj = session
     try:
         settings = read_settings()

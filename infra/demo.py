@@ -142,9 +142,9 @@ async def import_all(
         if stage == "stage":
             on_stage("import", done // 2, total)
         elif stage == "insert":
-            on_stage("import", total // 2 + done // 2, total)
+            on_stage("import", (total + done) // 2, total)
 
-    return await import_frame(
+    imported = await import_frame(
         ledger.engine,
         tenant,
         Kind.PURCHASES,
@@ -155,6 +155,9 @@ async def import_all(
         naive_zone=complete_journey.NAIVE_ZONE,
         on_progress=importing,
     )
+    if on_stage is not None:
+        on_stage("import", imported.rows_read, imported.rows_read)
+    return imported
 
 
 def rehearsal_start(plan: Plan) -> datetime:

@@ -18,10 +18,7 @@ from cli.main import root
 from infra.clock import now
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
 
-CLEAN = {
-    name: None
-    for name in ("DATABASE_URL", "DATABASE_ADMIN_URL", "TEMPORAL_ADDRESS", "DAOGOU_HOME", "DAOGOU_LANG")
-}
+CLEAN = dict.fromkeys(("DATABASE_URL", "DATABASE_ADMIN_URL", "TEMPORAL_ADDRESS", "DAOGOU_HOME", "DAOGOU_LANG"))
 TABLES = ("store", "guide", "member", "purchase", "import_batch", "plan", "plan_member", "task", "command")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-
 from typing import Any
 
 import pytest
@@ -202,7 +201,6 @@ def _refused_file(shop: Shop, file: str, field: str) -> None:
 
 
 def _one_message(machine: str, screen: str, field: str, value: str) -> None:
-
 
     (problem,) = json.loads(machine)["error"]["problems"]
     assert problem["field"] == field

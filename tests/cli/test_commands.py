@@ -58,7 +58,9 @@ def test_the_same_file_may_be_launched_again_after_the_plan_was_adjusted(shop: S
 
 
 def test_another_plan_of_the_same_name_is_refused(launched: Shop) -> None:
-    (problem,) = launched.json("plan", "launch", launched.playbook(name="x", **{"goal.target": 70}))["error"]["problems"]
+    (problem,) = launched.json("plan", "launch", launched.playbook(name="x", **{"goal.target": 70}))["error"][
+        "problems"
+    ]
     assert problem["code"] == "plan_exists"
 
 
@@ -83,7 +85,10 @@ def test_pause_resume_and_close_are_on_the_record_with_their_reasons(launched: S
 
 def test_pausing_twice_is_refused(launched: Shop) -> None:
     launched.run("plan", "pause", "spring", "--reason", "r")
-    assert launched.json("plan", "pause", "spring", "--reason", "r")["error"]["problems"][0]["code"] == "plan_already"
+    assert (
+        launched.json("plan", "pause", "spring", "--reason", "r")["error"]["problems"][0]["code"]
+        == "plan_already"
+    )
 
 
 def test_goal_and_means_are_adjusted_and_shown(launched: Shop) -> None:

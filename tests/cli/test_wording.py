@@ -48,7 +48,11 @@ def _codes_of(node: ast.AST) -> set[str]:
     elif node.func.id == "ValueError":
         arguments = node.args[:1]
     found = {arg.value for arg in arguments if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
-    return {code for code in found if CODE.fullmatch(code) and "_" in code or code in {"missing", "empty", "conflict", "bug"}}
+    return {
+        code
+        for code in found
+        if (CODE.fullmatch(code) and "_" in code) or code in {"missing", "empty", "conflict", "bug"}
+    }
 
 
 def test_both_languages_have_the_same_keys() -> None:
@@ -72,7 +76,14 @@ def test_no_text_is_empty() -> None:
 
 
 def test_the_source_is_searched_for_codes() -> None:
-    assert {"unknown_plan", "import.no_file", "not_your_task", "rate_above_100", "broken_yaml", "missing"} <= raised_codes()
+    assert {
+        "unknown_plan",
+        "import.no_file",
+        "not_your_task",
+        "rate_above_100",
+        "broken_yaml",
+        "missing",
+    } <= raised_codes()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -103,7 +114,9 @@ def test_states_of_the_schema_are_worded() -> None:
     (schema,) = (ROOT / "ledger" / "migrations").glob("*.sql")
     states = {
         state
-        for listed in re.findall(r"(?:state|status)\s+text NOT NULL CHECK \(\w+ IN \(([^)]*)\)", schema.read_text(encoding="utf-8"))
+        for listed in re.findall(
+            r"(?:state|status)\s+text NOT NULL CHECK \(\w+ IN \(([^)]*)\)", schema.read_text(encoding="utf-8")
+        )
         for state in re.findall(r"'(\w+)'", listed)
     }
     assert {"running", "open", "cut"} <= states
