@@ -6,6 +6,7 @@ import io
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.audit import audit
-from cli.catalogue import LANGUAGES, Catalogue, catalogue
+from cli.catalogue import LANGUAGES, Catalogue, Language, catalogue
 from cli.demo import demo
 from cli.errors import problems_of
 from cli.import_files import import_group
@@ -30,6 +31,7 @@ from infra.settings import Settings, read_settings
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 INTERRUPTED = 130
+USAGE = 2
 _AS_JSON = "daogou.as_json"
 LOG = Path("logs") / "cli.log"
 
@@ -55,7 +57,7 @@ class _Translating(click.Group):
             problems = problems_of(error, session.settings)
             if problems is None:
                 path = session.settings.home / LOG
-                with logs_to(path):
+                with suppress(OSError), logs_to(path):  # without a log there is still the message
                     log.exception("command_failed")
                 problems = (Problem("daogou", type(error).__name__, "bug", {"log": str(path)}),)
             _tell(session, problems)
@@ -89,7 +91,11 @@ def root(ctx: click.Context, lang: str | None, database: str | None, home: Path 
     session.settings, session.words = settings, catalogue(settings.language)
     if not NAME.fullmatch(settings.database):
         raise Refused([Problem("--database", settings.database, "database_name")])
-    ctx.with_resource(logs_to(settings.home / LOG))
+    try:
+        ctx.with_resource(logs_to(settings.home / LOG))
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise Refused([Problem("--home", str(settings.home), "home_unwritable", {"why": why})]) from error
 
 
 def _tell(session: Session, problems: tuple[Problem, ...]) -> None:
@@ -130,6 +136,11 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
+def read_language() -> Language:
+    """The language of the environment, for what is said before the options are read."""
+    return "en" if os.environ.get("DAOGOU_LANG", "").lower().startswith("en") else "zh"
+
+
 root.add_command(demo)
 root.add_command(rehearse_command)
 root.add_command(import_group)
@@ -144,6 +155,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Chinese shows "?" rather than failing
+    if any(0xD800 <= ord(char) <= 0xDFFF for argument in sys.argv[1:] for char in argument):
+        click.echo(catalogue(read_language())("error.not_text"), err=True)
+        sys.exit(USAGE)
     with terminate_as_exit():
         root.main(prog_name="daogou")
 

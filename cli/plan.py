@@ -29,6 +29,8 @@ from ledger.report import Report, UnassignedReason, read_report
 from ledger.timeline import timeline
 
 ACTOR = "hq"
+MOST_CYCLES = 520
+"""As many as a plan may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ async def _status(session: Session, name: str) -> tuple[PlanState, str | None, l
 @plan.command("report")
 @click.argument("name", metavar="PLAN")
 @click.option(
-    "--cycle", type=click.IntRange(min=1), help="第几轮（默认最近）/ which cycle (default: newest)."
+    "--cycle", type=click.IntRange(1, MOST_CYCLES), help="第几轮（默认最近）/ which cycle (default: newest)."
 )
 @click.option("--settled", is_flag=True, help="归因期结束后的最终数 / final figures, all windows closed.")
 @json_option

@@ -77,7 +77,8 @@ def read_playbook(path: Path) -> Plan:
 
 def _load(path: Path) -> object:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except IsADirectoryError as error:
         raise _refused(path, "is_a_folder") from error
     except FileNotFoundError as error:

@@ -78,7 +78,8 @@ def parse_plan(written: object) -> Plan:
     try:
         return Plan.model_validate(written)
     except ValidationError as error:
-        raise Refused([_problem(detail) for detail in error.errors(include_url=False)]) from error
+        details = error.errors(include_url=False)
+        raise Refused([_problem(detail) for detail in details if not _only_follows(detail)]) from error
 
 
 def check_plan(plan: Plan, *, references: References, today: date) -> list[Problem]:
@@ -154,6 +155,12 @@ def nearest(value: str, known: frozenset[str]) -> str | None:
 
     best = max(sorted(known), key=closeness, default=None)
     return best if best is not None and closeness(best) > (0, 1) else None
+
+
+def _only_follows(detail: ErrorDetails) -> bool:
+    """Whether a list is called too short only because pydantic does not count the wrong items in it."""
+    context = detail.get("ctx") or {}
+    return detail["type"] == "too_short" and len(detail["input"]) >= context["min_length"]
 
 
 def _problem(detail: ErrorDetails) -> Problem:

@@ -8,6 +8,15 @@ from pathlib import Path
 from typing import TextIO
 
 import structlog
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+
+
+def forward_core_logs(level: str = "WARN") -> None:
+    """Send what Temporal's core says through Python's logging, once; by itself it writes on the terminal."""
+    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+    log_filter = TelemetryFilter(core_level=level, other_level="ERROR")
+    telemetry = TelemetryConfig(logging=LoggingConfig(filter=log_filter, forwarding=forwarding))
+    Runtime.set_default(Runtime(telemetry=telemetry), error_if_already_set=False)
 
 
 def configure_logs(*, level: str = "INFO", to: Path | None = None) -> None:
@@ -43,6 +52,7 @@ def configure_logs(*, level: str = "INFO", to: Path | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    forward_core_logs()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -119,9 +119,7 @@ async def test_a_grade_comes_along_into_the_next_cycle(shop: Brand) -> None:
     )
     assert rows == [("B", 0, None, at(2, 10)), ("C", 0, date(2026, 3, 6), None)]
     await shop.report(await shop.task(warm, cycle=2), guide, at(7, 10), "no_answer")
-    assert await shop.value(
-        "SELECT grade FROM plan_member WHERE cycle = 2 AND member_id = $1", warm
-    ) == "B"
+    assert await shop.value("SELECT grade FROM plan_member WHERE cycle = 2 AND member_id = $1", warm) == "B"
 
 
 async def test_the_figures_of_a_cycle_trace_to_its_check_ins(shop: Brand) -> None:
@@ -221,5 +219,10 @@ async def test_a_guide_sees_masked_members_and_how_many_more_are_due(shop: Brand
         with pytest.raises(NotFound):
             await read_todays_list(connection, 1, "G9", None)
     (item,) = seen.items
-    assert (item.member, item.category, item.script, item.done) == ("W＊＊（尾号1234）", "TIN", "Hello", False)
+    assert (item.member, item.category, item.script, item.done) == (
+        "W＊＊（尾号1234）",
+        "TIN",
+        "Hello",
+        False,
+    )
     assert (seen.rest, seen.state) == (1, "published")

@@ -136,7 +136,9 @@ async def test_a_shift_that_broke_off_is_finished_by_the_next_run(shop: Brand) -
     assert await shop.rows("SELECT task_id, occurred_at, outcome, grade FROM check_in ORDER BY 1") == whole
 
 
-async def test_the_statements_of_a_cycles_start_do_not_grow_with_its_members(database: LedgerDatabase) -> None:
+async def test_the_statements_of_a_cycles_start_do_not_grow_with_its_members(
+    database: LedgerDatabase,
+) -> None:
     counts = []
     for size in (30, 3000):
         brand = Brand(database.ledger)

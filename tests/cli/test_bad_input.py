@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
+import click
 import pytest
-from conftest import Shop  # type: ignore[import-not-found]
+
+from cli.main import root
+from tests.cli.shop import Shop
 
 BAD_PLANS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a goal without a number": ({"goal.target": "很多"}, "goal.target", "很多"),
@@ -184,6 +189,40 @@ def test_a_name_nobody_knows_gets_one_message(stocked: Shop, arguments: tuple[st
     assert told.exit_code == 1
     _one_message(told.stdout, stocked.run(*arguments).stderr, field, "")
     assert stocked.traces() == before
+
+
+def test_a_home_that_cannot_be_written_gets_one_message(stocked: Shop) -> None:
+    told = stocked.run("--home", "/proc/nowhere", "plan", "status", "--json")
+    _one_message(
+        told.stdout, stocked.run("--home", "/proc/nowhere", "plan", "status").stderr, "--home", "nowhere"
+    )
+
+
+def test_a_file_without_end_is_refused(stocked: Shop) -> None:
+    _refused_file(stocked, "/dev/zero", "FILE")
+
+
+def test_arguments_that_are_no_text_end_with_2() -> None:
+    command = [sys.executable, "-m", "cli.main", "plan", "status", b"\xff"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.decode().splitlines()) == 1
+
+
+def test_a_bug_is_one_message_on_the_screen_and_a_traceback_in_the_log(stocked: Shop) -> None:
+    @click.command("broken")
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    root.add_command(broken)
+    try:
+        told = stocked.run("broken")
+    finally:
+        del root.commands["broken"]
+    assert told.exit_code == 1
+    assert told.stderr.count("✗") == 1
+    assert "Traceback" not in told.output
+    assert "ZeroDivisionError" in (stocked.home / "logs" / "cli.log").read_text(encoding="utf-8")
 
 
 def test_a_wrong_way_of_calling_ends_with_2(stocked: Shop) -> None:

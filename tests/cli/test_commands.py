@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Shop  # type: ignore[import-not-found]
+
+from tests.cli.shop import Shop
 
 
 @pytest.fixture

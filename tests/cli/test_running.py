@@ -10,9 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import CLEAN, Shop, purchases  # type: ignore[import-not-found]
 
 from infra.clock import now
+from infra.service_user import locate
+from tests.cli.shop import CLEAN, Shop, purchases
 
 
 def test_a_rehearsal_runs_on_a_copy_and_leaves_the_database_as_it_was(shop: Shop) -> None:
@@ -63,4 +64,4 @@ def test_a_signal_ends_the_command_cleanly(tmp_path: Path, number: signal.Signal
     assert len([line for line in told.splitlines() if "中断" in line]) == (
         1 if number == signal.SIGINT else 0
     )
-    assert list((tmp_path / "home").rglob("postmaster.pid")) == []
+    assert not (locate(tmp_path / "home").data / "postmaster.pid").exists()

@@ -67,7 +67,9 @@ def objection(task: TaskBefore, command: CheckIn) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize("outcome", get_args(Outcome))
-def test_every_outcome_but_no_answer_wrong_number_and_unreachable_reaches_the_member(outcome: Outcome) -> None:
+def test_every_outcome_but_no_answer_wrong_number_and_unreachable_reaches_the_member(
+    outcome: Outcome,
+) -> None:
     event = decide(TASK, report(outcome))
     assert event.reached == (outcome not in {"no_answer", "wrong_number", "unreachable"})
     assert (event.state, event.due_on) == (("done", ON) if event.reached else ("open", TOMORROW))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.canonical import NO_HASH, StoredEvent, chain, decode, encode, microseconds
+from ledger.canonical import FIELDS, NO_HASH, StoredEvent, chain, decode, encode, microseconds
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=20)
 INSTANTS = st.datetimes(timezones=st.just(UTC))
@@ -78,18 +79,24 @@ def test_what_is_written_is_read_back(event: StoredEvent) -> None:
 @settings(max_examples=100, deadline=None)
 @given(EVENTS, EVENTS)
 def test_different_events_have_different_bytes(one: StoredEvent, other: StoredEvent) -> None:
-    assert (encode(one) == encode(other)) == (repr(one) == repr(other) or one == other)
+    assert (encode(one) == encode(other)) == (told(one) == told(other))
+
+
+def told(event: StoredEvent) -> tuple[object, ...]:
+    """What an event says; as text, because to Python 1 and True are equal."""
+    fields = [getattr(event, name) for name in FIELDS if name != "payload"]
+    return (*fields, json.dumps(event.payload, sort_keys=True))
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=60) | st.builds(lambda e, cut: encode(e)[:cut], EVENTS, st.integers(0, 200)))
-def test_bytes_of_another_form_are_refused_with_a_value_error(body: bytes) -> None:
-    try:
-        event = decode(body)
-    except ValueError as error:
-        assert str(error)
-    else:
-        assert encode(event) == body
+@given(EVENTS, st.data())
+def test_bytes_cut_short_anywhere_are_refused_with_a_value_error(
+    event: StoredEvent, data: st.DataObject
+) -> None:
+    body = encode(event)
+    cut = data.draw(st.integers(0, len(body) - 1))
+    with pytest.raises(ValueError, match="canonical bytes"):
+        decode(body[:cut])
 
 
 def test_an_instant_outside_the_calendar_is_refused_with_a_value_error() -> None:

@@ -68,9 +68,9 @@ async def test_a_check_in_is_an_event_of_the_item_and_projects_item_member_and_c
     assert await shop.rows(
         "SELECT version, guide_id, actor, business_date, outcome, reached, grade, products FROM check_in"
     ) == [(2, guide, "manager:1", date(2026, 3, 2), "interested", True, "A", ["TIN", "奶粉"])]
-    assert await shop.rows(
-        "SELECT state, attempts, last_attempt_on FROM task WHERE task_id = $1", task
-    ) == [("done", 1, date(2026, 3, 2))]
+    assert await shop.rows("SELECT state, attempts, last_attempt_on FROM task WHERE task_id = $1", task) == [
+        ("done", 1, date(2026, 3, 2))
+    ]
     assert await shop.rows(
         "SELECT grade, dial_days, last_dial_on, last_reached_at FROM plan_member WHERE grade IS NOT NULL"
     ) == [("A", 0, None, at(2, 10))]
@@ -151,9 +151,7 @@ async def test_a_member_graded_d_is_not_contacted_again_in_this_plan(shop: Brand
         " first_due_on, bought_at, state, reason, attempts, last_attempt_on, known_at FROM task WHERE task_id = $2",
         derived_id("second"), first,
     )  # fmt: skip
-    await shop.execute(
-        "INSERT INTO stream_head VALUES (1, $1, 1, 'x')", f"task/{derived_id('second')}"
-    )
+    await shop.execute("INSERT INTO stream_head VALUES (1, $1, 1, 'x')", f"task/{derived_id('second')}")
     await shop.report(first, guide, at(2, 10), "refused", grade="D")
     assert await refused(shop, derived_id("second"), guide, at(2, 11), "came") == (
         "task_id",
@@ -225,7 +223,9 @@ async def test_a_late_check_in_is_accepted_within_a_day_of_the_close_and_marked_
 
 async def test_what_is_reported_on_the_day_is_not_late(shop: Brand, guide: UUID, task: UUID) -> None:
     await shop.report(task, guide, at(2, 18), "came", known_at=at(2, 23))
-    assert await shop.value("SELECT (payload->>'late')::boolean FROM event WHERE type = 'checked_in'") is False
+    assert (
+        await shop.value("SELECT (payload->>'late')::boolean FROM event WHERE type = 'checked_in'") is False
+    )
 
 
 async def test_an_item_is_checked_in_once_a_day(shop: Brand, guide: UUID, task: UUID) -> None:
@@ -243,6 +243,7 @@ async def test_a_late_report_of_an_earlier_day_opens_neither_day_for_a_second_on
     assert await refused(shop, task, guide, at(2, 15), "came") == ("task_id", "already_today")
     rows = await shop.rows("SELECT dial_days, last_dial_on FROM plan_member WHERE dial_days > 0")
     assert rows == [(2, date(2026, 3, 3))]
+    assert await shop.value("SELECT last_attempt_on FROM task WHERE task_id = $1", task) == date(2026, 3, 3)
 
 
 async def test_no_answer_comes_again_the_next_working_day(shop: Brand) -> None:
@@ -306,14 +307,14 @@ async def test_of_a_note_the_event_holds_a_keyed_digest_and_the_text_stays_besid
     shop: Brand, guide: UUID, task: UUID
 ) -> None:
     await shop.report(task, guide, at(2, 10), "came", note="喜欢二段奶粉", salt=SALT, command_id="n1")
-    body, payload = (
-        await shop.rows("SELECT body, payload::text FROM event WHERE type = 'checked_in'")
-    )[0]
+    body, payload = (await shop.rows("SELECT body, payload::text FROM event WHERE type = 'checked_in'"))[0]
     digest = hmac.new(SALT, "喜欢二段奶粉".encode(), hashlib.sha256).hexdigest()
     assert "喜欢".encode() not in body
     assert json.loads(payload)["note_hmac"] == digest
     assert json.loads(payload)["note"] == str(derived_id("note", "n1"))
-    rows = await shop.rows("SELECT n.note, n.salt FROM member_note n JOIN check_in c ON c.note_id = n.note_id")
+    rows = await shop.rows(
+        "SELECT n.note, n.salt FROM member_note n JOIN check_in c ON c.note_id = n.note_id"
+    )
     assert rows == [("喜欢二段奶粉", SALT)]
 
 

@@ -192,7 +192,9 @@ async def test_an_item_cannot_be_written_onto_two_lists_of_a_day(shop: Brand) ->
     await cut(shop)
     other = await shop.hire("G2")
     with pytest.raises(Exception, match="list_item_tenant_id_business_date_task_id_key"):
-        await shop.execute("INSERT INTO list_item SELECT 1, $1, business_date, 1, task_id FROM list_item", other)
+        await shop.execute(
+            "INSERT INTO list_item SELECT 1, $1, business_date, 1, task_id FROM list_item", other
+        )
     assert await shop.value("SELECT count(*) FROM list_item") == 1
 
 
@@ -223,9 +225,7 @@ async def test_a_list_published_by_the_workflow_and_by_clocking_in_at_once_is_pu
     await shop.due_on(2, "M1")
     await shop.start()
     await cut(shop)
-    results = await asyncio.gather(
-        *(shop.dispatch.publish_list(shop.guide_day(guide, 2)) for _ in range(6))
-    )
+    results = await asyncio.gather(*(shop.dispatch.publish_list(shop.guide_day(guide, 2)) for _ in range(6)))
     assert sorted(result.changed for result in results) == [False] * 5 + [True]
     assert await shop.value("SELECT count(*) FROM event WHERE type = 'list_published'") == 1
 
@@ -364,9 +364,7 @@ async def test_a_day_is_closed_once(shop: Brand) -> None:
 
 async def test_a_day_closed_from_two_sides_at_once_is_closed_once(shop: Brand) -> None:
     guide, _ = await a_worked_day(shop, "expire")
-    results = await asyncio.gather(
-        *(shop.dispatch.close_day(shop.guide_day(guide, 2, 21)) for _ in range(5))
-    )
+    results = await asyncio.gather(*(shop.dispatch.close_day(shop.guide_day(guide, 2, 21)) for _ in range(5)))
     assert sorted(result.changed for result in results) == [False] * 4 + [True]
     assert await shop.value("SELECT count(*) FROM event WHERE type = 'day_closed'") == 1
 
@@ -378,7 +376,9 @@ async def test_a_check_in_beside_the_close_is_either_before_it_or_late_and_never
         shop.dispatch.close_day(shop.guide_day(guide, 2, 21)),
         return_exceptions=True,
     )
-    assert not [result for result in results if isinstance(result, Exception) and type(result) is not Conflict]
+    assert not [
+        result for result in results if isinstance(result, Exception) and type(result) is not Conflict
+    ]
     assert (await shop.standing(tasks[3]))[0] == "done"
     assert await shop.value("SELECT state FROM guide_day") == "closed"
 

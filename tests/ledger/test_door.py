@@ -351,9 +351,7 @@ async def test_a_tenant_sees_and_writes_its_own_rows_only(
     assert await brand.rows("SELECT tenant_id FROM event") == [(1,)]
 
 
-async def test_a_connection_without_a_tenant_sees_nothing(
-    ledger: Ledger, database: LedgerDatabase
-) -> None:
+async def test_a_connection_without_a_tenant_sees_nothing(ledger: Ledger, database: LedgerDatabase) -> None:
     await put(ledger, "c1", one("s"))
     nobody = await asyncpg.connect(database.worker_url, server_settings={"search_path": "daogou"})
     try:
@@ -406,10 +404,13 @@ async def test_positions_are_gapless_with_an_uncommitted_writer_in_the_middle(
 
 
 async def test_a_writer_that_rolls_back_leaves_no_gap(ledger: Ledger, brand: Brand) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def fail() -> None:
         async with ledger.transaction() as failing:
             await append(failing, tenant_id=1, command_id="c1", known_at=NOW, batches=one("lost"))
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     await put(ledger, "c2", one("kept"))
     async with ledger.connection() as connection:
         assert await sequence(connection, 1) == 1

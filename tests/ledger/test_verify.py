@@ -104,8 +104,10 @@ FORGERIES = {
         {"hash does not follow from the event before and the bytes", "bytes are not readable"},
     ),
     "bytes with a time outside the calendar": (
-        f"UPDATE event SET body = decode(repeat('00000002' || '3939', 3) || '0000001e' || repeat('39', 30)"
-        f" || repeat('00000000', 7), 'hex') WHERE {EVENT}",
+        (
+            f"UPDATE event SET body = decode(repeat('00000002' || '3939', 3) || '0000001e' || repeat('39', 30)"
+            f" || repeat('00000000', 7), 'hex') WHERE {EVENT}"
+        ),
         {"hash does not follow from the event before and the bytes", "bytes are not readable"},
     ),
     "hash": (
@@ -180,9 +182,11 @@ FORGERIES = {
         },
     ),
     "two events swapped": (
-        "UPDATE event SET version = 99 WHERE stream = 'a' AND version = 1;"
-        "UPDATE event SET version = 1 WHERE stream = 'a' AND version = 2;"
-        "UPDATE event SET version = 2 WHERE stream = 'a' AND version = 99",
+        (
+            "UPDATE event SET version = 99 WHERE stream = 'a' AND version = 1;"
+            "UPDATE event SET version = 1 WHERE stream = 'a' AND version = 2;"
+            "UPDATE event SET version = 2 WHERE stream = 'a' AND version = 99"
+        ),
         {
             "hash does not follow from the event before and the bytes",
             "column version differs from the bytes",
@@ -206,9 +210,11 @@ FORGERIES = {
         {"event has neither a position nor a place in the queue"},
     ),
     "two positions swapped": (
-        "UPDATE event_position SET position = 99 WHERE position = 1;"
-        "UPDATE event_position SET position = 1 WHERE position = 2;"
-        "UPDATE event_position SET position = 2 WHERE position = 99",
+        (
+            "UPDATE event_position SET position = 99 WHERE position = 1;"
+            "UPDATE event_position SET position = 1 WHERE position = 2;"
+            "UPDATE event_position SET position = 2 WHERE position = 99"
+        ),
         {"positions run against the versions of the stream"},
     ),
     "a place in the queue removed": (
