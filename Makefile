@@ -10,7 +10,7 @@ demo: $(VENV)/runtime.done ## set up, import a year of real purchases, rehearse 
 	@$(BIN)/daogou demo
 
 test: $(VENV)/dev.done lint types contracts ## set up and run every gate and test
-	@$(BIN)/python -m pytest --cov --cov-report=term -q
+	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term -q
 
 lint: $(VENV)/dev.done
 	@$(BIN)/ruff check .

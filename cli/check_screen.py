@@ -94,11 +94,12 @@ def goal_line(words: Catalogue, report: Report, goal: Goal) -> Text:
 
 
 def breakdown(words: Catalogue, title: str, rows: Sequence[ReportRow], *, most: int | None = None) -> Table:
-    """A row a store or guide, most members due first; members without either stand last."""
+    """A row a store or guide with somebody due, most first; members without either stand last."""
     short = most is not None
     columns = SHORT if short else FULL
     made = table(title, *(words(f"short.{name}") for name in columns), right=range(1, len(columns) + 1))
-    ordered = sorted(rows, key=lambda row: (not row.code, -row.figures.due, row.code))
+    busy = [row for row in rows if row.figures.due or row.figures.withdrawn]
+    ordered = sorted(busy, key=lambda row: (not row.code, -row.figures.due, row.code))
     for row in ordered[:most]:
         figures = row.figures
         cells = {
@@ -112,8 +113,13 @@ def breakdown(words: Catalogue, title: str, rows: Sequence[ReportRow], *, most: 
             "revenue": f"{figures.revenue / 100:,.0f}" if short else money(figures.revenue),
         }
         made.add_row(_label(words, row), *(cells[name] for name in columns))
+    caption = ""
     if most is not None and len(ordered) > most:
-        made.caption = Text(words("check.more", count=len(ordered) - most), style="dim")
+        caption = words("check.more", count=len(ordered) - most)
+    elif most is None and len(rows) > len(busy):
+        caption = words("check.idle", count=len(rows) - len(busy))
+    if caption:
+        made.caption = Text(caption, style="dim")
         made.caption_justify = "left"
     return made
 

@@ -1,4 +1,4 @@
-"""`daogou plan pause | resume | close | goal | means`: Act on a running plan, with a reason, on the record."""
+"""`daogou plan pause | resume | close | goal | means | replace-guide`: Act on a running plan, with a reason, on the record."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 import click
 
+from activities.plans import plan_zone
+from activities.replacing import Replacement, replace_guide
 from cli.plan import ACTOR
 from cli.session import Session, json_option, pass_session
 from domain.act import adjust_goal, tune_means
+from domain.calendar import business_date
 from domain.errors import Conflict, Problem, Refused
 from domain.events import PlanAdjusted
 from domain.plan import Plan
@@ -39,6 +42,7 @@ def register(group: click.Group) -> None:
         group.add_command(_status_command(name, status, text))
     group.add_command(goal_command)
     group.add_command(means_command)
+    group.add_command(guide_command)
 
 
 def _status_command(name: str, status: str, text: str) -> click.Command:
@@ -113,6 +117,65 @@ def means_command(
             standing, script=script, lead_days=lead_days, reason=reason, figures=figures
         ),
     )
+
+
+@click.command("replace-guide")
+@click.argument("plan", metavar="PLAN")
+@click.argument("leaving", metavar="LEAVING")
+@click.argument("replacement", metavar="REPLACEMENT")
+@reason_option
+@json_option
+@pass_session
+def guide_command(session: Session, plan: str, leaving: str, replacement: str, reason: str) -> None:
+    """换导购，未完成的任务移交 / Replace a guide; open items move, credit stays with who did the work."""
+    done, told = session.run(_replace(session, plan, leaving, replacement, reason))
+    session.show(
+        {
+            "plan": plan,
+            "lever": "people",
+            "leaving": leaving,
+            "replacement": replacement,
+            "reason": reason,
+            "members": done.members,
+            "tasks": done.tasks,
+            "unassigned": done.unassigned,
+            "workflow_told": told,
+        },
+        session.words(
+            "act.replaced",
+            plan=plan,
+            leaving=leaving,
+            replacement=replacement,
+            members=done.members,
+            tasks=done.tasks,
+            unassigned=done.unassigned,
+            reason=reason,
+        ),
+        _told(session, told),
+    )
+
+
+async def _replace(
+    session: Session, plan: str, leaving: str, replacement: str, reason: str
+) -> tuple[Replacement, bool | None]:
+    async with session.ledger() as (ledger, _):
+        client = await connect_if_set(session.settings)  # before anything is written
+        at = now()
+        async with ledger.transaction() as connection:
+            standing = await read_plan(connection, ledger.tenant_id, plan)
+            zone = await plan_zone(connection, ledger.tenant_id, standing.plan)
+            done = await replace_guide(
+                connection,
+                ledger.tenant_id,
+                Command(f"plan/{plan}/{standing.version}/people", at, at, ACTOR),
+                plan_id=plan,
+                leaving=leaving,
+                replacement=replacement,
+                today=business_date(at, zone),
+                reason=reason,
+                figures=await _latest_figures(connection, ledger.tenant_id, standing),
+            )
+    return done, None if client is None else await tell_changed(client, plan)
 
 
 def act_on_plan(session: Session, plan: str, lever: str, decide: Decide) -> None:

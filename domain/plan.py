@@ -11,7 +11,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 
 from domain.calendar import WorkingCalendar
 
@@ -29,6 +29,10 @@ LocalTime = Annotated[time, AfterValidator(_without_zone)]
 """A time of day in each store's own zone."""
 
 
+Whole = Annotated[int, Strict()]
+"""A whole number; `yes`, `1.0` and "1" are none."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
@@ -37,8 +41,8 @@ class Period(_Strict):
     """When a cycle runs: a first day and how many working days."""
 
     start: date
-    working_days: int = Field(ge=1, le=366)
-    cycles: int = Field(default=1, ge=1, le=520)
+    working_days: Whole = Field(ge=1, le=366)
+    cycles: Whole = Field(default=1, ge=1, le=520)
 
 
 class CalendarRule(_Strict):
@@ -55,7 +59,7 @@ class Segment(_Strict):
     """Which members: who bought one of the categories within so many days, less who is excluded."""
 
     bought_categories: tuple[str, ...] = Field(min_length=1)
-    within_days: int = Field(ge=1, le=3660)
+    within_days: Whole = Field(ge=1, le=3660)
     with_tags: tuple[str, ...] = ()
     without_tags: tuple[str, ...] = ()
     stores: tuple[str, ...] = ()
@@ -66,7 +70,7 @@ class StrategyStep(_Strict):
     """One strategy of the ordered list of fallbacks."""
 
     strategy: Literal["proximity", "reception", "capability", "round_robin", "manual"]
-    max_km: int | None = Field(default=None, ge=1)
+    max_km: Whole | None = Field(default=None, ge=1)
     prefer: Literal["last", "most"] = "most"
     skills: tuple[str, ...] = ()
     """capability: skills a guide must have for this plan."""
@@ -78,10 +82,10 @@ class Care(_Strict):
     """Who looks after them."""
 
     strategies: tuple[StrategyStep, ...] = Field(min_length=1)
-    members_per_guide: int = Field(ge=1)
-    items_per_day: int = Field(ge=1)
+    members_per_guide: Whole = Field(ge=1, le=100_000)
+    items_per_day: Whole = Field(ge=1, le=1_000)
     """Daily capacity: cuts the list. The rest stays due and visible."""
-    target_per_day: int | None = Field(default=None, ge=1)
+    target_per_day: Whole | None = Field(default=None, ge=1, le=1_000)
     """What the evening scores; the capacity where nothing is said."""
     guides: tuple[str, ...] = ()
     """Codes of the guides that take part; empty: all."""
@@ -106,11 +110,11 @@ class Replenishment(_Strict):
 
     kind: Literal["replenishment"] = "replenishment"
     name: str
-    lead_days: int = Field(default=5, ge=0, le=90)
+    lead_days: Whole = Field(default=5, ge=0, le=90)
     days_per_unit: dict[str, Decimal] = Field(default_factory=dict)
     """Category -> days one unit lasts, where it is known."""
     script: str = Field(min_length=1)
-    script_version: int = Field(default=1, ge=1)
+    script_version: Whole = Field(default=1, ge=1)
     material: str = ""
 
     @model_validator(mode="after")
@@ -142,8 +146,8 @@ class Day(_Strict):
 class CheckRule(_Strict):
     """How the Check counts."""
 
-    attribution_days: int = Field(default=14, ge=1, le=365)
-    grace_days: int = Field(default=30, ge=0, le=365)
+    attribution_days: Whole = Field(default=14, ge=1, le=365)
+    grace_days: Whole = Field(default=30, ge=0, le=365)
     """A member whose estimated run-out passed this long ago without a purchase is lost."""
 
 

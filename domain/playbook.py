@@ -38,6 +38,7 @@ _CODES = {
     "string_too_short": "empty",
     "string_pattern_mismatch": "not_an_id",
     "string_type": "not_text",
+    "tuple_type": "not_a_list",
 }
 _PARAMS = {
     "gt": "limit",

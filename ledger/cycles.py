@@ -94,18 +94,21 @@ async def start_cycle(
 
 
 async def _insert_members(connection: Driver, tenant_id: int, assigned: Sequence[MemberAssigned]) -> None:
-    # A grade is of the plan, not of the cycle: it comes along from the member's last cycle.
+    # Grade and dial days are of the plan, not of the cycle: they come along from the member's last one.
     await connection.execute(
         """
         INSERT INTO plan_member (tenant_id, plan_id, cycle, member_id, guide_id, strategy, why, score, runner_up,
-                                 tried, value_minor, quadrant, grade, last_dial_on, last_reached_at)
+                                 tried, value_minor, quadrant, grade, dial_days, last_dial_on,
+                                 last_reached_at)
         SELECT $1, $2, $3, a.member, a.guide, a.strategy, a.why, a.score, a.runner_up, a.tried::jsonb,
-               a.value_minor, a.quadrant, before.grade, before.last_dial_on, before.last_reached_at
+               a.value_minor, a.quadrant, before.grade, coalesce(before.dial_days, 0), before.last_dial_on,
+               before.last_reached_at
         FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::int[], $9::uuid[], $10::text[],
                     $11::bigint[], $12::text[])
             AS a(member, guide, strategy, why, score, runner_up, tried, value_minor, quadrant)
         LEFT JOIN (
-            SELECT DISTINCT ON (member_id) member_id, grade, last_dial_on, last_reached_at FROM plan_member
+            SELECT DISTINCT ON (member_id) member_id, grade, dial_days, last_dial_on, last_reached_at
+            FROM plan_member
             WHERE tenant_id = $1 AND plan_id = $2 AND cycle < $3 ORDER BY member_id, cycle DESC
         ) before ON before.member_id = a.member""",
         tenant_id,

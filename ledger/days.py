@@ -233,7 +233,8 @@ async def close(connection: Driver, tenant_id: int, command: Command, *, guide_i
         return False
     rows = await connection.fetch(
         """
-        SELECT t.task_id, t.state = 'open' AND t.last_attempt_on IS DISTINCT FROM $3 AS untouched,
+        SELECT t.task_id,
+               t.state = 'open' AND t.guide_id = $2 AND t.last_attempt_on IS DISTINCT FROM $3 AS untouched,
                p.spec->'day'->>'open_items' = 'expire' AS expire, c.reached
         FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
