@@ -105,7 +105,7 @@ async def test_the_second_cycle_starts_with_the_same_members_after_the_first(sho
     assert await shop.listed(7, guide) == [called, never]
 
 
-async def test_a_grade_comes_along_into_the_next_cycle(shop: Brand) -> None:
+async def test_grade_and_dial_days_come_along_into_the_next_cycle(shop: Brand) -> None:
     guide = await the_guide(shop)
     warm, cold = await shop.due_on(2, "M1", "M2")
     await shop.start(TWO)
@@ -117,7 +117,7 @@ async def test_a_grade_comes_along_into_the_next_cycle(shop: Brand) -> None:
     rows = await shop.rows(
         "SELECT grade, dial_days, last_dial_on, last_reached_at FROM plan_member WHERE cycle = 2 ORDER BY 1"
     )
-    assert rows == [("B", 0, None, at(2, 10)), ("C", 0, date(2026, 3, 6), None)]
+    assert rows == [("B", 0, None, at(2, 10)), ("C", 1, date(2026, 3, 6), None)]
     await shop.report(await shop.task(warm, cycle=2), guide, at(7, 10), "no_answer")
     assert await shop.value("SELECT grade FROM plan_member WHERE cycle = 2 AND member_id = $1", warm) == "B"
 
