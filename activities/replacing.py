@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,8 +16,9 @@ from domain.errors import Problem, Refused
 from domain.events import MemberAssigned
 from domain.plan import Plan
 from ledger import facts
+from ledger.cycles import members_with_guides, reassign_members
 from ledger.door import Driver
-from ledger.ledger import Command, plan_member_stream, record
+from ledger.ledger import Command
 from ledger.plans import PlanState, adjust, read_plan
 from ledger.tasks import Leaving, Moving, change_tasks, open_tasks_of_guide
 
@@ -89,19 +89,12 @@ async def _hand_over(
     command: Command,
     today: date,
 ) -> list[AssignmentResult]:
-    rows = await connection.fetch(
-        "SELECT member_id, guide_id, value_minor, quadrant FROM plan_member"
-        " WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3 AND guide_id IS NOT NULL",
-        tenant_id,
-        plan.plan,
-        standing.cycle,
-    )
-    known = {row["member_id"]: row for row in rows}
-    values = {member: row["value_minor"] for member, row in known.items()}
+    known = await members_with_guides(connection, tenant_id, plan.plan, standing.cycle)
+    values = {member: cared.value_minor for member, cared in known.items()}
     roster = await guides_on_duty(connection, tenant_id, plan, today=today)
     try:
         results = hand_over(
-            {str(row["member_id"]): str(row["guide_id"]) for row in rows},
+            {str(member): str(cared.guide_id) for member, cared in known.items()},
             str(before),
             str(after),
             await members_to_assign(connection, tenant_id, plan, values, at=command.known_at),
@@ -110,7 +103,7 @@ async def _hand_over(
         )
     except ValueError as error:
         raise Refused([Problem("replacement", str(after), "replacement_not_on_duty")]) from error
-    moved = [result for result in results if known[UUID(result.member_id)]["guide_id"] == before]
+    moved = [result for result in results if known[UUID(result.member_id)].guide_id == before]
     events = [
         MemberAssigned(
             plan=plan.plan,
@@ -120,7 +113,7 @@ async def _hand_over(
             strategy=result.strategy,
             why=result.why,
             value_minor=values[UUID(result.member_id)],
-            quadrant=known[UUID(result.member_id)]["quadrant"],
+            quadrant=known[UUID(result.member_id)].quadrant,
             score=result.score,
             runner_up=UUID(result.runner_up) if result.runner_up else None,
             full=tuple(UUID(guide) for guide in result.full[:5]),
@@ -128,40 +121,9 @@ async def _hand_over(
         )
         for result in moved
     ]
-    await _record_assigned(connection, tenant_id, command, events)
-    return moved
-
-
-async def _record_assigned(
-    connection: Driver, tenant_id: int, command: Command, events: Sequence[MemberAssigned]
-) -> None:
-    if not events:
-        return
     moves = Command(f"{command.command_id}/members", command.occurred_at, command.known_at, command.actor)
-    await record(
-        connection,
-        tenant_id,
-        moves,
-        [(plan_member_stream(one.plan, one.cycle, one.member), one) for one in events],
-    )
-    await connection.execute(
-        """
-        UPDATE plan_member pm SET guide_id = a.guide, strategy = a.strategy, why = a.why, score = a.score,
-               runner_up = a.runner_up, tried = a.tried::jsonb
-        FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::int[], $9::uuid[], $10::text[])
-            AS a(member, guide, strategy, why, score, runner_up, tried)
-        WHERE pm.tenant_id = $1 AND pm.plan_id = $2 AND pm.cycle = $3 AND pm.member_id = a.member""",
-        tenant_id,
-        events[0].plan,
-        events[0].cycle,
-        [one.member for one in events],
-        [one.guide for one in events],
-        [one.strategy for one in events],
-        [one.why for one in events],
-        [one.score for one in events],
-        [one.runner_up for one in events],
-        [json.dumps(one.tried) for one in events],
-    )
+    await reassign_members(connection, tenant_id, moves, events)
+    return moved
 
 
 async def _move_tasks(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from domain.events import CycleChecked, CycleStarted, Event, MemberAssigned, TaskCreated
 from ledger.door import Driver
@@ -93,6 +94,64 @@ async def start_cycle(
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class CaredFor:
+    """A member with a guide in a cycle; the value is the net 90-day spend at its start, in minor units."""
+
+    guide_id: UUID
+    value_minor: int
+    quadrant: str
+
+
+async def members_with_guides(
+    connection: Driver, tenant_id: int, plan_id: str, cycle: int
+) -> dict[UUID, CaredFor]:
+    """Who looks after whom in a cycle, by member."""
+    rows = await connection.fetch(
+        "SELECT member_id, guide_id, value_minor, quadrant FROM plan_member"
+        " WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3 AND guide_id IS NOT NULL ORDER BY member_id",
+        tenant_id,
+        plan_id,
+        cycle,
+    )
+    return {row["member_id"]: CaredFor(row["guide_id"], row["value_minor"], row["quadrant"]) for row in rows}
+
+
+async def reassign_members(
+    connection: Driver, tenant_id: int, command: Command, moved: Sequence[MemberAssigned]
+) -> None:
+    """Write who looks after these members from now on, and why; grades and history stay."""
+    if not moved:
+        return
+    events = [(plan_member_stream(one.plan, one.cycle, one.member), one) for one in moved]
+    if (await record(connection, tenant_id, command, events)).duplicate:
+        return
+    await connection.execute(
+        """
+        UPDATE plan_member pm SET guide_id = a.guide, strategy = a.strategy, why = a.why, score = a.score,
+               runner_up = a.runner_up, tried = a.tried::jsonb
+        FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::int[], $9::uuid[], $10::text[])
+            AS a(member, guide, strategy, why, score, runner_up, tried)
+        WHERE pm.tenant_id = $1 AND pm.plan_id = $2 AND pm.cycle = $3 AND pm.member_id = a.member""",
+        tenant_id,
+        *_assignment_columns(moved),
+    )
+
+
+def _assignment_columns(assigned: Sequence[MemberAssigned]) -> list[Any]:
+    return [
+        assigned[0].plan if assigned else "",
+        assigned[0].cycle if assigned else 0,
+        [one.member for one in assigned],
+        [one.guide for one in assigned],
+        [one.strategy for one in assigned],
+        [one.why for one in assigned],
+        [one.score for one in assigned],
+        [one.runner_up for one in assigned],
+        [json.dumps(one.tried) for one in assigned],
+    ]
+
+
 async def _insert_members(connection: Driver, tenant_id: int, assigned: Sequence[MemberAssigned]) -> None:
     # Grade and dial days are of the plan, not of the cycle: they come along from the member's last one.
     await connection.execute(
@@ -112,15 +171,7 @@ async def _insert_members(connection: Driver, tenant_id: int, assigned: Sequence
             WHERE tenant_id = $1 AND plan_id = $2 AND cycle < $3 ORDER BY member_id, cycle DESC
         ) before ON before.member_id = a.member""",
         tenant_id,
-        assigned[0].plan if assigned else "",
-        assigned[0].cycle if assigned else 0,
-        [one.member for one in assigned],
-        [one.guide for one in assigned],
-        [one.strategy for one in assigned],
-        [one.why for one in assigned],
-        [one.score for one in assigned],
-        [one.runner_up for one in assigned],
-        [json.dumps(one.tried) for one in assigned],
+        *_assignment_columns(assigned),
         [one.value_minor for one in assigned],
         [one.quadrant for one in assigned],
     )

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from domain.errors import NotFound, Problem
+from domain.plan import Plan
 from ledger.door import Driver
 
 
@@ -112,3 +113,55 @@ async def read_todays_list(
         items=tuple(ListedItem(**dict(row)) for row in rows),
         rest=rest,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedItem:
+    """An item of a published list with what a simulated guide has to know."""
+
+    guide_id: UUID
+    guide_code: str
+    task_id: UUID
+    rank: int
+    listed: int
+    opens_at: datetime
+    closes_at: datetime
+    plan: Plan
+    ends_on: date
+
+
+async def published_items(
+    connection: Driver, tenant_id: int, *, day: date, time_zone: str
+) -> list[PublishedItem]:
+    """The items of a zone's published lists that still belong to their guide, by guide and rank."""
+    rows = await connection.fetch(
+        """
+        SELECT g.guide_id, g.code, t.task_id, i.rank, d.listed, d.opens_at, d.closes_at,
+               t.plan_id, p.spec::text AS spec, c.ends_on
+        FROM guide_day d
+        JOIN guide g ON g.tenant_id = $1 AND g.guide_id = d.guide_id
+        JOIN list_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.business_date = d.business_date
+        JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id AND t.guide_id = d.guide_id
+        JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
+        JOIN plan_cycle c ON c.tenant_id = $1 AND c.plan_id = t.plan_id AND c.cycle = t.cycle
+        WHERE d.tenant_id = $1 AND d.business_date = $2 AND d.time_zone = $3 AND d.state = 'published'
+        ORDER BY g.guide_id, i.rank""",
+        tenant_id,
+        day,
+        time_zone,
+    )
+    plans = {row["plan_id"]: Plan.model_validate_json(row["spec"]) for row in rows}
+    return [
+        PublishedItem(
+            guide_id=row["guide_id"],
+            guide_code=row["code"],
+            task_id=row["task_id"],
+            rank=row["rank"],
+            listed=row["listed"],
+            opens_at=row["opens_at"],
+            closes_at=row["closes_at"],
+            plan=plans[row["plan_id"]],
+            ends_on=row["ends_on"],
+        )
+        for row in rows
+    ]

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import orjson
 
-from ledger.canonical import NO_HASH, StoredEvent, chain, decode, payload_bytes
+from ledger.canonical import FIELDS, NO_HASH, StoredEvent, chain, decode, payload_bytes
 from ledger.door import Driver
 
 MOST_LISTED = 100
+_COLUMNS = tuple(name for name in FIELDS if name not in {"tenant_id", "payload"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +129,8 @@ def _compare_columns(findings: _Findings, tenant_id: int, row: dict[str, object]
     except (ValueError, orjson.JSONDecodeError):
         findings.add(stream, version, "bytes are not readable")
         return
-    names = (
-        "stream",
-        "version",
-        "occurred_at",
-        "known_at",
-        "actor",
-        "performed_by",
-        "cause",
-        "type",
-        "schema_version",
-    )
     findings_before = findings.count
-    for name in names:
+    for name in _COLUMNS:
         if getattr(told, name) != row[name]:
             findings.add(stream, version, f"column {name} differs from the bytes")
     if told.tenant_id != tenant_id:
