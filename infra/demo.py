@@ -29,7 +29,7 @@ from ledger.sequencer import sequence
 from ledger.verify import Verification, verify
 
 DATABASE = "demo"
-GUIDES = 18
+GUIDES = 20
 
 Stage = Literal["servers", "import", "copy", "launch", "rehearse", "verify"]
 OnStage = Callable[[Stage, int, int], None]

@@ -20,7 +20,6 @@ from domain.check_in import CheckIn, TaskBefore, decide_check_in
 from domain.errors import NotFound, Problem, Refused
 from domain.events import CheckedIn
 from domain.identifiers import derived_id
-from domain.plan import Plan
 from ledger.door import (
     APPEND_CTES,
     GUARD_SELECT,
@@ -32,6 +31,7 @@ from ledger.door import (
     refusal,
 )
 from ledger.ledger import Command, Ledger, stream_batch, task_stream
+from ledger.plans import parse_spec
 
 _READ = """
 SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempts, t.last_attempt_on,
@@ -131,7 +131,7 @@ async def _check_in(connection: Driver, tenant_id: int, command: CheckIn, salt: 
             raise Refused([Problem("command_id", command.command_id, "command_used_elsewhere")])
         return Recorded(command.task_id, row["done_version"], row["state"], row["due_on"], duplicate=True)
     on = business_date(command.occurred_at, row["time_zone"])
-    plan = Plan.model_validate_json(row["spec"])
+    plan = parse_spec(row["spec"])
     before = TaskBefore(
         task_id=command.task_id,
         plan_id=row["plan_id"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from domain.errors import NotFound, Problem, Refused
@@ -13,6 +14,12 @@ from domain.plan import Plan
 from domain.playbook import References
 from ledger.door import Appended, Driver, Head, append, read_head
 from ledger.ledger import Command, plan_stream, stream_batch
+
+
+@lru_cache(maxsize=256)
+def parse_spec(spec: str) -> Plan:
+    """The plan of a stored playbook; a plan is frozen, and a running one is asked for at every check-in."""
+    return Plan.model_validate_json(spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,7 @@ async def read_plan(connection: Driver, tenant_id: int, plan_id: str) -> PlanSta
     )
     if row is None:
         raise NotFound(Problem("plan", plan_id, "unknown_plan"))
-    return PlanState(
-        Plan.model_validate_json(row["spec"]), row["status"], row["cycle"], row["version"], row["launched_at"]
-    )
+    return PlanState(parse_spec(row["spec"]), row["status"], row["cycle"], row["version"], row["launched_at"])
 
 
 async def launch(connection: Driver, tenant_id: int, command: Command, plan: Plan) -> Appended:

@@ -9,6 +9,7 @@ from uuid import UUID
 from domain.errors import NotFound, Problem
 from domain.plan import Plan
 from ledger.door import Driver
+from ledger.plans import parse_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ async def published_items(
         day,
         time_zone,
     )
-    plans = {row["plan_id"]: Plan.model_validate_json(row["spec"]) for row in rows}
+    plans = {row["plan_id"]: parse_spec(row["spec"]) for row in rows}
     return [
         PublishedItem(
             guide_id=row["guide_id"],
