@@ -8,9 +8,12 @@ import signal
 import sys
 from contextlib import suppress
 
+import asyncpg
 import click
 import structlog
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from domain.errors import DaogouError
 from infra.databases import open_ledger
@@ -27,6 +30,17 @@ from ledger.sequencer import sequence
 
 SEQUENCE_EVERY = 0.2
 """Seconds between two looks at what waits for a position."""
+SEQUENCE_AT_LEAST_EVERY = 5.0
+"""The same while the database does not answer."""
+DATABASE_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    DBAPIError,
+    PoolTimeoutError,
+)
+"""What a restart of PostgreSQL can look like from here."""
 
 log = structlog.get_logger("worker")
 
@@ -136,22 +150,32 @@ async def _run(settings: Settings) -> None:
         async with running_workers(client, ledger):
             log.info("worker_started", temporal=settings.temporal_address)
             sequencer = asyncio.create_task(_sequence(ledger))
-            await stopping.wait()
+            told = asyncio.create_task(stopping.wait())
+            await asyncio.wait({sequencer, told}, return_when=asyncio.FIRST_COMPLETED)
             log.info("worker_draining")
+        told.cancel()
+        if ended := sequencer.done():
+            log.error("sequencer_ended", reason=repr(sequencer.exception()))
         sequencer.cancel()
-        with suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError, Exception):
             await sequencer
     log.info("worker_stopped")
+    if ended:
+        raise SystemExit(1)
 
 
 async def _sequence(ledger: Ledger) -> None:
+    pause = SEQUENCE_EVERY
     while True:
         try:
             async with ledger.connection() as connection:
                 await sequence(connection, ledger.tenant_id)
-        except OSError as error:
-            log.warning("sequencer_waits", reason=type(error).__name__)
-        await asyncio.sleep(SEQUENCE_EVERY)
+        except DATABASE_LOST as error:
+            pause = min(2 * pause, SEQUENCE_AT_LEAST_EVERY)
+            log.warning("sequencer_waits", reason=type(error).__name__, seconds=pause)
+        else:
+            pause = SEQUENCE_EVERY
+        await asyncio.sleep(pause)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from domain.assignment import (
     assign,
     staffing,
 )
-from domain.calendar import business_date, local_instant
+from domain.calendar import business_date
 from domain.cycle import History, longest_span, task_for, use_rates
 from domain.events import CycleStarted, MemberAssigned, TaskCreated
 from domain.messages import CycleOpened, PlanStep
@@ -29,7 +29,7 @@ from domain.plan import Plan
 from domain.segment import select
 from domain.value_quadrant import quadrant
 from ledger import facts
-from ledger.cycles import start_cycle
+from ledger.cycles import dialled_out, start_cycle
 from ledger.door import Driver
 from ledger.plans import read_plan
 
@@ -89,11 +89,7 @@ async def draw_cycle(connection: Driver, tenant_id: int, plan: Plan, cycle: int,
     chosen = frozenset(members)
     own = [history for history in histories if history.member_id in chosen]
     spend = await facts.spend_90_days(
-        connection,
-        tenant_id,
-        members=members,
-        until=local_instant(today, time(0), zone),
-        as_of=at,
+        connection, tenant_id, members=members, today=today, zone=zone, as_of=at
     )
     values = {member: spend.get(member, (0, 0))[1] for member in members}
     results = assign(
@@ -103,8 +99,11 @@ async def draw_cycle(connection: Driver, tenant_id: int, plan: Plan, cycle: int,
     )
     assigned = tuple(_assigned(plan, cycle, result, spend) for result in results)
     guide_of = {one.member: one.guide for one in assigned if one.guide is not None}
-    rates = use_rates(histories)
-    tasks = _tasks(plan, cycle, own, guide_of, rates_and_days=(rates, days[0], days[-1]))
+    rates = use_rates(own)
+    # They stay in the plan, but nobody may dial them again in it: an item would be due that cannot be done.
+    spent = await dialled_out(connection, tenant_id, plan_id=plan.plan, cycle=cycle, as_of=at)
+    callable_ = {member: guide for member, guide in guide_of.items() if member not in spent}
+    tasks = _tasks(plan, cycle, own, callable_, rates_and_days=(rates, days[0], days[-1]))
     started = CycleStarted(
         cycle=cycle,
         starts_on=days[0],

@@ -86,7 +86,10 @@ class DispatchActivities:
 
     @activity.defn(name="start_guide_days")
     async def start_guide_days(self, step: DayStep) -> Started:
-        """Start a workflow for every guide-day that is not closed; those that run already are left alone."""
+        """Start a workflow for every guide-day that is not closed; those that run already are left alone.
+
+        One that failed or timed out is started again: its steps are idempotent, and its day is still open.
+        """
         ledger = self._context.ledger
         client = self._client or activity.client()
         async with ledger.connection() as connection:
@@ -103,7 +106,7 @@ class DispatchActivities:
                         run,
                         id=guide_day_workflow_id(run),
                         task_queue=activity.info().task_queue,
-                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                         execution_timeout=timedelta(days=4),
                     )

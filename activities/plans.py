@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from uuid import UUID
 
 from temporalio import activity
 
@@ -10,8 +12,8 @@ from activities.context import Context
 from domain.calendar import local_instant
 from domain.messages import OpenDays, PlanRun, PlanStep, PlanView
 from domain.plan import Plan
-from ledger.cycles import CycleState, read_cycle
-from ledger.days import count_open_days
+from ledger.cycles import CycleState, read_cycle, unsettled_cycles
+from ledger.days import count_open_days, open_days
 from ledger.door import Driver
 from ledger.facts import GuideFacts, guides
 from ledger.plans import read_plan
@@ -35,6 +37,7 @@ class PlanActivities:
         async with ledger.connection() as connection:
             standing = await read_plan(connection, ledger.tenant_id, run.plan_id)
             zone = await plan_zone(connection, ledger.tenant_id, standing.plan)
+            unsettled = await unsettled_cycles(connection, ledger.tenant_id, run.plan_id)
         plan = standing.plan
         opens_at, closes_at = cycle_instants(plan, run.cycle, zone)
         return PlanView(
@@ -43,7 +46,7 @@ class PlanActivities:
             cycles=plan.period.cycles,
             opens_at=opens_at - SELECT_AHEAD,
             checks_at=closes_at + CHECK_AFTER,
-            settles_at=closes_at + CHECK_AFTER + plan.attribution_window,
+            next_settle_at=min((as_of + plan.attribution_window for _, as_of in unsettled), default=None),
         )
 
     @activity.defn(name="count_open_days")
@@ -57,7 +60,29 @@ class PlanActivities:
             count = await count_open_days(
                 connection, ledger.tenant_id, plan_id=step.plan_id, cycle=step.cycle, until=cycle.ends_on
             )
-        return OpenDays(count=count)
+            days = await open_days_of(connection, ledger.tenant_id, cycle) if count else []
+        return OpenDays(count=count, closes_at=max((day.closes_at for day in days), default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDay:
+    """A guide-day that is not closed."""
+
+    guide_id: UUID
+    day: date
+    closes_at: datetime
+
+
+async def open_days_of(connection: Driver, tenant_id: int, cycle: CycleState) -> list[OpenDay]:
+    """Guide-days within a cycle's days that are not closed, whatever plan their items are of."""
+    zones = sorted({guide.time_zone for guide in await guides(connection, tenant_id)})
+    found = []
+    for ahead in range((cycle.ends_on - cycle.starts_on).days + 1):
+        day = cycle.starts_on + timedelta(days=ahead)
+        for zone in zones:
+            still_open = await open_days(connection, tenant_id, day=day, time_zone=zone)
+            found += [OpenDay(guide_id, day, closes_at) for guide_id, _, closes_at in still_open]
+    return found
 
 
 def cycle_instants(plan: Plan, cycle: int, zone: str) -> tuple[datetime, datetime]:
@@ -80,7 +105,7 @@ def cycle_bounds(state: CycleState) -> tuple[datetime, datetime]:
 
 def takes_part(guide: GuideFacts, plan: Plan) -> bool:
     """Whether a guide takes part in a plan."""
-    return guide.active and (not plan.care.guides or guide.code in plan.care.guides)
+    return guide.active and plan.care.takes_part(guide.code)
 
 
 async def plan_zone(connection: Driver, tenant_id: int, plan: Plan) -> str:

@@ -53,8 +53,13 @@ class PurchaseActivities:
         return Settled(left=left, created=created)
 
 
-async def plans_on(connection: Driver, tenant_id: int, step: DayStep) -> list[tuple[PlanState, CycleState]]:
-    """Running plans with this release hour whose current cycle holds the day as a working day."""
+async def plans_on(
+    connection: Driver, tenant_id: int, step: DayStep, *, any_release: bool = False
+) -> list[tuple[PlanState, CycleState]]:
+    """Running plans whose current cycle holds the day as a working day.
+
+    Those of this release hour, unless `any_release`: a guide's list is of all plans, whenever each releases.
+    """
     found = []
     for standing in await running_plans(connection, tenant_id):
         plan = standing.plan
@@ -63,7 +68,7 @@ async def plans_on(connection: Driver, tenant_id: int, step: DayStep) -> list[tu
             cycle is not None
             and cycle.state == "running"
             and cycle.starts_on <= step.day <= cycle.ends_on
-            and f"{plan.day.release:%H:%M}" == step.release
+            and (any_release or f"{plan.day.release:%H:%M}" == step.release)
             and plan.working_calendar.is_working(step.day)
         ):
             found.append((standing, cycle))

@@ -136,14 +136,14 @@ async def _move_tasks(
 ) -> int:
     guide_of = {UUID(result.member_id): result.guide_id for result in results}
     moving, leaving = [], []
-    for task_id, member_id in await open_tasks_of_guide(
+    for task_id, member_id, attempts in await open_tasks_of_guide(
         connection, tenant_id, plan_id=plan_id, guide_id=before
     ):
         after = guide_of.get(member_id)
         if after is None:
-            leaving.append(Leaving(task_id, "expired", "no_guide"))
+            leaving.append(Leaving(task_id, attempts, "expired", "no_guide"))
         else:
-            moving.append(Moving(task_id, before, UUID(after)))
+            moving.append(Moving(task_id, attempts, before, UUID(after)))
     tasks = Command(f"{command.command_id}/tasks", command.occurred_at, command.known_at, command.actor)
     await change_tasks(connection, tenant_id, tasks, leaving=leaving, moving=moving)
     return len(moving)

@@ -8,13 +8,14 @@ from typing import Any
 from temporalio import activity
 
 from activities.context import Context
-from activities.plans import cycle_bounds
+from activities.plans import cycle_bounds, open_days_of
 from domain.act import adjust_goal, goal_by_result
 from domain.events import CycleChecked
 from domain.figures import Figures, add_up, by_guide, by_store
 from domain.messages import Acted, Checked, PlanStep, SettledCycles
 from ledger import facts
 from ledger.cycles import read_check, read_cycle, record_check, unsettled_cycles
+from ledger.days import close
 from ledger.door import Driver
 from ledger.plans import adjust, read_plan
 from ledger.records import cycle_records
@@ -30,8 +31,34 @@ class ReviewActivities:
 
     @activity.defn(name="check_cycle")
     async def check_cycle(self, step: PlanStep) -> Checked:
-        """Count the cycle as of `step.at`; provisional while attribution windows are open."""
-        return await self._check(step, "provisional")
+        """Count the cycle as of `step.at`; provisional while attribution windows are open.
+
+        Days that should be closed by then and are not, because their workflow failed or timed out, are closed first.
+        """
+        closed = await self._close_overdue_days(step)
+        checked = await self._check(step, "provisional")
+        return checked.model_copy(update={"closed_days": closed})
+
+    async def _close_overdue_days(self, step: PlanStep) -> int:
+        ledger = self._context.ledger
+        async with ledger.connection() as connection:
+            cycle = await read_cycle(connection, ledger.tenant_id, step.plan_id, step.cycle)
+            days = [] if cycle is None else await open_days_of(connection, ledger.tenant_id, cycle)
+        closed = 0
+        for day in days:
+            if day.closes_at > step.at:
+                continue
+            # The command id of `close_day`: whoever comes second changes nothing.
+            command = self._context.command(
+                f"guide-day/{day.guide_id}/{day.day}/close",
+                day.closes_at if step.rehearsal else step.at,
+                rehearsal=step.rehearsal,
+            )
+            async with ledger.transaction() as connection:
+                closed += await close(
+                    connection, ledger.tenant_id, command, guide_id=day.guide_id, day=day.day
+                )
+        return closed
 
     @activity.defn(name="settle_cycles")
     async def settle_cycles(self, step: PlanStep) -> SettledCycles:
@@ -58,7 +85,12 @@ class ReviewActivities:
         command = self._context.command(
             f"plan/{step.plan_id}/cycle/{step.cycle}/check/{kind}", step.at, rehearsal=step.rehearsal
         )
-        async with ledger.transaction() as connection:
+        # One snapshot: what commits while we count is in neither the position nor any of the figures. Where the
+        # plan itself changes meanwhile, the write fails and the activity counts again.
+        async with (
+            ledger.connection() as connection,
+            connection.transaction(isolation="repeatable_read"),
+        ):
             position = await last_position(connection, ledger.tenant_id)
             figures = await count_cycle(connection, ledger.tenant_id, step)
             checked = CycleChecked(

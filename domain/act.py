@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from domain.errors import Problem, Refused
 from domain.events import PlanAdjusted
 from domain.figures import Figures
-from domain.plan import Goal, Plan, Replenishment
+from domain.plan import Goal, Plan, Replenishment, StrategyStep
 
 Direction = Literal["raise", "lower", "keep"]
 
@@ -77,19 +77,36 @@ def replace_guide(
 ) -> PlanAdjusted:
     """Another guide takes over; history and credit stay with whoever did the work. Guides are named by code.
 
+    The plan remembers who left, so that no later cycle gives the members back, and what a manager gave to the
+    leaving guide by hand goes to the replacement.
+
     Raises:
         Refused: both are the same, or the plan names its guides and `leaving` is not among them.
     """
     if leaving == replacement:
         raise Refused([Problem("replacement", replacement, "nothing_to_change")])
-    guides = plan.care.guides
-    if guides and leaving not in guides:
+    care = plan.care
+    if care.guides and leaving not in care.guides:
         raise Refused([Problem("leaving", leaving, "guide_not_in_plan")])
-    if guides:
-        kept = tuple(code for code in guides if code not in {leaving, replacement})
-        plan = plan.model_copy(update={"care": plan.care.model_copy(update={"guides": (*kept, replacement)})})
+    both = {leaving, replacement}
+    update: dict[str, Any] = {
+        "without_guides": (*(code for code in care.without_guides if code not in both), leaving),
+        "strategies": tuple(_by_hand_to(step, leaving, replacement) for step in care.strategies),
+    }
+    if care.guides:
+        update["guides"] = (*(code for code in care.guides if code not in both), replacement)
+    plan = plan.model_copy(update={"care": care.model_copy(update=update)})
     change = {"guide": {"before": leaving, "after": replacement}}
     return _adjusted(plan, "people", change, reason, figures)
+
+
+def _by_hand_to(step: StrategyStep, leaving: str, replacement: str) -> StrategyStep:
+    if leaving not in step.members:
+        return step
+    members = {code: named for code, named in step.members.items() if code != leaving}
+    # A member may have been named for both: once is enough.
+    members[replacement] = tuple(dict.fromkeys((*members.get(replacement, ()), *step.members[leaving])))
+    return step.model_copy(update={"members": members})
 
 
 def goal_by_result(plan: Plan, figures: Figures) -> tuple[Direction, Decimal]:

@@ -85,8 +85,11 @@ class TaskBefore:
     dialled_that_day: bool
     """Whether the member was dialled in vain on that date, for this or another item of the cycle."""
     opted_out: bool
-    day_closes_at: datetime | None
-    """Close of the guide's day on the business date, None where no list was published."""
+    made_at: datetime
+    """When the item was made; nobody can have called about it before."""
+    last_reached_at: datetime | None
+    day_closes_at: datetime
+    """Close of the business date: of the guide's day, or by the plan's hours where no list was published."""
     day_closed: bool
 
 
@@ -110,13 +113,15 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
     if problem is not None:
         raise Refused([problem])
     grade = _grade(task, command)
-    dialled_before = task.dial_days - (1 if task.dialled_that_day else 0)
     overtaken = task.last_attempt_on is not None and on < task.last_attempt_on
     state, due_on = "done", task.due_on
-    if command.reached:
+    if task.state == "expired":
+        # A late report is kept and counts; it does not bring the item back onto a list.
+        state = "done" if command.reached else "expired"
+    elif command.reached:
         if command.next_on is not None and grade != "D":
             state, due_on = "open", command.next_on
-    elif dialled_before + 1 >= MOST_DIAL_DAYS:
+    elif task.dial_days + 1 >= MOST_DIAL_DAYS:
         state = "unreached"
     else:
         # A late report of an earlier day does not undo what a later one left the item at.
@@ -135,7 +140,7 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
         state=state,
         due_on=due_on,
         attempt=task.attempts + 1,
-        dial_days=task.dial_days if command.reached else dialled_before + 1,
+        dial_days=task.dial_days if command.reached else task.dial_days + 1,
         late=task.day_closed,
     )
 
@@ -144,6 +149,9 @@ def _grade(task: TaskBefore, command: CheckIn) -> str | None:
     if command.grade == "C" or (command.grade is None and not command.reached):
         # C only if never graded A, B or D: a missed call takes nothing back.
         return task.grade or "C"
+    overtaken = task.last_reached_at is not None and command.occurred_at < task.last_reached_at
+    if overtaken and task.grade is not None and command.grade != "D":
+        return task.grade  # a late report of an earlier contact does not undo a later grade
     return command.grade or task.grade
 
 
@@ -154,7 +162,7 @@ def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None: 
         return Problem("task_id", str(task.task_id), "member_opted_out")
     if task.grade == "D":
         return Problem("task_id", str(task.task_id), "member_declined")
-    if task.state != "open":
+    if task.state not in {"open", "expired"} or (task.state == "expired" and not task.day_closed):
         return Problem("task_id", str(task.task_id), "task_closed", {"state": task.state})
     if command.occurred_at > command.known_at:
         return Problem(
@@ -162,6 +170,13 @@ def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None: 
             command.occurred_at.isoformat(),
             "occurred_in_future",
             {"known_at": command.known_at.isoformat()},
+        )
+    if command.occurred_at < task.made_at:
+        return Problem(
+            "occurred_at",
+            command.occurred_at.isoformat(),
+            "before_task",
+            {"made_at": task.made_at.isoformat()},
         )
     if command.grade is not None and command.grade != "C" and not command.reached:
         return Problem("grade", command.grade, "grade_without_contact")
@@ -172,20 +187,20 @@ def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None: 
             "next_date_outside_cycle",
             {"after": on.isoformat(), "last": task.cycle_ends_on.isoformat()},
         )
-    if task.day_closes_at is not None and command.occurred_at > task.day_closes_at:
+    if command.occurred_at > task.day_closes_at:
         return Problem(
             "occurred_at",
             command.occurred_at.isoformat(),
             "after_close",
             {"close": task.day_closes_at.isoformat()},
         )
-    if task.day_closed and task.day_closes_at and command.known_at > task.day_closes_at + LATE_GRACE:
+    if command.known_at > task.day_closes_at + LATE_GRACE:
         return Problem(
             "known_at",
             command.known_at.isoformat(),
             "after_grace",
             {"close": task.day_closes_at.isoformat()},
         )
-    if task.attempted_that_day:
+    if task.attempted_that_day or (task.dialled_that_day and not command.reached):
         return Problem("task_id", str(task.task_id), "already_today", {"date": on.isoformat()})
     return None

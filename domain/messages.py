@@ -29,11 +29,16 @@ class BusinessTime(Message):
 
 
 class PlanRun(Message):
-    """Start of a `PlanWorkflow`; `cycle` grows by continue-as-new."""
+    """Start of a `PlanWorkflow`; by continue-as-new `cycle` grows, and a long run goes on where it stood.
+
+    `opened` says that the cycle's members were selected, `ending` that only settling is left.
+    """
 
     plan_id: str
     time: BusinessTime = BusinessTime()
     cycle: int = 1
+    opened: bool = False
+    ending: bool = False
 
 
 class PlanStep(Message):
@@ -55,8 +60,8 @@ class PlanView(Message):
     """When the cycle's members are selected: ahead of the first release."""
     checks_at: datetime
     """When the Check may run: after the last day's close."""
-    settles_at: datetime
-    """When the last attribution window of the cycle has closed."""
+    next_settle_at: datetime | None = None
+    """When the last attribution window of the earliest cycle without final figures has closed; None: no such."""
 
 
 class CycleOpened(Message):
@@ -72,12 +77,15 @@ class OpenDays(Message):
     """Guide-days of a cycle that are not closed yet."""
 
     count: int
+    closes_at: datetime | None = None
+    """When the last of them should close."""
 
 
 class Checked(Message):
-    """A Check was written at this ledger position."""
+    """A Check was written at this ledger position, after closing so many days that had not closed themselves."""
 
     position: int
+    closed_days: int = 0
 
 
 class SettledCycles(Message):

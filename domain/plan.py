@@ -85,10 +85,14 @@ class Care(_Strict):
     members_per_guide: Whole = Field(ge=1, le=100_000)
     items_per_day: Whole = Field(ge=1, le=1_000)
     """Daily capacity: cuts the list. The rest stays due and visible."""
-    target_per_day: Whole | None = Field(default=None, ge=1, le=1_000)
-    """What the evening scores; the capacity where nothing is said."""
     guides: tuple[str, ...] = ()
     """Codes of the guides that take part; empty: all."""
+    without_guides: tuple[str, ...] = ()
+    """Codes of guides that take no part, whoever else does: those who were replaced."""
+
+    def takes_part(self, code: str) -> bool:
+        """Whether the guide of this code may be given members of the plan."""
+        return code not in self.without_guides and (not self.guides or code in self.guides)
 
 
 class Goal(_Strict):
@@ -147,8 +151,6 @@ class CheckRule(_Strict):
     """How the Check counts."""
 
     attribution_days: Whole = Field(default=14, ge=1, le=365)
-    grace_days: Whole = Field(default=30, ge=0, le=365)
-    """A member whose estimated run-out passed this long ago without a purchase is lost."""
 
 
 class ActRule(_Strict):

@@ -121,6 +121,7 @@ def check_plan(plan: Plan, *, references: References, today: date) -> list[Probl
         ),
         ("members.stores", plan.members.stores, references.stores, "unknown_store"),
         ("care.guides", plan.care.guides, references.guides, "unknown_guide"),
+        ("care.without_guides", plan.care.without_guides, references.guides, "unknown_guide"),
     )
     for field, values, known, code in named:
         problems.extend(_unknown(field, values, known, code))

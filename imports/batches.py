@@ -83,16 +83,14 @@ async def write_batch(
         return Held()
     try:
         async with driver_transaction(engine) as connection:
-            return await _write(
-                connection, tenant.tenant_id, kind, rows, counts, terms, findings, on_progress
-            )
+            return await _write(connection, tenant, kind, rows, counts, terms, findings, on_progress)
     except _NothingToKeep as nothing:
         return nothing.held
 
 
 async def _write(
     connection: Driver,
-    tenant_id: int,
+    tenant: Tenant,
     kind: Kind,
     rows: pl.DataFrame,
     counts: Counts,
@@ -100,6 +98,7 @@ async def _write(
     findings: Findings,
     on_progress: Progress,
 ) -> Held:
+    tenant_id = tenant.tenant_id
     batch_id = await _begin(connection, tenant_id)
     if kind is Kind.PURCHASES:
         outcome = await load_purchases(
@@ -115,7 +114,7 @@ async def _write(
         outcome = await load_masters(
             connection,
             kind,
-            tenant_id,
+            tenant,
             rows,
             batch_id=batch_id,
             known_at=terms.known_at,

@@ -126,7 +126,10 @@ async def _check(
     engine: AsyncEngine, tenant: Tenant, kind: Kind, table: pl.DataFrame, terms: Terms, findings: Findings
 ) -> tuple[pl.DataFrame, int]:
     stores = await _known(
-        engine, "SELECT code, store_id::text, time_zone FROM store", ("store", "store_id", "zone")
+        engine,
+        "SELECT code, store_id::text, time_zone FROM store WHERE tenant_id = $1",
+        ("store", "store_id", "zone"),
+        tenant.tenant_id,
     )
     if kind is not Kind.PURCHASES:
         return await asyncio.to_thread(
@@ -136,12 +139,18 @@ async def _check(
     codes = KnownCodes(
         members=await _known(
             engine,
-            "SELECT code, member_id::text FROM member_person WHERE code = ANY($1)",
+            "SELECT code, member_id::text FROM member_person WHERE tenant_id = $1 AND code = ANY($2)",
             ("member", "member_id"),
+            tenant.tenant_id,
             named.to_list(),
         ),
         stores=stores,
-        guides=await _known(engine, "SELECT code, guide_id::text FROM guide", ("guide", "guide_id")),
+        guides=await _known(
+            engine,
+            "SELECT code, guide_id::text FROM guide WHERE tenant_id = $1",
+            ("guide", "guide_id"),
+            tenant.tenant_id,
+        ),
     )
     checked = await asyncio.to_thread(
         check_purchases,

@@ -12,7 +12,7 @@ from datetime import datetime
 import polars as pl
 
 from imports.facts import Outcome, batch_of_root
-from imports.report import Kind, Progress
+from imports.report import Kind, Progress, Tenant
 from imports.staging import root_of, stage
 from ledger.door import Driver
 
@@ -71,7 +71,7 @@ _TYPES = {
 async def load_masters(
     connection: Driver,
     kind: Kind,
-    tenant_id: int,
+    tenant: Tenant,
     rows: pl.DataFrame,
     *,
     batch_id: int,
@@ -83,13 +83,14 @@ async def load_masters(
     Args:
         connection: the driver's connection, in a transaction.
         kind: stores, guides or members.
-        tenant_id: the brand.
+        tenant: the brand, and the secret that keys the batch's root: codes, names and phones can be guessed,
+            and a plain digest of them would say when a guess is right.
         rows: what `check_people` answered.
         batch_id: the batch that new and changed rows will belong to.
         known_at: the instant of an opt-out the file says no more of than "yes".
         on_progress: told of stages and rows.
     """
-    master = _MASTERS[kind]
+    master, tenant_id = _MASTERS[kind], tenant.tenant_id
     staged = rows.drop("line")
     ddl = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in staged.columns)
     await stage(connection, ddl, staged, kind.value, on_progress)
@@ -99,12 +100,12 @@ async def load_masters(
     await connection.execute(_delete_same(master, staged.columns), tenant_id)
     changed = [row["code"] for row in await connection.fetch("SELECT code FROM stage")]
     new = staged.filter(pl.col("code").is_in(changed))
-    root = root_of(kind.value, new)
+    root = root_of(kind.value, new, key=tenant.id_secret)
     if not changed:
         return Outcome(0, staged.height, root)
     if await batch_of_root(connection, tenant_id, kind.value, root) is not None:
         # Back to what an earlier batch said, after another one changed it: a batch of its own.
-        root = root_of(f"{kind.value} {batch_id}", new)
+        root = root_of(f"{kind.value} {batch_id}", new, key=tenant.id_secret)
     on_progress("insert", 0, len(changed))
     await connection.execute(_upsert(master, staged.columns), tenant_id, batch_id)
     if master.person_table is not None:

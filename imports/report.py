@@ -54,9 +54,9 @@ class ImportReport:
     `rows_new` counts those that are new or changed. `problems` counts every problem (a row may have
     several), `bad` lists the first `LISTED` by line.
 
-    `batch_id` and `root` (hex SHA-256 over the rows of the batch) are None where nothing was ever
-    written; `already_imported` says that the database held all of it before. `ignored` are the headers
-    nobody asked for.
+    `batch_id` and `root` (hex SHA-256 over the rows of the batch, keyed with the brand's secret for all
+    but purchases) are None where nothing was ever written; `already_imported` says that the database
+    held all of it before. `ignored` are the headers nobody asked for.
     """
 
     kind: Kind

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -13,12 +16,12 @@ import asyncpg
 from infra.clock import now
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
 from infra.settings import Settings
-from ledger.database import open_database
+from ledger.database import WORKER, open_database
 from ledger.ledger import Ledger
-from ledger.migrate import migrate
+from ledger.migrate import is_migrated, migrate
 
-WORKER = "daogou_worker"
 MONTHS_AHEAD = timedelta(days=100)
+_ROUNDS = 4096  # what PostgreSQL takes itself; our passwords are 256 random bits, so more would add nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ async def provide_embedded(
     connection = await asyncpg.connect(address.url("postgres"))
     try:
         name = _quoted(database)
+        # Several processes may start at once; the lock goes with the connection.
+        await connection.execute("SELECT pg_advisory_lock(hashtext('daogou.provide'))")
         if fresh:
             await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", database):
@@ -56,7 +61,7 @@ async def provide_embedded(
             await connection.execute(f"CREATE DATABASE {name}{source}")
         await migrate(address.url(database))
         password = server.role_password(WORKER)
-        await connection.execute(f"ALTER ROLE {WORKER} PASSWORD '{password}'")
+        await _ensure_password(connection, WORKER, password)
     finally:
         await connection.close()
     return DatabaseUrls(address.url(database), address.url(database, user=WORKER, password=password))
@@ -78,7 +83,8 @@ async def open_ledger(
     with ExitStack() as stack:
         if settings.database_url is not None:
             urls = DatabaseUrls(settings.database_admin_url or settings.database_url, settings.database_url)
-            await migrate(urls.admin)
+            if not await is_migrated(urls.worker):
+                await migrate(urls.admin)
         else:
             server, address = stack.enter_context(running_postgres(settings.home))
             urls = await provide_embedded(server, address, settings.database, fresh=fresh, template=template)
@@ -96,8 +102,10 @@ async def open_ledger(
 async def ensure_tenant(ledger: Ledger, id_secret: bytes, *, name: str = "daogou") -> None:
     """Give the brand its row, once; its id secret never changes afterwards."""
     async with ledger.connection() as connection:
+        # One statement, so that there never is a brand without its secret.
         await connection.execute(
-            "INSERT INTO tenant (tenant_id, name, id_secret) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            "WITH secret AS (INSERT INTO tenant_secret (tenant_id, id_secret) VALUES ($1, $3) ON CONFLICT DO NOTHING)"
+            " INSERT INTO tenant (tenant_id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             ledger.tenant_id,
             name,
             id_secret,
@@ -114,8 +122,36 @@ async def read_id_secret(ledger: Ledger) -> bytes:
     """The secret that keys the brand's ids."""
     async with ledger.connection() as connection:
         return bytes(
-            await connection.fetchval("SELECT id_secret FROM tenant WHERE tenant_id = $1", ledger.tenant_id)
+            await connection.fetchval(
+                "SELECT id_secret FROM tenant_secret WHERE tenant_id = $1", ledger.tenant_id
+            )
         )
+
+
+async def _ensure_password(connection: asyncpg.Connection, role: str, password: str) -> None:
+    """Set the role's password unless it is that already; only a verifier is sent, for statements get logged."""
+    stored = await connection.fetchval("SELECT rolpassword FROM pg_authid WHERE rolname = $1", role)
+    if stored is None or not _verifies(stored, password):
+        verifier = scram_verifier(password, salt=secrets.token_bytes(16))
+        await connection.execute(f"ALTER ROLE {role} PASSWORD '{verifier}'")
+
+
+def scram_verifier(password: str, *, salt: bytes, rounds: int = _ROUNDS) -> str:
+    """What PostgreSQL stores of an ASCII password for SCRAM-SHA-256; it cannot be logged in with."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, rounds)
+    stored_key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    told = [base64.b64encode(part).decode() for part in (salt, stored_key, server_key)]
+    return f"SCRAM-SHA-256${rounds}:{told[0]}${told[1]}:{told[2]}"
+
+
+def _verifies(stored: str, password: str) -> bool:
+    kind, _, rest = stored.partition("$")
+    rounds, _, salt = rest.partition("$")[0].partition(":")
+    if kind != "SCRAM-SHA-256":
+        return False
+    again = scram_verifier(password, salt=base64.b64decode(salt), rounds=int(rounds))
+    return hmac.compare_digest(again, stored)
 
 
 def _quoted(name: str) -> str:

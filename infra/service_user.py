@@ -29,6 +29,8 @@ from infra.server_errors import EmbeddedServerError
 SERVICE_ROOT = Path("/var/lib/daogou")
 SERVICE_USER = "daogou"
 POINTER = "postgres.location"
+PASSWORD = Path("passwords") / "postgres"
+_HALF_MADE = ".initdb-"
 
 log = structlog.get_logger(__name__)
 
@@ -130,10 +132,11 @@ def _known(name: str) -> bool:
 
 
 def _data_for_root(home: Path, account: Account) -> Path:
-    """The data folder `<root>/<hash of home>/<token>`; only the pointer in the home says which token counts.
+    """The data folder `<root>/<hash of home>/<token>`; the pointer in the home says which token counts.
 
-    So removing the home (`make clean`) really begins anew: data no pointer names is removed. A moved home
-    takes its data along; a copied one begins with its own, empty data.
+    Data is never deleted. Where only the pointer was lost, the one folder there is adopted. Where the
+    superuser's password went too, the home was removed (`make clean`): it begins anew beside the old data.
+    A moved home takes its data along; a copied one begins with its own, empty data.
     """
     folder = SERVICE_ROOT / hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
     if not folder.exists():
@@ -141,8 +144,21 @@ def _data_for_root(home: Path, account: Account) -> Path:
         os.chown(folder, account.uid, account.gid)
     pointer = home / POINTER
     named = Path(pointer.read_text().strip()) if pointer.exists() else None
+    if named is None and (home / PASSWORD).exists() and (found := _clusters(folder)):
+        if len(found) > 1:
+            raise EmbeddedServerError(
+                f"{pointer} is lost, and there is more than one PostgreSQL data folder of this home.",
+                where="\n".join(str(one) for one in found),
+                remedy=f"Write the one to go on with into {pointer}, as its only line, then start again.",
+            )
+        named = found[0]
+        write_durably(pointer, f"{named}\n")
+        log.warning("postgres_data_adopted", folder=str(named))
     if named is None or named.parent != folder:
         fresh = folder / secrets.token_hex(4)
+        for old in _clusters(folder):
+            end_leftovers(old)  # a server nobody can log in to any more
+            log.warning("postgres_data_left_behind", folder=str(old))
         if named is not None and named.parent.parent == SERVICE_ROOT and named.exists() and _moved(named):
             if find_postmaster(named) is not None:
                 raise EmbeddedServerError(
@@ -157,13 +173,20 @@ def _data_for_root(home: Path, account: Account) -> Path:
     if not marker.exists():
         write_durably(marker, f"{home}\n")
     for stale in folder.iterdir():
-        # `<token>.initdb-…` beside the data is an interrupted initdb; the starter mends that itself.
-        if stale.name.partition(".")[0] != named.name:
-            for place in (stale, stale / "data"):  # initdb works in a folder `data` of its own
-                end_leftovers(place)
+        # An initdb for another token was interrupted; one for ours is mended by the starter.
+        token, half_made, _ = stale.name.partition(_HALF_MADE)
+        if half_made and token != named.name:
+            end_leftovers(stale / "data")
             shutil.rmtree(stale)
-            log.info("abandoned_data_removed", folder=str(stale))
+            log.info("interrupted_initdb_removed", folder=str(stale))
     return named
+
+
+def _clusters(folder: Path) -> list[Path]:
+    """The finished data folders below `folder`, by name."""
+    return sorted(
+        path for path in folder.iterdir() if (path / "PG_VERSION").exists() and _HALF_MADE not in path.name
+    )
 
 
 def _moved(data: Path) -> bool:

@@ -15,18 +15,18 @@ from uuid import UUID
 
 import asyncpg
 
-from domain.calendar import business_date
+from domain.calendar import business_date, local_instant
 from domain.check_in import CheckIn, TaskBefore, decide_check_in
-from domain.errors import NotFound, Problem, Refused
+from domain.errors import Conflict, NotFound, Problem, Refused
 from domain.events import CheckedIn
 from domain.identifiers import derived_id
 from ledger.door import (
-    APPEND_CTES,
     GUARD_SELECT,
     Driver,
     DuplicateCommand,
     Head,
     append_arguments,
+    append_ctes,
     fetchval_with_partition,
     refusal,
 )
@@ -35,7 +35,7 @@ from ledger.plans import parse_spec
 
 _READ = """
 SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempts, t.last_attempt_on,
-       c.ends_on, pm.grade, pm.dial_days, s.time_zone, p.spec::text AS spec,
+       c.ends_on, pm.grade, pm.dial_days, pm.last_dial_on, pm.last_reached_at, t.known_at AS made_at, s.time_zone, p.spec::text AS spec,
        coalesce(m.opted_out_at <= $4, false) AS opted_out,
        d.closes_at, coalesce(d.state = 'closed', false) AS day_closed, h.version, h.hash,
        k.stream AS done_stream, k.version AS done_version,
@@ -59,8 +59,26 @@ LEFT JOIN command k ON k.tenant_id = $1 AND k.command_id = $3
 WHERE t.tenant_id = $1 AND t.task_id = $2"""
 
 # $19 task, $20 date, $21 guide, $22 note id, $23 salt, $24 note
+# $25 grade, $26 dial days, $27 last dial, $28 last reached: the member as read. $29 whether the day was closed, $30 plan,
+# $31 cycle, $32 member, $33 guide of the day.
+#
+# The rows the decision rests on are locked and compared before anything is appended: the guide's day (it may just
+# have been closed) and the member (another item of the same member may just have been reported, with a D).
+_LOCKS = """
+the_day AS MATERIALIZED (
+    SELECT state = 'closed' AS closed FROM guide_day
+    WHERE tenant_id = $1 AND guide_id = $33 AND business_date = $20 FOR SHARE
+), the_member AS MATERIALIZED (
+    SELECT grade IS NOT DISTINCT FROM $25 AND dial_days = $26 AND last_dial_on IS NOT DISTINCT FROM $27
+           AND last_reached_at IS NOT DISTINCT FROM $28 AS unchanged
+    FROM plan_member WHERE tenant_id = $1 AND plan_id = $30 AND cycle = $31 AND member_id = $32
+    FOR NO KEY UPDATE
+),"""
+_UNCHANGED = """(SELECT unchanged FROM the_member)
+    AND coalesce((SELECT closed FROM the_day), false) = $29"""
+
 _WRITE = f"""
-WITH {APPEND_CTES}, projected_check_in AS (
+WITH {append_ctes(before=_LOCKS, guard=_UNCHANGED)}, projected_check_in AS (
     INSERT INTO check_in (tenant_id, task_id, version, plan_id, cycle, member_id, guide_id, actor, occurred_at,
                           known_at, business_date, channel, outcome, reached, grade, products, next_on, note_id)
     SELECT $1, $19, a.version, a.payload->>'plan', (a.payload->>'cycle')::int, (a.payload->>'member')::uuid,
@@ -71,7 +89,7 @@ WITH {APPEND_CTES}, projected_check_in AS (
 ), projected_task AS (
     UPDATE task SET state = a.payload->>'state', due_on = (a.payload->>'due_on')::date,
            attempts = (a.payload->>'attempt')::int, last_attempt_on = greatest(task.last_attempt_on, $20),
-           reason = CASE a.payload->>'state' WHEN 'unreached' THEN 'not_reached' ELSE reason END
+           reason = CASE a.payload->>'state' WHEN 'unreached' THEN 'not_reached' WHEN 'expired' THEN reason END
     FROM appended a WHERE task.tenant_id = $1 AND task.task_id = $19
 ), projected_member AS (
     UPDATE plan_member pm SET grade = a.payload->>'grade', dial_days = (a.payload->>'dial_days')::int,
@@ -87,6 +105,10 @@ WITH {APPEND_CTES}, projected_check_in AS (
     SELECT $1, $22, (a.payload->>'member')::uuid, $23, $24 FROM appended a WHERE $22::uuid IS NOT NULL
 )
 {GUARD_SELECT}"""
+
+
+TRIES = 5
+"""How often a check-in is decided anew when what it rests on changes under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +141,9 @@ async def check_in(ledger: Ledger, command: CheckIn, *, salt: bytes = b"") -> Re
         return await _check_in(connection, ledger.tenant_id, command, salt)
 
 
-async def _check_in(connection: Driver, tenant_id: int, command: CheckIn, salt: bytes) -> Recorded:
+async def _check_in(
+    connection: Driver, tenant_id: int, command: CheckIn, salt: bytes, *, tries: int = TRIES
+) -> Recorded:
     stream = task_stream(command.task_id)
     row = await connection.fetchrow(
         _READ, tenant_id, command.task_id, command.command_id, command.occurred_at, stream
@@ -132,6 +156,7 @@ async def _check_in(connection: Driver, tenant_id: int, command: CheckIn, salt: 
         return Recorded(command.task_id, row["done_version"], row["state"], row["due_on"], duplicate=True)
     on = business_date(command.occurred_at, row["time_zone"])
     plan = parse_spec(row["spec"])
+    closes_at = row["closes_at"] or local_instant(on, plan.day.close, row["time_zone"])
     before = TaskBefore(
         task_id=command.task_id,
         plan_id=row["plan_id"],
@@ -148,8 +173,10 @@ async def _check_in(connection: Driver, tenant_id: int, command: CheckIn, salt: 
         attempted_that_day=row["attempted_that_day"],
         dialled_that_day=row["dialled_that_day"],
         opted_out=row["opted_out"],
-        day_closes_at=row["closes_at"],
-        day_closed=row["day_closed"],
+        made_at=row["made_at"],
+        last_reached_at=row["last_reached_at"],
+        day_closes_at=closes_at,
+        day_closed=row["day_closed"] or command.known_at > closes_at,
     )
     event = decide_check_in(before, command, on=on, next_working_day=plan.working_calendar.next_working(on))
     event, note_id = _with_note(event, command, salt)
@@ -174,15 +201,24 @@ async def _check_in(connection: Driver, tenant_id: int, command: CheckIn, salt: 
             note_id,
             salt if note_id else None,
             command.note,
+            row["grade"],
+            row["dial_days"],
+            row["last_dial_on"],
+            row["last_reached_at"],
+            row["day_closed"],
+            row["plan_id"],
+            row["cycle"],
+            row["member_id"],
+            row["guide_id"],
         )
     except asyncpg.PostgresError as error:
         refused = refusal(error)
         if refused is None:
             raise
-        if isinstance(refused, DuplicateCommand):
-            # The same command came twice at once; the other one has it, and a second reading tells how.
-            return await _check_in(connection, tenant_id, command, salt)
-        raise refused from error
+        if isinstance(refused, DuplicateCommand) and tries > 1:
+            # The same command came twice at once, or day or member changed since they were read: read again.
+            return await _check_in(connection, tenant_id, command, salt, tries=tries - 1)
+        raise Conflict("the item keeps changing: read it again and retry") from error
     return Recorded(command.task_id, row["version"] + 1, event.state, event.due_on, duplicate=False)
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from domain.check_in import MOST_DIAL_DAYS
 from domain.events import CycleChecked, CycleStarted, Event, MemberAssigned, TaskCreated
 from ledger.door import Driver
 from ledger.ledger import Command, plan_member_stream, plan_stream, record, task_stream
@@ -70,7 +71,7 @@ async def start_cycle(
             f"{command.command_id}/{number}", command.occurred_at, command.known_at, command.actor
         )
         await record(connection, tenant_id, chunk, events[at : at + CHUNK])
-    await _insert_members(connection, tenant_id, assigned)
+    await _insert_members(connection, tenant_id, assigned, as_of=command.occurred_at)
     await insert_tasks(connection, tenant_id, tasks, known_at=command.known_at)
     await record(connection, tenant_id, command, [(plan_stream(plan_id), started)])
     await connection.execute(
@@ -152,16 +153,29 @@ def _assignment_columns(assigned: Sequence[MemberAssigned]) -> list[Any]:
     ]
 
 
-async def _insert_members(connection: Driver, tenant_id: int, assigned: Sequence[MemberAssigned]) -> None:
-    # Grade and dial days are of the plan, not of the cycle: they come along from the member's last one.
+async def _insert_members(
+    connection: Driver, tenant_id: int, assigned: Sequence[MemberAssigned], *, as_of: datetime
+) -> None:
+    # Grade and dial days are of the plan, not of the cycle: they come along from the member's last one; but for
+    # a D that a purchase has lifted since.
     await connection.execute(
         """
+        WITH declined AS (
+            SELECT d.member_id FROM check_in d
+            WHERE d.tenant_id = $1 AND d.plan_id = $2 AND d.grade = 'D'
+              AND NOT EXISTS (
+                  SELECT FROM purchase p WHERE p.tenant_id = $1 AND p.member_id = d.member_id
+                    AND p.quantity > 0 AND p.occurred_at > d.occurred_at
+                    AND p.occurred_at <= $13 AND p.known_at <= $13)
+        )
         INSERT INTO plan_member (tenant_id, plan_id, cycle, member_id, guide_id, strategy, why, score, runner_up,
                                  tried, value_minor, quadrant, grade, dial_days, last_dial_on,
                                  last_reached_at)
         SELECT $1, $2, $3, a.member, a.guide, a.strategy, a.why, a.score, a.runner_up, a.tried::jsonb,
-               a.value_minor, a.quadrant, before.grade, coalesce(before.dial_days, 0), before.last_dial_on,
-               before.last_reached_at
+               a.value_minor, a.quadrant,
+               CASE WHEN before.grade = 'D' AND a.member NOT IN (SELECT member_id FROM declined)
+                    THEN NULL ELSE before.grade END,
+               coalesce(before.dial_days, 0), before.last_dial_on, before.last_reached_at
         FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::int[], $9::uuid[], $10::text[],
                     $11::bigint[], $12::text[])
             AS a(member, guide, strategy, why, score, runner_up, tried, value_minor, quadrant)
@@ -174,7 +188,27 @@ async def _insert_members(connection: Driver, tenant_id: int, assigned: Sequence
         *_assignment_columns(assigned),
         [one.value_minor for one in assigned],
         [one.quadrant for one in assigned],
+        as_of,
     )
+
+
+async def dialled_out(
+    connection: Driver, tenant_id: int, *, plan_id: str, cycle: int, as_of: datetime
+) -> frozenset[UUID]:
+    """Members who were dialled in vain on the most days a plan allows, in its cycles before `cycle`."""
+    rows = await connection.fetch(
+        """
+        SELECT member_id FROM check_in
+        WHERE tenant_id = $1 AND plan_id = $2 AND cycle < $3 AND NOT reached
+          AND occurred_at <= $4 AND known_at <= $4
+        GROUP BY 1 HAVING count(DISTINCT business_date) >= $5""",
+        tenant_id,
+        plan_id,
+        cycle,
+        as_of,
+        MOST_DIAL_DAYS,
+    )
+    return frozenset(UUID(str(row["member_id"])) for row in rows)
 
 
 async def record_check(

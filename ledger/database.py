@@ -14,6 +14,8 @@ import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+WORKER = "daogou_worker"
+
 # Nobody may hold a lock or a snapshot for long: a stuck client must not stop the sequencer.
 TIMEOUTS = {
     "statement_timeout": "120s",
@@ -25,12 +27,16 @@ TIMEOUTS = {
 def open_database(url: str, *, tenant_id: int, pool_size: int = 10) -> AsyncEngine:
     """Open a pool on `url` whose every connection sees the rows of one tenant only.
 
+    Superusers and owners are above row-level security, so every connection works as `daogou_worker`
+    whoever logs in; a login that may not is refused when it connects.
+
     Args:
         url: `postgresql://user:password@host:port/database`.
         tenant_id: the brand; row-level security compares every row with it.
         pool_size: connections kept; as many again may be opened under load.
     """
     settings = {
+        "role": WORKER,
         "search_path": "daogou",
         "daogou.tenant": str(tenant_id),
         "application_name": "daogou",

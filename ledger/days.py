@@ -12,9 +12,10 @@ from datetime import date, datetime
 from uuid import UUID
 
 from domain.check_in import MOST_DIAL_DAYS
-from domain.events import DayClosed, Event, ListPublished, Nudged, TaskLeft
+from domain.events import DayClosed, Event, ListPublished, Nudged
 from ledger.door import Driver
-from ledger.ledger import Command, guide_day_stream, record, task_stream
+from ledger.ledger import Command, guide_day_stream, record
+from ledger.tasks import Leaving, change_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,15 @@ async def cut_lists(
 ) -> int:
     """Cut the lists of every guide of a zone with something due; returns the lists there are for the day.
 
-    Order: grade (A, B, never called, C), due date, value, member. The largest capacity among the day's plans
+    Order: grade (A, B, never called, C), due date, value, member; one item a member. The largest capacity among the day's plans
     cuts the list. Cutting again changes nothing: a list that is there stays. Call it in a transaction.
     """
     await connection.execute(
         """
         WITH due AS (
-            SELECT t.guide_id, t.task_id, row_number() OVER (
-                PARTITION BY t.guide_id
+            SELECT t.guide_id, t.task_id, t.member_id, row_number() OVER (
                 ORDER BY CASE pm.grade WHEN 'A' THEN 0 WHEN 'B' THEN 1 WHEN 'C' THEN 3 ELSE 2 END,
-                         t.first_due_on, pm.value_minor DESC, t.member_id, t.category_id, t.task_id) AS rank
+                         t.first_due_on, pm.value_minor DESC, t.member_id, t.category_id, t.task_id) AS place
             FROM task t
             JOIN unnest($4::text[], $5::int[]) AS p(plan_id, cycle)
               ON p.plan_id = t.plan_id AND p.cycle = t.cycle
@@ -65,8 +65,13 @@ async def cut_lists(
               AND (m.opted_out_at IS NULL OR m.opted_out_at > $7)
               AND NOT EXISTS (SELECT FROM list_item o WHERE o.tenant_id = $1 AND o.business_date = $2
                               AND o.task_id = t.task_id)
+        ), one_a_member AS ( -- nobody is called twice a day; the member's other items come another day
+            SELECT DISTINCT ON (member_id) guide_id, task_id, place FROM due ORDER BY member_id, place
+        ), ranked AS (
+            SELECT guide_id, task_id, row_number() OVER (PARTITION BY guide_id ORDER BY place) AS rank
+            FROM one_a_member
         ), listed AS (
-            SELECT guide_id, task_id, rank FROM due WHERE rank <= $6
+            SELECT guide_id, task_id, rank FROM ranked WHERE rank <= $6
         ), days AS (
             INSERT INTO guide_day (tenant_id, guide_id, business_date, time_zone, state, listed, opens_at, closes_at)
             SELECT $1, guide_id, $2, $3, 'cut', count(*), $7, $8 FROM listed GROUP BY guide_id
@@ -233,7 +238,7 @@ async def close(connection: Driver, tenant_id: int, command: Command, *, guide_i
         return False
     rows = await connection.fetch(
         """
-        SELECT t.task_id,
+        SELECT t.task_id, t.attempts,
                t.state = 'open' AND t.guide_id = $2 AND t.last_attempt_on IS DISTINCT FROM $3 AS untouched,
                p.spec->'day'->>'open_items' = 'expire' AS expire, c.reached
         FROM list_item i
@@ -248,7 +253,11 @@ async def close(connection: Driver, tenant_id: int, command: Command, *, guide_i
         guide_id,
         day,
     )
-    expiring = [row["task_id"] for row in rows if row["untouched"] and row["expire"]]
+    expiring = [
+        Leaving(row["task_id"], row["attempts"], "expired", "day_closed")
+        for row in rows
+        if row["untouched"] and row["expire"]
+    ]
     closed = DayClosed(
         listed=len(rows),
         done=sum(row["reached"] is not None for row in rows),
@@ -256,15 +265,9 @@ async def close(connection: Driver, tenant_id: int, command: Command, *, guide_i
         carried=sum(row["untouched"] for row in rows) - len(expiring),
         expired=len(expiring),
     )
-    events: list[tuple[str, Event]] = [(guide_day_stream(guide_id, day), closed)]
-    events += [(task_stream(task), TaskLeft(state="expired", reason="day_closed")) for task in expiring]
-    await record(connection, tenant_id, command, events)
-    if expiring:
-        await connection.execute(
-            "UPDATE task SET state = 'expired', reason = 'day_closed' WHERE tenant_id = $1 AND task_id = ANY($2)",
-            tenant_id,
-            expiring,
-        )
+    await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), closed)])
+    expire = Command(f"{command.command_id}/expire", command.occurred_at, command.known_at, command.actor)
+    await change_tasks(connection, tenant_id, expire, leaving=expiring)
     await connection.execute(
         "UPDATE guide_day SET state = 'closed', done = $4, reached = $5, carried = $6, closed_at = $7"
         " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",

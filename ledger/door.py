@@ -87,13 +87,22 @@ class _Rows:
 
 
 # $1 tenant, $2 command, $3 known_at, $4.. heads, $9.. events. `appended` is there for projections to read.
-APPEND_CTES = """
+def append_ctes(*, before: str = "", guard: str = "true") -> str:
+    """The CTEs of an append.
+
+    Args:
+        before: CTEs that run first, e.g. ones that lock the rows the decision rests on; with a closing comma.
+        guard: an SQL condition on them; where it fails nothing is appended and `DUPLICATE` is raised, upon which
+            the caller reads again and decides anew.
+    """
+    return f"""
+{before}
 head_in AS (
     SELECT * FROM unnest($4::text[], $5::int[], $6::bytea[], $7::int[], $8::bytea[])
         AS h(stream, expected, previous, version, hash)
 ), claimed AS (
     INSERT INTO command (tenant_id, command_id, known_at, stream, version)
-    SELECT $1, $2, $3, ($4::text[])[1], ($7::int[])[1]
+    SELECT $1, $2, $3, ($4::text[])[1], ($7::int[])[1] WHERE {guard}
     ON CONFLICT DO NOTHING RETURNING 1
 ), created AS (
     INSERT INTO stream_head (tenant_id, stream, version, hash)
@@ -124,6 +133,7 @@ head_in AS (
     RETURNING 1
 )"""
 
+
 # The sub-selects of a CASE run only where their branch is taken, after every CTE has run.
 GUARD_SELECT = f"""
 SELECT CASE
@@ -133,7 +143,7 @@ SELECT CASE
     ELSE (SELECT count(*) FROM queued)::int
 END"""
 
-_APPEND = f"WITH {APPEND_CTES} {GUARD_SELECT}"
+_APPEND = f"WITH {append_ctes()} {GUARD_SELECT}"
 
 
 def append_arguments(
@@ -144,7 +154,7 @@ def append_arguments(
     batches: Sequence[StreamBatch],
     performed_by: str = "",
 ) -> list[Any]:
-    """The 18 arguments of `APPEND_CTES`: chains every batch from its expected head."""
+    """The 18 arguments of `append_ctes`: chains every batch from its expected head."""
     rows = _Rows()
     for batch in sorted(batches, key=lambda b: b.stream):
         version = batch.expected.version if batch.expected else 0
@@ -269,6 +279,20 @@ async def read_heads(connection: Driver, tenant_id: int, streams: Sequence[str])
     """The heads of many streams in one round trip; streams that don't exist are left out."""
     rows = await connection.fetch(
         "SELECT stream, version, hash FROM stream_head WHERE tenant_id = $1 AND stream = ANY($2)",
+        tenant_id,
+        list(streams),
+    )
+    return {row["stream"]: Head(row["version"], row["hash"]) for row in rows}
+
+
+async def lock_heads(connection: Driver, tenant_id: int, streams: Sequence[str]) -> dict[str, Head]:
+    """The heads of many streams, locked until the transaction ends; call it before reading what they decide.
+
+    Locked in the order of their names, so that two lockers never wait for each other.
+    """
+    rows = await connection.fetch(
+        "SELECT stream, version, hash FROM stream_head WHERE tenant_id = $1 AND stream = ANY($2)"
+        " ORDER BY stream FOR UPDATE",
         tenant_id,
         list(streams),
     )

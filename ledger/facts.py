@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from uuid import UUID
 
+from domain.calendar import local_instant
 from domain.cycle import History
 from domain.plan import Plan
 from domain.replenishment import Purchase
 from domain.segment import MemberFacts
 from ledger.door import Driver
+
+VALUE_SPAN = timedelta(days=90)
+"""A member's value is what was spent so many days to yesterday."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +126,19 @@ async def member_facts(
         positive = [line.occurred_on for line in history.purchases if line.quantity > 0]
         if positive:
             last.setdefault(history.member_id, {})[history.category] = max(positive)
+    # A purchase, of whatever, lifts a D: it counts only where nothing was bought since the check-in it is from.
     rows = await connection.fetch(
         """
         SELECT m.member_id, s.code AS home_store, m.tags,
                coalesce(m.opted_out_at <= $4, false) AS opted_out,
-               EXISTS (SELECT FROM plan_member pm WHERE pm.tenant_id = $1 AND pm.plan_id = $2
-                       AND pm.member_id = m.member_id AND pm.grade = 'D') AS declined
+               m.member_id IN (
+                   SELECT d.member_id FROM check_in d
+                   WHERE d.tenant_id = $1 AND d.plan_id = $2 AND d.grade = 'D'
+                     AND d.occurred_at <= $4 AND d.known_at <= $4
+                     AND NOT EXISTS (
+                         SELECT FROM purchase p WHERE p.tenant_id = $1 AND p.member_id = d.member_id
+                           AND p.quantity > 0 AND p.occurred_at > d.occurred_at
+                           AND p.occurred_at <= $4 AND p.known_at <= $4)) AS declined
         FROM member m LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = m.home_store_id
         WHERE m.tenant_id = $1 AND m.member_id = ANY($3)
         ORDER BY m.member_id""",
@@ -171,9 +182,12 @@ async def member_places(
 
 
 async def spend_90_days(
-    connection: Driver, tenant_id: int, *, members: Sequence[UUID], until: datetime, as_of: datetime
+    connection: Driver, tenant_id: int, *, members: Sequence[UUID], today: date, zone: str, as_of: datetime
 ) -> dict[UUID, tuple[int, int]]:
-    """Purchases (baskets not fully returned) and net spend in minor units over the 90 days before `until`."""
+    """Purchases (baskets not fully returned) and net spend in minor units over the 90 local days to yesterday.
+
+    From midnight to midnight in `zone`: over a change of the clocks that is not 90 times 24 hours.
+    """
     rows = await connection.fetch(
         """
         SELECT member_id, count(*) FILTER (WHERE units > 0) AS purchases, sum(value)::bigint AS value
@@ -187,8 +201,8 @@ async def spend_90_days(
         ) baskets GROUP BY 1""",
         tenant_id,
         list(members),
-        until - timedelta(days=90),
-        until,
+        local_instant(today - VALUE_SPAN, time(0), zone),
+        local_instant(today, time(0), zone),
         as_of,
     )
     return {UUID(str(row["member_id"])): (row["purchases"], row["value"]) for row in rows}
@@ -197,13 +211,14 @@ async def spend_90_days(
 async def served_by(
     connection: Driver, tenant_id: int, *, members: Sequence[UUID], as_of: datetime
 ) -> dict[UUID, list[tuple[UUID, int, date]]]:
-    """Which guides served a member in the last year: guide, times, last day."""
+    """Which guides served a member in the last year: guide, times, last day in the store's own zone."""
     rows = await connection.fetch(
         """
-        SELECT member_id, guide_id, count(DISTINCT basket) AS times, max(occurred_at)::date AS last_on
-        FROM purchase
-        WHERE tenant_id = $1 AND member_id = ANY($2) AND guide_id IS NOT NULL AND quantity > 0
-          AND occurred_at <= $3 AND known_at <= $3 AND occurred_at > $3 - interval '365 days'
+        SELECT p.member_id, p.guide_id, count(DISTINCT p.basket) AS times,
+               max((p.occurred_at AT TIME ZONE s.time_zone)::date) AS last_on
+        FROM purchase p JOIN store s ON s.tenant_id = $1 AND s.store_id = p.store_id
+        WHERE p.tenant_id = $1 AND p.member_id = ANY($2) AND p.guide_id IS NOT NULL AND p.quantity > 0
+          AND p.occurred_at <= $3 AND p.known_at <= $3 AND p.occurred_at > $3 - interval '365 days'
         GROUP BY 1, 2 ORDER BY 1, 2""",
         tenant_id,
         list(members),

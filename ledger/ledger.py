@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.events import Event
 from ledger.database import driver_connection, driver_transaction
-from ledger.door import Appended, Driver, Head, NewEvent, StreamBatch, append, read_heads
+from ledger.door import Appended, Driver, Head, NewEvent, StreamBatch, append, lock_heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,11 @@ async def record(
 ) -> Appended:
     """Append one event each to many streams (stream, event), at whatever version they stand.
 
-    For decisions that hold whatever else happened to the stream, or that the caller's locks protect. Two
-    round trips whatever the number of streams.
+    For decisions that hold whatever else happened to the stream, or whose streams the caller has locked
+    (`lock_heads`) before reading what it decided on. Two round trips whatever the number of streams; call it in
+    a transaction.
     """
-    heads = await read_heads(connection, tenant_id, [stream for stream, _ in events])
+    heads = await lock_heads(connection, tenant_id, [stream for stream, _ in events])
     return await append(
         connection,
         tenant_id=tenant_id,

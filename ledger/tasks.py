@@ -1,8 +1,8 @@
 """Items in bulk: made at a cycle's start and by new purchases, taken off lists, moved between guides.
 
-Each function is called in a transaction and costs three round trips whatever the number of items (heads,
-append, projection); rows grow with the items it changes. The append's head guards make it safe beside
-check-ins: whoever comes second gets a Conflict and reads again.
+Each function is called in a transaction and costs a handful of round trips whatever the number of items (lock, reread,
+append, projection); rows grow with the items it changes. Locking the heads before the rows are read again makes
+it safe beside check-ins: whoever comes second gets a Conflict and reads again.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.check_in import MOST_DIAL_DAYS
+from domain.errors import Conflict
 from domain.events import Event, TaskCreated, TaskLeft, TaskReassigned
-from ledger.door import Driver
+from ledger.door import Driver, command_used, lock_heads
 from ledger.ledger import Command, record, task_stream
 
 KNOWN_LATE = timedelta(days=90)
@@ -23,9 +24,13 @@ KNOWN_LATE = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """An item that leaves the list without a check-in, with the state and reason it is left in."""
+    """An item that leaves the list without a check-in, with the state and reason it is left in.
+
+    `attempts` is how often it had been attempted when that was decided.
+    """
 
     task_id: UUID
+    attempts: int
     state: str
     reason: str
     bought_at: datetime | None = None
@@ -33,9 +38,10 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """An open item that goes to another guide."""
+    """An open item that goes to another guide; `attempts` as in `Leaving`."""
 
     task_id: UUID
+    attempts: int
     before: UUID
     guide_id: UUID
 
@@ -77,7 +83,26 @@ async def change_tasks(
     leaving: Sequence[Leaving] = (),
     moving: Sequence[Moving] = (),
 ) -> bool:
-    """Make, take off and move items under one command; False if the command had been done before."""
+    """Make, take off and move items under one command; False if the command had been done before.
+
+    Items that leave or move must still be open, and as often attempted, as when it was decided: their streams are
+    locked, then their rows are read again.
+
+    Raises:
+        Conflict: a check-in came in between; read again and decide anew.
+    """
+    changing: list[Leaving | Moving] = [*leaving, *moving]
+    before = {item.task_id: item.attempts for item in changing}
+    if before:
+        await lock_heads(connection, tenant_id, [task_stream(task_id) for task_id in before])
+        rows = await connection.fetch(
+            "SELECT task_id, attempts FROM task WHERE tenant_id = $1 AND task_id = ANY($2) AND state = 'open'",
+            tenant_id,
+            list(before),
+        )
+        done_before = await command_used(connection, tenant_id, command.command_id)
+        if not done_before and {row["task_id"]: row["attempts"] for row in rows} != before:
+            raise Conflict("an item changed since it was decided to take it off or move it: read again")
     events: list[tuple[str, Event]] = [(task_stream(task.task), task) for task in created]
     events += [
         (
@@ -126,16 +151,16 @@ async def change_tasks(
 
 async def open_tasks_of_guide(
     connection: Driver, tenant_id: int, *, plan_id: str, guide_id: UUID
-) -> list[tuple[UUID, UUID]]:
-    """Open items of a guide in a plan as (task, member), by id."""
+) -> list[tuple[UUID, UUID, int]]:
+    """Open items of a guide in a plan as (task, member, attempts), by id."""
     rows = await connection.fetch(
-        "SELECT task_id, member_id FROM task WHERE tenant_id = $1 AND plan_id = $2 AND guide_id = $3"
+        "SELECT task_id, member_id, attempts FROM task WHERE tenant_id = $1 AND plan_id = $2 AND guide_id = $3"
         " AND state = 'open' ORDER BY task_id",
         tenant_id,
         plan_id,
         guide_id,
     )
-    return [(row["task_id"], row["member_id"]) for row in rows]
+    return [(row["task_id"], row["member_id"], row["attempts"]) for row in rows]
 
 
 async def finished_beforehand(
@@ -148,7 +173,7 @@ async def finished_beforehand(
     """
     rows = await connection.fetch(
         """
-        SELECT t.task_id,
+        SELECT t.task_id, t.attempts,
                CASE WHEN bought.at IS NOT NULL THEN CASE WHEN t.attempts = 0 THEN 'withdrawn' ELSE 'bought' END
                     WHEN pm.dial_days >= $5 THEN 'unreached'
                     ELSE 'withdrawn' END AS state,
@@ -177,7 +202,10 @@ async def finished_beforehand(
         as_of,
         MOST_DIAL_DAYS,
     )
-    return [Leaving(row["task_id"], row["state"], row["reason"], row["bought_at"]) for row in rows]
+    return [
+        Leaving(row["task_id"], row["attempts"], row["state"], row["reason"], row["bought_at"])
+        for row in rows
+    ]
 
 
 async def bought_again(
@@ -231,10 +259,10 @@ async def known_task_ids(connection: Driver, tenant_id: int, tasks: Sequence[UUI
 async def left_open(connection: Driver, tenant_id: int, *, plan_id: str, cycle: int) -> list[Leaving]:
     """Items still open when their cycle has been checked; they expire with it."""
     rows = await connection.fetch(
-        "SELECT task_id FROM task WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3 AND state = 'open'"
+        "SELECT task_id, attempts FROM task WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3 AND state = 'open'"
         " ORDER BY task_id",
         tenant_id,
         plan_id,
         cycle,
     )
-    return [Leaving(row["task_id"], "expired", "cycle_ended") for row in rows]
+    return [Leaving(row["task_id"], row["attempts"], "expired", "cycle_ended") for row in rows]

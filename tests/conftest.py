@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest_asyncio
 
 from infra.databases import DatabaseUrls, ensure_tenant, provide_embedded
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
+from infra.service_user import SERVICE_ROOT
 from ledger.database import open_database
 from ledger.ledger import Ledger
 
@@ -35,6 +37,15 @@ class LedgerDatabase:
     @property
     def worker_url(self) -> str:
         return self.urls.worker
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_data_stays_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    yield  # as root, the data of a home lies elsewhere, and the tests' homes are all below one folder
+    for marker in SERVICE_ROOT.glob("*.home"):
+        if Path(marker.read_text().strip()).is_relative_to(tmp_path_factory.getbasetemp().resolve()):
+            shutil.rmtree(marker.with_suffix(""), ignore_errors=True)
+            marker.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

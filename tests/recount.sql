@@ -1,4 +1,5 @@
--- An independent count of a cycle, from the events' own payloads and the purchase facts: no projection is read.
+-- An independent count of a cycle, from the events' own payloads and the imported facts: no projection is read.
+-- The last two columns are the same counts by store and by guide: key -> [due, followed up, succeeded, revenue].
 -- $1 plan, $2 cycle, $3 kind of Check (provisional or settled), $4 attribution window in days
 WITH event AS (SELECT * FROM daogou.event WHERE tenant_id = 1),
 launched AS (
@@ -16,16 +17,21 @@ launched AS (
     SELECT c.category_id FROM launched, jsonb_array_elements_text(spec->'members'->'bought_categories') AS named
     JOIN daogou.category c ON c.name = named AND c.tenant_id = 1
 ), members AS (
-    SELECT (payload->>'member')::uuid AS member, payload->>'guide' AS guide FROM event
-    WHERE type = 'member_assigned' AND payload->>'plan' = $1 AND (payload->>'cycle')::int = $2
+    -- Who took over is assigned by a later event of the same member; the store is the guide's, else the home store.
+    SELECT member, guide, coalesce(g.store_id, m.home_store_id)::text AS store FROM (
+        SELECT DISTINCT ON (stream) (payload->>'member')::uuid AS member, payload->>'guide' AS guide FROM event, span
+        WHERE type = 'member_assigned' AND payload->>'plan' = $1 AND (payload->>'cycle')::int = $2
+          AND known_at <= as_of ORDER BY stream, version DESC
+    ) newest JOIN daogou.member m ON m.tenant_id = 1 AND m.member_id = newest.member
+    LEFT JOIN daogou.guide g ON g.tenant_id = 1 AND g.guide_id = newest.guide::uuid
 ), items AS (
     SELECT stream, (payload->>'member')::uuid AS member FROM event, span
     WHERE type = 'task_created' AND payload->>'plan' = $1 AND (payload->>'cycle')::int = $2 AND known_at <= as_of
 ), reports AS (
     SELECT e.stream, e.version, (e.payload->>'member')::uuid AS member, e.occurred_at,
-           (e.payload->>'reached')::boolean AS reached
+           (e.payload->>'reached')::boolean AS reached, e.performed_by
     FROM event e, span WHERE e.type = 'checked_in' AND e.payload->>'plan' = $1
-      AND (e.payload->>'cycle')::int = $2 AND e.occurred_at <= as_of
+      AND (e.payload->>'cycle')::int = $2 AND e.occurred_at <= as_of AND e.known_at <= as_of
 ), gone AS (
     SELECT e.stream FROM event e JOIN items USING (stream)
     WHERE e.type = 'task_left' AND e.payload->>'state' = 'withdrawn'
@@ -36,7 +42,11 @@ launched AS (
            (SELECT max(occurred_at) FROM reports r WHERE r.member = items.member AND r.reached) AS last_reached
     FROM items GROUP BY member
 ), bought AS (
-    SELECT p.member_id AS member, p.occurred_at, p.quantity, p.value_minor FROM daogou.purchase p, span
+    -- A return that names its purchase (its basket, and the same product) counts when that was bought.
+    SELECT p.member_id AS member, coalesce(o.occurred_at, p.occurred_at) AS occurred_at, p.quantity, p.value_minor
+    FROM span CROSS JOIN daogou.purchase p
+    LEFT JOIN daogou.purchase o ON p.is_return AND NOT o.is_return AND o.tenant_id = 1 AND o.product = p.product
+         AND o.basket = coalesce(p.return_of, p.basket) AND o.known_at <= span.as_of
     WHERE p.tenant_id = 1 AND p.category_id IN (SELECT category_id FROM categories)
       AND p.occurred_at <= span.as_of AND p.known_at <= span.as_of
 ), effect AS (
@@ -55,6 +65,21 @@ launched AS (
     SELECT m.member FROM members m CROSS JOIN span JOIN bought b ON b.member = m.member
          AND b.occurred_at >= span.starts AND b.occurred_at < span.ends
     GROUP BY 1 HAVING sum(b.quantity) > 0 AND bool_or(b.quantity > 0)
+), share AS (
+    -- Credit: who reached the member last in the cycle, else the assigned guide.
+    SELECT coalesce(m.store, '') AS store,
+           coalesce((SELECT r.performed_by FROM reports r WHERE r.member = d.member AND r.reached
+                     ORDER BY r.occurred_at DESC, r.performed_by DESC LIMIT 1), m.guide, '') AS guide,
+           (d.attempted OR NOT d.all_gone)::int AS due, (d.last_reached IS NOT NULL)::int AS followed_up,
+           coalesce(e.closed AND e.success, false)::int AS succeeded,
+           CASE WHEN e.closed AND e.success THEN e.value ELSE 0 END::bigint AS revenue
+    FROM due d JOIN members m USING (member) LEFT JOIN effect e USING (member)
+), by_store AS (
+    SELECT store AS key, jsonb_build_array(sum(due), sum(followed_up), sum(succeeded), sum(revenue)) AS counts
+    FROM share GROUP BY store HAVING sum(due) > 0
+), by_guide AS (
+    SELECT guide AS key, jsonb_build_array(sum(due), sum(followed_up), sum(succeeded), sum(revenue)) AS counts
+    FROM share GROUP BY guide HAVING sum(due) > 0
 )
 SELECT (SELECT count(*) FROM members) AS members_selected,
        (SELECT count(*) FROM members WHERE guide IS NOT NULL) AS members_assigned,
@@ -72,4 +97,6 @@ SELECT (SELECT count(*) FROM members) AS members_selected,
        (SELECT count(*) FROM effect WHERE closed AND success) AS members_succeeded,
        (SELECT count(*) FROM effect WHERE NOT closed) AS members_provisional,
        (SELECT count(*) FROM again) AS members_repurchased,
-       (SELECT coalesce(sum(value), 0) FROM effect WHERE closed AND success)::bigint AS revenue_minor
+       (SELECT coalesce(sum(value), 0) FROM effect WHERE closed AND success)::bigint AS revenue_minor,
+       (SELECT jsonb_object_agg(key, counts) FROM by_store)::text AS stores,
+       (SELECT jsonb_object_agg(key, counts) FROM by_guide)::text AS guides

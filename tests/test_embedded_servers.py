@@ -18,6 +18,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
+from structlog.testing import capture_logs
 from temporalio import workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -283,10 +284,48 @@ def test_for_root_a_removed_home_begins_anew_and_a_moved_one_keeps_its_data(home
     shutil.rmtree(moved)
     with running_postgres(home, settings=SMALL) as (_, address):
         assert fetch(address, "SELECT to_regclass('kept')") is None
+    first = data_of(home)
     shutil.rmtree(home)
+    with capture_logs() as logs, running_postgres(home, settings=SMALL) as (_, address):
+        assert fetch(address, "SELECT 1") == 1
+    assert sorted([first, data_of(home)]) == sorted(first.parent.iterdir())
+    told = [entry for entry in logs if entry["event"] == "postgres_data_left_behind"]
+    assert [entry["folder"] for entry in told] == [str(first)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the data lies outside the home for root only")
+def test_for_root_a_lost_pointer_loses_no_data(home: Path) -> None:
+    with running_postgres(home, settings=SMALL) as (_, address):
+        fetch(address, "CREATE TABLE kept AS SELECT 7 AS n")
+    data, pointer = data_of(home), home / service_user.POINTER
+    half_made = data.with_name("0badc0de.initdb-x")
+    half_made.mkdir()
+    pointer.unlink()
+    with running_postgres(home, settings=SMALL) as (_, address):
+        assert fetch(address, "SELECT n FROM kept") == 7
+    assert data_of(home) == data
+    assert not half_made.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the data lies outside the home for root only")
+def test_for_root_a_lost_pointer_to_one_of_several_is_told_and_both_are_kept(home: Path) -> None:
+    with running_postgres(home, settings=SMALL):
+        pass
+    data, pointer = data_of(home), home / service_user.POINTER
+    other = data.with_name("0ther000")
+    other.mkdir()
+    (other / "PG_VERSION").write_text("18\n")
+    pointer.unlink()
+    with pytest.raises(EmbeddedServerError) as refused:
+        EmbeddedPostgres(home, settings=SMALL).start()
+    for part in (str(data), str(other), f"Remedy: Write the one to go on with into {pointer}"):
+        assert part in str(refused.value)
+    assert data.exists()
+    assert other.exists()
+    pointer.write_text(f"{data}\n")  # the remedy
     with running_postgres(home, settings=SMALL) as (_, address):
         assert fetch(address, "SELECT 1") == 1
-    assert [data_of(home)] == list(data_of(home).parent.iterdir())
+    assert other.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")

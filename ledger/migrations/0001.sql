@@ -16,7 +16,19 @@ BEGIN
     IF NOT pg_has_role(current_user, 'daogou_owner', 'SET') THEN
         EXECUTE format('GRANT daogou_owner TO %I', current_user);
     END IF;
+    -- Whoever migrates may also be the login of the running code, which then works as daogou_worker.
+    FOREACH wanted IN ARRAY ARRAY['daogou_worker', 'daogou_api', 'daogou_reader'] LOOP
+        IF NOT pg_has_role(current_user, wanted, 'SET') THEN
+            BEGIN
+                EXECUTE format('GRANT %I TO %I WITH SET TRUE', wanted, current_user);
+            EXCEPTION WHEN insufficient_privilege THEN
+                NULL; -- roles made by somebody else: this login migrates and another one, a member, runs the code
+            END;
+        END IF;
+    END LOOP;
 END $$;
+-- So that the running code sees for itself that there is nothing to migrate.
+GRANT SELECT ON public.daogou_migration TO daogou_worker, daogou_api, daogou_reader;
 
 DO $$
 BEGIN
@@ -29,8 +41,13 @@ SET LOCAL search_path = daogou;
 CREATE TABLE tenant (
     tenant_id   integer PRIMARY KEY,
     name        text NOT NULL,
-    id_secret   bytea NOT NULL,           -- keys the derivation of member and guide ids from the brand's own codes
-    rehearsal   jsonb                     -- {seed, start, until}: set in a database that holds a rehearsal
+    rehearsal   text CHECK (rehearsal IS JSON) -- {seed, start, until}: set in a database that holds a rehearsal
+);
+
+-- Whoever reads it can find out whose ids the ids in the ledger are, so only the worker does.
+CREATE TABLE tenant_secret (
+    tenant_id   integer PRIMARY KEY,
+    id_secret   bytea NOT NULL            -- keys the derivation of member and guide ids from the brand's own codes
 );
 
 -- ---------------------------------------------------------------------------------------------
@@ -147,7 +164,7 @@ CREATE TABLE import_batch (
     tenant_id   integer NOT NULL,
     batch_id    integer NOT NULL,
     kind        text NOT NULL CHECK (kind IN ('stores', 'guides', 'members', 'purchases')),
-    root        text COLLATE "C" NOT NULL,  -- SHA-256 over the normalised rows, hex
+    root        text COLLATE "C" NOT NULL,  -- over the normalised rows, hex: SHA-256, keyed where they hold codes or names
     rows_read   integer NOT NULL,
     rows_new    integer NOT NULL,
     rows_bad    integer NOT NULL,
@@ -417,16 +434,29 @@ BEGIN
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('CREATE POLICY one_tenant ON %I USING (tenant_id = '
             '(SELECT nullif(current_setting(''daogou.tenant'', true), '''')::integer))', t);
-        EXECUTE format('GRANT SELECT ON %I TO daogou_worker, daogou_api, daogou_reader', t);
-        IF t IN ('event', 'command', 'event_position') THEN
-            EXECUTE format('GRANT INSERT ON %I TO daogou_worker, daogou_api', t);
-        ELSIF t = 'tenant' THEN
-            EXECUTE format('GRANT INSERT, UPDATE ON %I TO daogou_worker', t);
-        ELSE
-            EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I TO daogou_worker, daogou_api', t);
-        END IF;
     END LOOP;
 END $$;
-REVOKE SELECT ON guide_person, member_person, member_note FROM daogou_reader;
+
+-- Reading: the worker everything, the others all but secrets, and the reader no person.
+GRANT SELECT ON ALL TABLES IN SCHEMA daogou TO daogou_worker;
+GRANT SELECT ON
+    tenant, stream_head, command, event_pending, event_position, event, import_batch, store, guide, member, category,
+    purchase, plan, plan_cycle, plan_member, task, check_in, guide_day, list_item, plan_check, outbox
+    TO daogou_api, daogou_reader;
+GRANT SELECT ON guide_person, member_person, member_note TO daogou_api;
+
+-- Writing: what the code does and no more. Facts, reports and notes are never changed; nothing but the queue of
+-- positions is ever emptied.
+GRANT INSERT ON
+    command, event, event_position, plan_check, check_in, member_note, list_item, outbox
+    TO daogou_worker, daogou_api;
+GRANT INSERT, UPDATE ON
+    stream_head, plan, plan_cycle, plan_member, task, guide_day
+    TO daogou_worker, daogou_api;
+GRANT INSERT, DELETE ON event_pending TO daogou_worker, daogou_api;
+
+-- Brands and their files: the worker's alone.
+GRANT INSERT ON tenant, tenant_secret, import_batch, category, purchase TO daogou_worker;
+GRANT INSERT, UPDATE ON store, guide, member, guide_person, member_person TO daogou_worker;
 RESET ROLE;
 RESET search_path;

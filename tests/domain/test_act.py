@@ -81,8 +81,37 @@ def test_the_people_lever_replaces_a_guide() -> None:
     adjusted = replace_guide(named, leaving="G1", replacement="G3", **WHY)
     assert (adjusted.lever, adjusted.change) == ("people", {"guide": {"before": "G1", "after": "G3"}})
     assert Plan.model_validate(adjusted.spec).care.guides == ("G2", "G3")
-    everybody = replace_guide(plan(), leaving="G1", replacement="G2", **WHY)
-    assert Plan.model_validate(everybody.spec) == plan()
+
+
+def test_a_replaced_guide_does_not_come_back_where_the_plan_names_no_guides() -> None:
+    left = Plan.model_validate(replace_guide(plan(), leaving="G1", replacement="G2", **WHY).spec)
+    assert left == plan(care={"without_guides": ["G1"]})
+    assert (left.care.takes_part("G1"), left.care.takes_part("G2")) == (False, True)
+    back = Plan.model_validate(replace_guide(left, leaving="G2", replacement="G1", **WHY).spec)
+    assert (back.care.takes_part("G1"), back.care.takes_part("G2")) == (True, False)
+    again = Plan.model_validate(replace_guide(left, leaving="G1", replacement="G3", **WHY).spec)
+    assert again.care.without_guides == ("G1",)
+
+
+def test_members_given_to_the_leaving_guide_by_hand_go_to_the_replacement() -> None:
+    by_hand = {"G1": ["M1", "M2"], "G2": ["M3", "M1"], "G4": ["M4"]}
+    named = plan(
+        care={
+            "strategies": [
+                {"strategy": "manual", "members": by_hand},
+                {"strategy": "manual", "members": {"G1": ["M5"]}},
+                {"strategy": "round_robin"},
+            ]
+        }
+    )
+    steps = Plan.model_validate(
+        replace_guide(named, leaving="G1", replacement="G2", **WHY).spec
+    ).care.strategies
+    assert [step.members for step in steps] == [
+        {"G2": ("M3", "M1", "M2"), "G4": ("M4",)},
+        {"G2": ("M5",)},
+        {},
+    ]
 
 
 def test_a_replacement_that_cannot_be_is_refused() -> None:

@@ -36,6 +36,8 @@ TASK = TaskBefore(
     attempted_that_day=False,
     dialled_that_day=False,
     opted_out=False,
+    made_at=datetime(2026, 3, 1, tzinfo=UTC),
+    last_reached_at=None,
     day_closes_at=CLOSE,
     day_closed=False,
 )
@@ -123,23 +125,24 @@ def test_a_next_date_keeps_a_reached_item_open_unless_the_member_declined() -> N
     assert decide(TASK, report("refused", next_on=friday, grade="D")).state == "done"
 
 
-@pytest.mark.parametrize(
-    ("before", "dialled_that_day", "state", "after"),
-    [
-        (0, False, "open", 1),
-        (1, False, "open", 2),
-        (2, False, "unreached", 3),
-        (1, True, "open", 1),
-        (2, True, "open", 2),
-        (3, True, "unreached", 3),
-    ],
-)
-def test_the_third_day_without_reaching_the_member_is_the_last(
-    before: int, dialled_that_day: bool, state: str, after: int
-) -> None:
-    task = replace(TASK, dial_days=before, dialled_that_day=dialled_that_day)
-    event = decide(task, report("no_answer"))
+@pytest.mark.parametrize(("before", "state", "after"), [(0, "open", 1), (1, "open", 2), (2, "unreached", 3)])
+def test_the_third_day_without_reaching_the_member_is_the_last(before: int, state: str, after: int) -> None:
+    event = decide(replace(TASK, dial_days=before), report("no_answer"))
     assert (event.state, event.dial_days) == (state, after)
+
+
+def test_a_late_report_reopens_nothing_and_still_counts() -> None:
+    expired = replace(TASK, state="expired", day_closed=True)
+    late = CLOSE + timedelta(hours=2)
+    reached = decide(expired, report("came", known_at=late))
+    assert (reached.state, reached.late) == ("done", True)
+    assert decide(expired, report("no_answer", known_at=late)).state == "expired"
+
+
+def test_nobody_can_have_called_before_the_item_was_made() -> None:
+    with pytest.raises(Refused) as refused:
+        decide(replace(TASK, made_at=NOON + timedelta(minutes=1)), report("came"))
+    assert [problem.code for problem in refused.value.problems] == ["before_task"]
 
 
 def test_a_late_report_of_an_earlier_day_leaves_the_item_where_a_later_one_put_it() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from domain.errors import Refused
 from domain.plan import Plan
 from tests.brand import plan
 
@@ -22,7 +23,7 @@ def test_defaults_are_those_of_the_trade() -> None:
         time(21),
     )
     assert read.day.open_items == "carry_over"
-    assert (read.check_rule.attribution_days, read.check_rule.grace_days) == (14, 30)
+    assert read.check_rule.attribution_days == 14
     assert read.attribution_window == timedelta(days=14)
     assert (read.means[0].lead_days, read.means[0].script_version) == (5, 1)
     assert (read.period.cycles, read.act.raise_at, read.act.step) == (1, None, Decimal(5))
@@ -70,6 +71,29 @@ def test_check_is_the_playbooks_word_for_the_check_rule() -> None:
     assert read.check_rule.attribution_days == 7
     assert read.model_dump(mode="json", by_alias=True)["check"]["attribution_days"] == 7
     assert Plan.model_validate_json(read.model_dump_json(by_alias=True)) == read
+
+
+@pytest.mark.parametrize(
+    ("care", "taking_part"),
+    [
+        ({}, ["G1", "G2", "G3"]),
+        ({"guides": ["G1", "G2"]}, ["G1", "G2"]),
+        ({"without_guides": ["G1"]}, ["G2", "G3"]),
+        ({"guides": ["G1", "G2"], "without_guides": ["G1"]}, ["G2"]),
+    ],
+)
+def test_a_guide_takes_part_who_is_named_or_nobody_is_and_who_is_not_excluded(
+    care: dict[str, list[str]], taking_part: list[str]
+) -> None:
+    read = plan(care=care)
+    assert [code for code in ("G1", "G2", "G3") if read.care.takes_part(code)] == taking_part
+
+
+@pytest.mark.parametrize("setting", [{"care": {"target_per_day": 50}}, {"check": {"grace_days": 30}}])
+def test_a_setting_that_would_do_nothing_is_refused(setting: dict[str, dict[str, int]]) -> None:
+    with pytest.raises(Refused) as refused:
+        plan(**setting)
+    assert [problem.code for problem in refused.value.problems] == ["unknown_field"]
 
 
 def test_text_is_stripped() -> None:

@@ -221,11 +221,12 @@ async def test_a_late_check_in_is_accepted_within_a_day_of_the_close_and_marked_
     assert (payload["late"], payload["business_date"]) == (True, "2026-03-02")
 
 
-async def test_what_is_reported_on_the_day_is_not_late(shop: Brand, guide: UUID, task: UUID) -> None:
-    await shop.report(task, guide, at(2, 18), "came", known_at=at(2, 23))
-    assert (
-        await shop.value("SELECT (payload->>'late')::boolean FROM event WHERE type = 'checked_in'") is False
-    )
+@pytest.mark.parametrize(("known_hour", "late"), [(20, False), (23, True)])
+async def test_what_is_known_before_the_close_is_not_late(
+    shop: Brand, guide: UUID, task: UUID, known_hour: int, late: bool
+) -> None:
+    await shop.report(task, guide, at(2, 18), "came", known_at=at(2, known_hour))
+    assert await shop.value("SELECT (payload->>'late')::boolean FROM event WHERE type = 'checked_in'") is late
 
 
 async def test_an_item_is_checked_in_once_a_day(shop: Brand, guide: UUID, task: UUID) -> None:
@@ -267,13 +268,15 @@ async def test_a_member_not_reached_on_three_days_is_left_as_unreached(
     assert await shop.value("SELECT max(dial_days) FROM plan_member") == 3
 
 
-async def test_two_items_of_a_member_dialled_on_one_day_are_one_dial_day(shop: Brand) -> None:
+async def test_a_member_is_dialled_in_vain_once_a_day_whatever_the_item(shop: Brand) -> None:
     (member,) = await shop.due_on(2, "M1")
     await shop.buy(member, at(date(2026, 2, 7), 12), category="SOAP")
     await shop.start(plan(members={"bought_categories": ["TIN", "SOAP"]}))
     guide = UUID(str(await shop.value("SELECT guide_id FROM guide")))
-    for category in ("TIN", "SOAP"):
-        await shop.report(await shop.task(member, category=category), guide, at(2, 10), "no_answer")
+    tin, soap = [await shop.task(member, category=category) for category in ("TIN", "SOAP")]
+    await shop.report(tin, guide, at(2, 10), "no_answer")
+    assert await refused(shop, soap, guide, at(2, 11), "no_answer") == ("task_id", "already_today")
+    await shop.report(soap, guide, at(2, 15), "came")
     assert await shop.value("SELECT dial_days FROM plan_member") == 1
 
 

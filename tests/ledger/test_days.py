@@ -176,8 +176,8 @@ async def test_an_item_handed_over_after_the_cut_is_not_on_a_second_list_that_da
     other = await shop.hire("G2")
     async with shop.ledger.transaction() as connection:
         moving = [
-            Moving(task, guide, other)
-            for task, _ in await open_tasks_of_guide(connection, 1, plan_id="p1", guide_id=guide)
+            Moving(task, attempts, guide, other)
+            for task, _, attempts in await open_tasks_of_guide(connection, 1, plan_id="p1", guide_id=guide)
         ]
         assert await change_tasks(connection, 1, shop.command("hand-over"), moving=moving)
     assert await cut(shop) == 1
