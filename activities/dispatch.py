@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import time as time_of_day
 from datetime import timedelta
 
 from temporalio import activity
@@ -58,10 +59,10 @@ class DispatchActivities:
 
     @activity.defn(name="cut_lists")
     async def cut_lists(self, step: DayStep) -> Cut:
-        """Cut the lists of all guides of the zone."""
+        """Cut the lists of all guides of the zone, at the first release hour from the items of all plans."""
         ledger = self._context.ledger
         async with ledger.transaction() as connection:
-            found = await plans_on(connection, ledger.tenant_id, step)
+            found = await plans_on(connection, ledger.tenant_id, step, any_release=True)
             if not found:
                 return Cut(lists=0)
             closes = max(standing.plan.day.close for standing, _ in found)
@@ -79,7 +80,7 @@ class DispatchActivities:
                     )
                     for standing, _ in found
                 ],
-                opens_at=local_instant(step.day, found[0][0].plan.day.release, step.time_zone),
+                opens_at=local_instant(step.day, time_of_day.fromisoformat(step.release), step.time_zone),
                 closes_at=local_instant(step.day, closes, step.time_zone),
             )
         return Cut(lists=lists)

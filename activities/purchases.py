@@ -25,14 +25,14 @@ class PurchaseActivities:
 
     @activity.defn(name="settle_purchases")
     async def settle_purchases(self, step: DayStep) -> Settled:
-        """Settle what is known at `step.at` for every running plan of this release hour.
+        """Settle what is known at `step.at` for every running plan that works on the day.
 
         There is no cursor: each time it asks what stands against the open items, so a late purchase counts too.
         """
         ledger = self._context.ledger
         left = created = 0
         async with ledger.connection() as connection:
-            plans = await plans_on(connection, ledger.tenant_id, step)
+            plans = await plans_on(connection, ledger.tenant_id, step, any_release=True)
         for standing, cycle in plans:
             async with ledger.transaction() as connection:
                 leaving = await finished_beforehand(

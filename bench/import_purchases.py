@@ -64,7 +64,7 @@ async def fresh_database(admin_url: URL, name: str) -> str:
     await _admin(admin_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
     url = admin_url.set(database=name)
     await migrate(url.render_as_string(hide_password=False))
-    await _admin(url, "INSERT INTO daogou.tenant VALUES (1, 'bench', 'bench', NULL)")
+    await _admin(url, "INSERT INTO daogou.tenant (tenant_id, name) VALUES (1, 'bench')")
     engine = _as_worker(url.render_as_string(hide_password=False))
     try:
         shops = pl.DataFrame({"code": stores()}).with_columns(name="code", time_zone=pl.lit(STORE_TIME_ZONE))

@@ -15,12 +15,12 @@ from cli import plan_screens as screens
 from cli.machine import report_json
 from cli.playbook_files import read_playbook
 from cli.session import Session, json_option, pass_session
-from domain.calendar import local_instant
+from domain.calendar import business_date, local_instant
 from domain.errors import NotFound, Refused
 from domain.plan import Goal, Plan
 from domain.playbook import References, check_plan
 from infra.clock import now
-from infra.plan_workflows import connect_if_set, start_plan
+from infra.plan_workflows import Told, start_plan
 from ledger.cycles import read_check, read_cycle
 from ledger.door import Driver
 from ledger.ledger import Command
@@ -31,6 +31,11 @@ from ledger.timeline import timeline
 ACTOR = "hq"
 MOST_CYCLES = 520
 """As many as a plan may have."""
+UNREACHABLE = {
+    "zh": "已记入账本，但 Temporal 没有应答，未通知工作流。Temporal 恢复后再执行一次：{again}",
+    "en": "It is in the ledger, but Temporal does not answer and no workflow was told. Once it does, do it again: {again}",
+}
+"""By language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,13 @@ def check_command(session: Session, file: Path, on: datetime | None) -> None:
 async def _check(session: Session, written: Plan, on: date | None) -> Preview:
     async with session.ledger() as (ledger, _), ledger.connection() as connection:
         known = await references(connection, ledger.tenant_id)
-        _refuse_problems(written, known, on or now().date())
+        at, zone = now(), await plan_zone(connection, ledger.tenant_id, written)
+        _refuse_problems(written, known, on or business_date(at, zone))
         async with connection.transaction(readonly=True):
-            at = now()
             if on is not None:
-                at = local_instant(on, time(0), await plan_zone(connection, ledger.tenant_id, written))
+                at = local_instant(on, time(0), zone)
             drawn = await draw_cycle(connection, ledger.tenant_id, written, 1, at)
-    return Preview(drawn, len(written.care.guides or known.guides), _unassigned(drawn))
+    return Preview(drawn, sum(written.care.takes_part(code) for code in known.guides), _unassigned(drawn))
 
 
 def _refuse_problems(written: Plan, known: References, today: date) -> None:
@@ -111,34 +116,41 @@ def launch_command(session: Session, file: Path) -> None:
     new, started = session.run(_launch(session, written))
     words = session.words
     screen = [words("launch.launched" if new else "launch.there", plan=written.plan, name=written.name)]
+    again = session.command("plan", "launch", str(file))
+    machine: dict[str, object] = {
+        "plan": written.plan,
+        "launched": new,
+        "workflow_started": started.as_json(),
+    }
     match started:
-        case True:
+        case Told.YES:
             screen.append(words("launch.started"))
-        case False:
+        case Told.NOT_NEEDED:
             screen.append(words("launch.running"))
-        case None:
-            again = session.command("plan", "launch", str(file))
+        case Told.UNREACHABLE:
+            machine["workflow_told"] = False
+            screen.append(UNREACHABLE[words.language].format(again=again))
+        case Told.NOT_SET:
             screen.append(words("launch.no_temporal", command=f"TEMPORAL_ADDRESS=host:7233 {again}"))
-    session.show({"plan": written.plan, "launched": new, "workflow_started": started}, *screen)
+    session.show(machine, *screen)
 
 
-async def _launch(session: Session, written: Plan) -> tuple[bool, bool | None]:
-    """Whether the plan is new to the ledger, and whether its workflow was started (None: no Temporal set)."""
+async def _launch(session: Session, written: Plan) -> tuple[bool, Told]:
+    """Whether the plan is new to the ledger, and what came of starting its workflow."""
     async with session.ledger() as (ledger, _):
         async with ledger.connection() as connection:
             there = await _launched_before(connection, ledger.tenant_id, written)
             if not there:
                 known = await references(connection, ledger.tenant_id)
-                _refuse_problems(written, known, now().date())
-        client = await connect_if_set(session.settings)  # before anything is written
+                zone = await plan_zone(connection, ledger.tenant_id, written)
+                _refuse_problems(written, known, business_date(now(), zone))
         if not there:
             at = now()
             async with ledger.transaction() as connection:
                 command = Command(f"plan/{written.plan}/launch", at, at, ACTOR)
                 appended = await launch(connection, ledger.tenant_id, command, written)
             there = appended.duplicate
-    started = None if client is None else await start_plan(client, written.plan)
-    return not there, started
+    return not there, await start_plan(session.settings, written.plan)
 
 
 async def _launched_before(connection: Driver, tenant_id: int, written: Plan) -> bool:

@@ -18,7 +18,7 @@ from domain.errors import Conflict, Problem, Refused
 from domain.events import PlanAdjusted
 from domain.plan import Plan
 from infra.clock import now
-from infra.plan_workflows import connect_if_set, tell_changed
+from infra.plan_workflows import Told, tell_changed
 from ledger.cycles import read_check
 from ledger.door import Driver
 from ledger.ledger import Command
@@ -26,6 +26,13 @@ from ledger.plans import PlanState, adjust, change_status, read_plan
 
 Decide = Callable[[Plan, Mapping[str, Any]], PlanAdjusted]
 """From the plan as it stands and the figures that speak for the change, to what is adjusted."""
+
+UNREACHABLE = {
+    "zh": "已记入账本。Temporal 没有应答，未通知工作流；它最迟一天内会自己重新读取计划。想立即通知，再执行一次同样的暂停、恢复或结束命令。",
+    "en": "It is in the ledger. Temporal does not answer, so no workflow was told; it reads the plan again by itself"
+    " within a day. To tell it at once, give the same pause, resume or close again.",
+}
+"""By language."""
 
 reason_option = click.option(
     "--reason", required=True, metavar="TEXT", help="为什么 / why; kept on the record."
@@ -55,7 +62,7 @@ def _status_command(name: str, status: str, text: str) -> click.Command:
         told = session.run(_change_status(session, plan, status, reason))
         words = session.words
         session.show(
-            {"plan": plan, "status": status, "reason": reason, "workflow_told": told},
+            {"plan": plan, "status": status, "reason": reason, "workflow_told": told.as_json()},
             words("act.status", plan=plan, status=words.code("statuses", status), reason=reason),
             _told(session, told),
         )
@@ -63,17 +70,21 @@ def _status_command(name: str, status: str, text: str) -> click.Command:
     return command
 
 
-async def _change_status(session: Session, plan: str, status: str, reason: str) -> bool | None:
+async def _change_status(session: Session, plan: str, status: str, reason: str) -> Told:
     if not reason.strip():
         raise Refused([Problem("reason", reason, "reason_missing")])
     async with session.ledger() as (ledger, _):
-        client = await connect_if_set(session.settings)  # before anything is written
         at = now()
-        async with ledger.transaction() as connection:
-            standing = await read_plan(connection, ledger.tenant_id, plan)
-            command = Command(f"plan/{plan}/{standing.version}/{status}", at, at, ACTOR)
-            await change_status(connection, ledger.tenant_id, command, plan, status=status, reason=reason)
-    return None if client is None else await tell_changed(client, plan)
+        try:
+            async with ledger.transaction() as connection:
+                standing = await read_plan(connection, ledger.tenant_id, plan)
+                command = Command(f"plan/{plan}/{standing.version}/{status}", at, at, ACTOR)
+                await change_status(connection, ledger.tenant_id, command, plan, status=status, reason=reason)
+        except Refused:
+            # The plan stands there already; said again because Temporal was away the first time.
+            await tell_changed(session.settings, plan)
+            raise
+    return await tell_changed(session.settings, plan)
 
 
 @click.command("goal")
@@ -139,7 +150,7 @@ def guide_command(session: Session, plan: str, leaving: str, replacement: str, r
             "members": done.members,
             "tasks": done.tasks,
             "unassigned": done.unassigned,
-            "workflow_told": told,
+            "workflow_told": told.as_json(),
         },
         session.words(
             "act.replaced",
@@ -157,9 +168,8 @@ def guide_command(session: Session, plan: str, leaving: str, replacement: str, r
 
 async def _replace(
     session: Session, plan: str, leaving: str, replacement: str, reason: str
-) -> tuple[Replacement, bool | None]:
+) -> tuple[Replacement, Told]:
     async with session.ledger() as (ledger, _):
-        client = await connect_if_set(session.settings)  # before anything is written
         at = now()
         async with ledger.transaction() as connection:
             standing = await read_plan(connection, ledger.tenant_id, plan)
@@ -175,7 +185,7 @@ async def _replace(
                 reason=reason,
                 figures=await _latest_figures(connection, ledger.tenant_id, standing),
             )
-    return done, None if client is None else await tell_changed(client, plan)
+    return done, await tell_changed(session.settings, plan)
 
 
 def act_on_plan(session: Session, plan: str, lever: str, decide: Decide) -> None:
@@ -197,7 +207,7 @@ def act_on_plan(session: Session, plan: str, lever: str, decide: Decide) -> None
             "lever": lever,
             "change": adjusted.change,
             "reason": adjusted.reason,
-            "workflow_told": told,
+            "workflow_told": told.as_json(),
         },
         words("act.adjusted", plan=plan, reason=adjusted.reason),
         *changes,
@@ -205,11 +215,8 @@ def act_on_plan(session: Session, plan: str, lever: str, decide: Decide) -> None
     )
 
 
-async def _adjust(
-    session: Session, plan: str, lever: str, decide: Decide
-) -> tuple[PlanAdjusted, bool | None]:
+async def _adjust(session: Session, plan: str, lever: str, decide: Decide) -> tuple[PlanAdjusted, Told]:
     async with session.ledger() as (ledger, _):
-        client = await connect_if_set(session.settings)  # before anything is written
         at = now()
         async with ledger.transaction() as connection:
             standing = await read_plan(connection, ledger.tenant_id, plan)
@@ -219,7 +226,7 @@ async def _adjust(
             command = Command(f"plan/{plan}/{standing.version}/{lever}", at, at, ACTOR)
             if (await adjust(connection, ledger.tenant_id, command, standing, adjusted)).duplicate:
                 raise Conflict(f"plan {plan}: version {standing.version} was adjusted already")
-    return adjusted, None if client is None else await tell_changed(client, plan)
+    return adjusted, await tell_changed(session.settings, plan)
 
 
 async def _latest_figures(connection: Driver, tenant_id: int, standing: PlanState) -> Mapping[str, Any]:
@@ -232,6 +239,13 @@ async def _latest_figures(connection: Driver, tenant_id: int, standing: PlanStat
     return {}
 
 
-def _told(session: Session, told: bool | None) -> str:
-    key = {True: "act.told", False: "act.nobody_to_tell", None: "act.no_temporal"}[told]
-    return session.words(key)
+def _told(session: Session, told: Told) -> str:
+    match told:
+        case Told.YES:
+            return session.words("act.told")
+        case Told.NOT_NEEDED:
+            return session.words("act.nobody_to_tell")
+        case Told.UNREACHABLE:
+            return UNREACHABLE[session.words.language]
+        case Told.NOT_SET:
+            return session.words("act.no_temporal")

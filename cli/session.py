@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import shutil
@@ -23,6 +22,7 @@ from cli.errors import DATABASE_ERRORS, database_problem
 from domain.errors import Refused
 from infra.databases import DatabaseUrls, open_ledger
 from infra.logs import configure_logs
+from infra.processes import run_until_terminated
 from infra.settings import DEFAULT_DATABASE, Settings, read_settings
 from ledger.ledger import Ledger
 
@@ -52,7 +52,7 @@ class Session:
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run one coroutine from beginning to end."""
-        return asyncio.run(work)
+        return run_until_terminated(work)
 
     def show(self, machine: object, *screen: RenderableType) -> None:
         """Print the answer: JSON where it was asked for, else the screen."""

@@ -60,6 +60,10 @@ class CheckedPurchases:
     repeated: int
 
 
+EARLIEST_YEAR, LATEST_YEAR = 1970, 2100
+"""A till that shows another year is set wrong; one such row would break every estimate made of it."""
+
+
 def check_purchases(
     table: pl.DataFrame,
     codes: KnownCodes,
@@ -143,6 +147,10 @@ def _rules(schema: pl.Schema, latest: datetime | None) -> list[Rule]:
         Rule("occurred_at", "import.not_a_time", ~empty_time & ~readable),
         Rule("occurred_at", "import.skipped_hour", readable & in_known_zone & pl.col("_occurred").is_null()),
     ]
+    plausible = pl.col("_occurred").dt.year().is_between(EARLIEST_YEAR, LATEST_YEAR)
+    rules.append(
+        Rule("occurred_at", "import.implausible_time", pl.col("_occurred").is_not_null() & ~plausible)
+    )
     if latest is not None:
         rules.append(Rule("occurred_at", "import.in_future", pl.col("_occurred") > pl.lit(latest)))
     return rules

@@ -1,9 +1,16 @@
-"""Starting and telling the workflow of a plan, for entry points that change plans."""
+"""Starting and telling the workflow of a plan, for entry points that change plans.
+
+The ledger decides, and is written first: what goes wrong here stops no command. Whoever was not reached
+reads the plan again by itself, or is told by giving the command again.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from enum import Enum
 
+import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -16,25 +23,49 @@ from infra.temporal_client import connect
 from workflows.options import PLANS
 from workflows.plan import PlanWorkflow
 
-CONNECT_S = 10.0
+ANSWER_S = 10.0
+"""How long Temporal may take to answer, connecting included."""
+
+log = structlog.get_logger(__name__)
 
 
-async def connect_if_set(settings: Settings) -> Client | None:
-    """A client of the Temporal the settings name; None where they name none.
+class Told(Enum):
+    """What came of starting or telling a workflow."""
 
-    Raises:
-        Unavailable: nothing answers there within ten seconds.
-    """
+    YES = "yes"
+    NOT_NEEDED = "not_needed"
+    """It runs already and need not be started, or none runs that could be told."""
+    UNREACHABLE = "unreachable"
+    NOT_SET = "not_set"
+
+    def as_json(self) -> bool | None:
+        """Whether it was started or told now; None where no Temporal is set."""
+        return None if self is Told.NOT_SET else self is Told.YES
+
+
+async def start_plan(settings: Settings, plan_id: str) -> Told:
+    """Start the plan's workflow; `NOT_NEEDED` if it runs already or has run to its end."""
+    return await _try(settings, lambda client: _start(client, plan_id))
+
+
+async def tell_changed(settings: Settings, plan_id: str) -> Told:
+    """Tell the plan's workflow to read its plan again; `NOT_NEEDED` if none is running."""
+    return await _try(settings, lambda client: _signal(client, plan_id))
+
+
+async def _try(settings: Settings, tell: Callable[[Client], Awaitable[bool]]) -> Told:
     if settings.temporal_address is None:
-        return None
+        return Told.NOT_SET
     try:
-        return await asyncio.wait_for(connect(settings), CONNECT_S)
-    except TimeoutError as error:
-        raise Unavailable(f"TEMPORAL_ADDRESS = {settings.temporal_address!r} does not answer") from error
+        async with asyncio.timeout(ANSWER_S):
+            told = await tell(await connect(settings))
+    except (Unavailable, RPCError, OSError, RuntimeError, ValueError) as error:
+        log.warning("temporal_not_told", reason=f"{type(error).__name__}: {error}")
+        return Told.UNREACHABLE
+    return Told.YES if told else Told.NOT_NEEDED
 
 
-async def start_plan(client: Client, plan_id: str) -> bool:
-    """Start the plan's workflow; False if it runs already or has run to its end."""
+async def _start(client: Client, plan_id: str) -> bool:
     try:
         await client.start_workflow(
             PlanWorkflow.run,
@@ -49,14 +80,13 @@ async def start_plan(client: Client, plan_id: str) -> bool:
     return True
 
 
-async def tell_changed(client: Client, plan_id: str) -> bool:
-    """Tell the plan's workflow to read its plan again; False if none is running."""
+async def _signal(client: Client, plan_id: str) -> bool:
     try:
         await client.get_workflow_handle(workflow_id(plan_id)).signal(PlanWorkflow.changed)
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             return False
-        raise Unavailable("Temporal did not take the signal") from error
+        raise
     return True
 
 

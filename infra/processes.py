@@ -1,16 +1,19 @@
 """Small things every embedded server needs of processes, ports and signals."""
 
+import asyncio
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, TypeVar
 
 import psutil
 
 HOST = "127.0.0.1"
+_T = TypeVar("_T")
 
 
 def alive(process: psutil.Process) -> bool:
@@ -65,6 +68,42 @@ def terminate_as_exit() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, old)
+
+
+def run_until_terminated(work: Coroutine[Any, Any, _T]) -> _T:
+    """`asyncio.run`, with SIGTERM cancelling the work as Ctrl-C does.
+
+    An exception raised from a signal handler would surface in whatever callback happens to run, an activity
+    for instance, and end that instead of the program.
+
+    Raises:
+        SystemExit: 143, after the work has cleaned up behind itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return asyncio.run(work)
+    terminated = False
+    before = signal.getsignal(signal.SIGTERM)
+
+    async def main() -> _T:
+        task = asyncio.current_task()
+
+        def terminate() -> None:
+            nonlocal terminated
+            terminated = True
+            if task is not None:
+                task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        return await work
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        if terminated:
+            raise SystemExit(143) from None
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def free_port() -> int:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from pathlib import Path
+from typing import NoReturn
 
-from temporalio.client import Client, WorkflowHistory
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 
-from domain.errors import Unavailable
 from domain.messages import BusinessTime, RehearsalOutcome, RehearsalRun
 from domain.plan import Plan
 from infra.clock import now
 from infra.databases import ensure_months
 from infra.embedded_temporal import time_skipping_server
+from infra.server_errors import EmbeddedServerError
 from infra.workers import running_workers
 from ledger.ledger import Ledger
 from workflows.options import BULK
@@ -26,6 +29,10 @@ from workflows.rehearsal import RehearsalWorkflow
 
 WEEK = timedelta(weeks=1)
 PATIENCE = timedelta(minutes=45)
+LOOK_EVERY = 0.3
+LOOK_FOR = 10.0
+SILENT_AT_MOST = 5.0
+"""Seconds: how often the progress is read, how long one reading may take, how long PostgreSQL may be silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +99,7 @@ async def rehearse(
         handle = await server.client.start_workflow(
             RehearsalWorkflow.run, run, id=f"rehearsal/{plan.plan}", task_queue=BULK
         )
-        watching = asyncio.create_task(_watch(ledger, on_progress)) if on_progress else None
-        try:
-            async with asyncio.timeout(PATIENCE.total_seconds()):
-                outcome = await handle.result()
-        except TimeoutError as error:
-            raise Unavailable(
-                f"the rehearsal did not end within {PATIENCE}: its workflows keep failing; the log says why"
-            ) from error
-        finally:
-            if watching:
-                watching.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watching
+        outcome = await _outcome(handle, ledger, on_progress)
         if on_progress:
             on_progress(await read_progress(ledger))
         rehearsed = await _count_events(server.client, ledger, plan, outcome)
@@ -131,10 +126,63 @@ async def _keep(client: Client, ledger: Ledger, plan: Plan, keep: Callable[[str,
             keep(name, history.to_json())
 
 
-async def _watch(ledger: Ledger, on_progress: Callable[[Progress], None]) -> None:
+async def _outcome(
+    handle: WorkflowHandle[RehearsalWorkflow, RehearsalOutcome],
+    ledger: Ledger,
+    on_progress: Callable[[Progress], None] | None,
+) -> RehearsalOutcome:
+    """The result, or an error as soon as one of the servers is gone.
+
+    Where time is skipped, retries that wait for a server take no time at all: without this they would go on for ever
+    and fill the log.
+    """
+    result = asyncio.create_task(handle.result())
+    watching = asyncio.create_task(_watch(ledger, on_progress))
+    try:
+        await asyncio.wait(
+            {result, watching}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE.total_seconds()
+        )
+        if watching.done():
+            watching.result()
+        if not result.done():
+            raise EmbeddedServerError(
+                f"the rehearsal did not end within {PATIENCE}", remedy="look into the log, and run it again"
+            )
+        return result.result()
+    except RPCError as error:
+        raise EmbeddedServerError(
+            "the time-skipping Temporal server stopped during the rehearsal", remedy="run the command again"
+        ) from error
+    finally:
+        for task in (result, watching):
+            task.cancel()
+        await asyncio.gather(result, watching, return_exceptions=True)
+
+
+async def _watch(ledger: Ledger, on_progress: Callable[[Progress], None] | None) -> NoReturn:
+    """Tell the progress; raise once PostgreSQL has not answered for a while."""
+    clock = asyncio.get_running_loop().time
+    answered = clock()
     while True:
-        on_progress(await read_progress(ledger))
-        await asyncio.sleep(0.3)
+        try:
+            async with asyncio.timeout(LOOK_FOR):
+                progress = await read_progress(ledger)
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            SQLAlchemyError,
+        ) as error:
+            if clock() - answered >= SILENT_AT_MOST:
+                raise EmbeddedServerError(
+                    "PostgreSQL stopped during the rehearsal", remedy="run the command again"
+                ) from error
+        else:
+            answered = clock()
+            if on_progress:
+                on_progress(progress)
+        await asyncio.sleep(LOOK_EVERY)
 
 
 async def read_progress(ledger: Ledger) -> Progress:

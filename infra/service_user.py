@@ -143,17 +143,7 @@ def _data_for_root(home: Path, account: Account) -> Path:
         folder.mkdir(mode=0o700)
         os.chown(folder, account.uid, account.gid)
     pointer = home / POINTER
-    named = Path(pointer.read_text().strip()) if pointer.exists() else None
-    if named is None and (home / PASSWORD).exists() and (found := _clusters(folder)):
-        if len(found) > 1:
-            raise EmbeddedServerError(
-                f"{pointer} is lost, and there is more than one PostgreSQL data folder of this home.",
-                where="\n".join(str(one) for one in found),
-                remedy=f"Write the one to go on with into {pointer}, as its only line, then start again.",
-            )
-        named = found[0]
-        write_durably(pointer, f"{named}\n")
-        log.warning("postgres_data_adopted", folder=str(named))
+    named = Path(pointer.read_text().strip()) if pointer.exists() else _adopt(home, folder)
     if named is None or named.parent != folder:
         fresh = folder / secrets.token_hex(4)
         for old in _clusters(folder):
@@ -180,6 +170,22 @@ def _data_for_root(home: Path, account: Account) -> Path:
             shutil.rmtree(stale)
             log.info("interrupted_initdb_removed", folder=str(stale))
     return named
+
+
+def _adopt(home: Path, folder: Path) -> Path | None:
+    """Names the data again where only the pointer was lost; None where there is none or its password is gone."""
+    pointer, found = home / POINTER, _clusters(folder)
+    if not found or not (home / PASSWORD).exists():
+        return None
+    if len(found) > 1:
+        raise EmbeddedServerError(
+            f"{pointer} is lost, and there is more than one PostgreSQL data folder of this home.",
+            where="\n".join(str(one) for one in found),
+            remedy=f"Write the one to go on with into {pointer}, as its only line, then start again.",
+        )
+    write_durably(pointer, f"{found[0]}\n")
+    log.warning("postgres_data_adopted", folder=str(found[0]))
+    return found[0]
 
 
 def _clusters(folder: Path) -> list[Path]:

@@ -231,7 +231,8 @@ async def bought_again(
              AND greatest(p.occurred_at, p.known_at) > $5
         JOIN member m ON m.tenant_id = $1 AND m.member_id = pm.member_id
         WHERE pm.tenant_id = $1 AND pm.plan_id = $2 AND pm.cycle = $3 AND pm.guide_id IS NOT NULL
-          AND pm.grade IS DISTINCT FROM 'D' AND (m.opted_out_at IS NULL OR m.opted_out_at > $6)
+          AND pm.grade IS DISTINCT FROM 'D' AND pm.dial_days < $8
+          AND (m.opted_out_at IS NULL OR m.opted_out_at > $6)
           AND NOT EXISTS (
               SELECT FROM task t WHERE t.tenant_id = $1 AND t.plan_id = $2 AND t.cycle = $3
                 AND t.member_id = pm.member_id AND t.category_id = p.category_id
@@ -244,6 +245,7 @@ async def bought_again(
         since,
         as_of,
         since - KNOWN_LATE,
+        MOST_DIAL_DAYS,
     )
     return [(row["member_id"], row["category_id"], row["guide_id"]) for row in rows]
 

@@ -107,7 +107,9 @@ async def test_a_login_that_owns_the_database_migrates_it_and_works_as_the_worke
     try:
         assert not await is_migrated(url)
         async with open_ledger(settings(url)) as (ledger, _), ledger.connection() as connection:
-            assert await connection.fetchval("SELECT session_user || ' ' || current_user") == f"{login} {WORKER}"
+            assert (
+                await connection.fetchval("SELECT session_user || ' ' || current_user") == f"{login} {WORKER}"
+            )
         assert await is_migrated(url)
     finally:
         await drop_database(address, mine)

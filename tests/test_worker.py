@@ -7,12 +7,22 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import worker as worker_module
+from infra.databases import open_ledger
+from infra.embedded_postgres import SETTINGS, EmbeddedPostgres, running_postgres
 from infra.embedded_temporal import dev_server
-from infra.settings import read_settings
+from infra.postgres_process import end_leftovers, find_postmaster, spawn
+from infra.service_user import locate
+from infra.settings import Settings, read_settings
+from ledger.door import Driver
+from ledger.sequencer import sequence
+from tests.brand import Brand, plan
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -96,6 +106,67 @@ def run_and_terminate(home: Path, temporal: str) -> tuple[int, str]:
             process.kill()
             process.wait()
     return process.returncode, logged
+
+
+async def test_the_sequencer_goes_on_after_postgresql_was_killed_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, placed = threading.Event(), asyncio.Event()
+
+    async def place(connection: Driver, tenant_id: int) -> int:
+        number = await sequence(connection, tenant_id)
+        if number:
+            placed.set()
+        return number
+
+    def warn(event: str, **_: object) -> None:
+        if event == "sequencer_waits":
+            waits.set()
+
+    monkeypatch.setattr(worker_module, "sequence", place)
+    monkeypatch.setattr(worker_module, "log", SimpleNamespace(warning=warn))
+    async with open_ledger(Settings(home=tmp_path)) as (ledger, _):
+        with running_postgres(tmp_path) as (server, address):
+            sequencer = asyncio.create_task(worker_module._sequence(ledger))
+            await Brand(ledger).launch(plan())
+            async with asyncio.timeout(60):
+                await placed.wait()
+                await asyncio.to_thread(kill_and_start_again, server, tmp_path, address.port, waits)
+                placed.clear()
+                await Brand(ledger).launch(plan(plan="p2"))
+                await placed.wait()
+            assert not sequencer.done()
+            sequencer.cancel()
+
+
+def kill_and_start_again(server: EmbeddedPostgres, home: Path, port: int, waits: threading.Event) -> None:
+    """On the same port, as a service manager would; not before the sequencer has noticed."""
+    site = locate(home)
+    postmaster = find_postmaster(site.data)
+    assert postmaster is not None
+    postmaster.kill()
+    end_leftovers(site.data)
+    assert waits.wait(30), "sequencer_waits was not logged"
+    (site.data / "postmaster.pid").unlink(missing_ok=True)
+    spawn(site, {**SETTINGS, "port": str(port)}, home / "run" / "postgres.console.log")
+    assert server.start().port == port
+
+
+async def test_a_sequencer_that_ends_ends_the_worker_with_exit_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_connection: Driver, _tenant_id: int) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(worker_module, "sequence", broken)
+    async with dev_server(tmp_path) as server:
+        address = server.client.service_client.config.target_host
+        monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+        with pytest.raises(SystemExit) as ended:
+            await worker_module._run(Settings(home=tmp_path, temporal_address=address))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().remove_signal_handler(number)
+    assert ended.value.code == 1
 
 
 def test_settings_default_to_this_machine() -> None:

@@ -72,9 +72,7 @@ class PlanWorkflow:
         )
         if plan.status != "closed" and run.cycle < plan.cycles:
             await workflow.wait_condition(workflow.all_handlers_finished)
-            workflow.continue_as_new(
-                self._run.model_copy(update={"cycle": run.cycle + 1, "opened": False})
-            )
+            workflow.continue_as_new(self._run.model_copy(update={"cycle": run.cycle + 1, "opened": False}))
         return await self._end()
 
     @workflow.signal

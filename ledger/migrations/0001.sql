@@ -40,8 +40,7 @@ SET LOCAL search_path = daogou;
 
 CREATE TABLE tenant (
     tenant_id   integer PRIMARY KEY,
-    name        text NOT NULL,
-    rehearsal   text CHECK (rehearsal IS JSON) -- {seed, start, until}: set in a database that holds a rehearsal
+    name        text NOT NULL
 );
 
 -- Whoever reads it can find out whose ids the ids in the ledger are, so only the worker does.

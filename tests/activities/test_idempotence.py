@@ -45,6 +45,11 @@ def steps(brand: Brand, guide: UUID, *, before_act: bool = True) -> list[tuple[s
     async def work() -> Any:
         return await ActivityEnvironment().run(brand.guides_at_work.work_shift, shift)
 
+    async def close_days() -> None:
+        # Of every guide: the Check closes what it finds open, each day in a transaction of its own.
+        for (one,) in await brand.rows("SELECT guide_id FROM guide ORDER BY code"):
+            await brand.dispatch.close_day(brand.guide_day(one, 2, 21))
+
     ended = cycle.model_copy(update={"at": END})
     settled = cycle.model_copy(update={"at": WINDOW_OVER})
     return [
@@ -54,7 +59,7 @@ def steps(brand: Brand, guide: UUID, *, before_act: bool = True) -> list[tuple[s
         ("publish_list", lambda: brand.dispatch.publish_list(brand.guide_day(guide, 2))),
         ("nudge_guides", lambda: brand.reminders.nudge_guides(brand.day(2, 12, slot="12:00"))),
         ("work_shift", work),
-        ("close_day", lambda: brand.dispatch.close_day(brand.guide_day(guide, 2, 21))),
+        ("close_day", close_days),
         ("check_cycle", lambda: brand.review.check_cycle(ended)),
         ("act_on_check", lambda: brand.review.act_on_check(ended)),
         ("settle_cycles", lambda: brand.review.settle_cycles(settled)),

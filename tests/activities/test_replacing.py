@@ -76,6 +76,25 @@ async def test_nobody_else_moves_and_those_without_room_go_by_the_plans_rule(bra
     assert left == [("expired", "no_guide", 3)], "still due, and not done"
 
 
+async def test_a_replaced_guide_does_not_come_back_with_the_next_cycle(brand: Brand) -> None:
+    await brand.open_store()
+    await brand.hire("G1")
+    await brand.hire("G2")
+    members = await brand.due_on(2, "M1", "M2")
+    by_hand = {"strategy": "manual", "members": {"G1": ["M1", "M2"]}}
+    standing = plan(
+        care={"strategies": [by_hand, {"strategy": "round_robin"}]}, period={"working_days": 5, "cycles": 2}
+    )
+    await brand.start(standing)
+    assert await replace(brand, "G1", "G2") == Replacement(members=2, tasks=2, unassigned=0)
+    await brand.hire("G0")  # whom an even split would take first
+    await brand.start(standing, 2)
+    held = await brand.rows(
+        "SELECT member_id, g.code, pm.strategy FROM plan_member pm JOIN guide g USING (guide_id) WHERE cycle = 2"
+    )
+    assert sorted(held) == sorted((member, "G2", "manual") for member in members)
+
+
 async def test_replacing_twice_under_one_command_moves_once(brand: Brand) -> None:
     await two_guides(brand, "M1", "M2")
     await brand.hire("G3")

@@ -65,14 +65,6 @@ def test_another_plan_of_the_same_name_is_refused(launched: Shop) -> None:
     assert problem["code"] == "plan_exists"
 
 
-def test_a_temporal_that_does_not_answer_keeps_everything_unwritten(shop: Shop) -> None:
-    before = shop.traces()
-    told = shop.run("plan", "launch", shop.playbook(), "--json", TEMPORAL_ADDRESS="127.0.0.1:1")
-    assert json.loads(told.stdout)["error"]["problems"][0]["field"] == "TEMPORAL_ADDRESS"
-    assert told.exit_code == 1
-    assert shop.traces() == before
-
-
 def test_pause_resume_and_close_are_on_the_record_with_their_reasons(launched: Shop) -> None:
     for verb, status in (("pause", "paused"), ("resume", "running"), ("close", "closed")):
         assert launched.json("plan", verb, "spring", "--reason", f"because {verb}")["status"] == status

@@ -205,6 +205,7 @@ def test_nothing_stands_against_a_plan_that_fits_the_brand() -> None:
         (with_means(days_per_unit={"TEA": 7}), ("means.0.days_per_unit", "TEA", "unknown_category")),
         ({"members": {"stores": ["S9"]}}, ("members.stores", "S9", "unknown_store")),
         ({"care": {"guides": ["G1", "G9"]}}, ("care.guides", "G9", "unknown_guide")),
+        ({"care": {"without_guides": ["G9"]}}, ("care.without_guides", "G9", "unknown_guide")),
         (
             {"care": {"strategies": [{"strategy": "manual", "members": {"G9": ["M1"]}}]}},
             ("care.strategies.0.members", "G9", "unknown_guide"),

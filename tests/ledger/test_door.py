@@ -339,7 +339,7 @@ async def test_a_tenant_sees_and_writes_its_own_rows_only(
         seen = {table: await other.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
         assert seen == dict.fromkeys(tables, 0)
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
-            await other.execute("INSERT INTO tenant VALUES (1, 'ours', 'x')")
+            await other.execute("INSERT INTO tenant VALUES (1, 'ours')")
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
             await append(other, tenant_id=1, command_id="c2", known_at=NOW, batches=one("t"))
         changed = await other.execute("UPDATE store SET name = 'theirs'")

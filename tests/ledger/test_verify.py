@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import asyncpg
+import polars as pl
 import pytest
 import pytest_asyncio
 
+from domain.events import CycleChecked
+from imports.loading import import_frame
+from imports.report import Kind, Tenant
+from ledger.cycles import record_check
 from ledger.door import NO_HASH, Driver, NewEvent, StreamBatch, append, read_head
 from ledger.ledger import Ledger
 from ledger.sequencer import sequence
 from ledger.verify import MOST_LISTED, Verification, verify
-from tests.brand import at
+from tests.brand import Brand, at
 from tests.conftest import LedgerDatabase
 
 
@@ -128,7 +134,7 @@ FORGERIES = {
     ),
     "when it became known": (
         f"UPDATE event SET known_at = known_at - interval '1 second' WHERE {EVENT}",
-        {"column known_at differs from the bytes", "position without its event"},
+        {"column known_at differs from the bytes", "position without its event", "command without its event"},
     ),
     "type": (f"UPDATE event SET type = 'praised' WHERE {EVENT}", {"column type differs from the bytes"}),
     "schema version": (
@@ -137,7 +143,7 @@ FORGERIES = {
     ),
     "cause": (
         f"UPDATE event SET cause = 'a/0' WHERE {EVENT}",
-        {"column cause differs from the bytes"},
+        {"column cause differs from the bytes", "command without its event"},
     ),
     "an event removed in the middle": (
         f"DELETE FROM event WHERE {EVENT}",
@@ -145,6 +151,7 @@ FORGERIES = {
             "event missing or out of order",
             "hash does not follow from the event before and the bytes",
             "position without its event",
+            "command without its event",
         },
     ),
     "the first event removed": (
@@ -153,15 +160,20 @@ FORGERIES = {
             "event missing or out of order",
             "hash does not follow from the event before and the bytes",
             "position without its event",
+            "command without its event",
         },
     ),
     "the tail cut": (
         "DELETE FROM event WHERE stream = 'a' AND version = 3",
-        {"tail cut or head moved: head and last event differ in version", "position without its event"},
+        {
+            "tail cut or head moved: head and last event differ in version",
+            "position without its event",
+            "command without its event",
+        },
     ),
     "a whole stream removed": (
         "DELETE FROM event WHERE stream = 'a'",
-        {"the whole stream is missing", "position without its event"},
+        {"the whole stream is missing", "position without its event", "command without its event"},
     ),
     "an event inserted at the tail": (
         COPY.format(version=4),
@@ -179,6 +191,7 @@ FORGERIES = {
             "hash does not follow from the event before and the bytes",
             "column stream differs from the bytes",
             "column version differs from the bytes",
+            "command without its event",
         },
     ),
     "two events swapped": (
@@ -190,6 +203,7 @@ FORGERIES = {
         {
             "hash does not follow from the event before and the bytes",
             "column version differs from the bytes",
+            "command without its event",
         },
     ),
     "the head moved back": (
@@ -224,6 +238,10 @@ FORGERIES = {
     "a command removed": (
         "DELETE FROM command WHERE command_id = 'a/1'",
         {"command of the event is not recorded"},
+    ),
+    "a command added": (
+        "INSERT INTO command (tenant_id, command_id, known_at, stream, version) VALUES (1, 'x', now(), 'a', 1)",
+        {"command without its event"},
     ),
 }
 
@@ -272,3 +290,116 @@ async def test_another_tenants_ledger_is_not_mixed_in(ledger: Ledger, forger: Dr
     )
     result = await verified(ledger)
     assert (result.ok, result.events) == (True, 7)
+
+
+@pytest_asyncio.fixture
+async def day(shop: Brand) -> Brand:
+    """An import, a day with two reports, and a Check."""
+    await import_frame(
+        shop.ledger.engine,
+        Tenant(1, shop.secret),
+        Kind.STORES,
+        pl.DataFrame({"code": ["S7", "S8"], "name": ["七店", "八店"]}),
+        known_at=at(1),
+        actor="hq",
+    )
+    await shop.due_on(2, "M1", "M2")
+    await shop.start()
+    guide = UUID(str(await shop.value("SELECT guide_id FROM guide WHERE code = 'G1'")))
+    await shop.morning(2, guide)
+    first, second = [await shop.task(member) for member in await shop.listed(2, guide)]
+    await shop.report(first, guide, at(2, 10), "interested", grade="A", products=("TIN",))
+    await shop.report(second, guide, at(2, 11), "no_answer")
+    checked = CycleChecked(
+        cycle=1,
+        kind="provisional",
+        as_of=at(3, 9, 30),
+        position=7,
+        figures={"会员": 2, "rate": [1, 2], "none": None},
+    )
+    async with shop.ledger.transaction() as connection:
+        plan_id = await connection.fetchval("SELECT plan_id FROM plan")
+        await record_check(connection, 1, shop.command(when=at(3)), plan_id=plan_id, checked=checked)
+    async with shop.ledger.connection() as connection:
+        await sequence(connection, 1)
+    return shop
+
+
+async def test_nothing_is_found_where_everything_kept_is_what_the_events_told(day: Brand) -> None:
+    counts = await day.rows(
+        "SELECT (SELECT count(*) FROM check_in), (SELECT count(*) FROM plan_check), (SELECT count(*) FROM import_batch)"
+    )
+    assert counts == [(2, 1, 1)]
+    assert (await verified(day.ledger)).differences == ()
+
+
+KEPT = {
+    "a check-in's outcome": (
+        "UPDATE check_in SET outcome = 'refused' WHERE reached",
+        "check-in differs from its event",
+    ),
+    "a check-in's time": (
+        "UPDATE check_in SET occurred_at = occurred_at + interval '1 microsecond' WHERE reached",
+        "check-in differs from its event",
+    ),
+    "who is credited with a check-in": (
+        "UPDATE check_in SET guide_id = gen_random_uuid() WHERE reached",
+        "check-in differs from its event",
+    ),
+    "a check-in removed": ("DELETE FROM check_in WHERE reached", "check-in of the event is missing"),
+    "a check-in invented": (
+        """INSERT INTO check_in (tenant_id, task_id, version, plan_id, cycle, member_id, guide_id, actor, occurred_at,
+                                 known_at, business_date, channel, outcome, reached)
+        SELECT tenant_id, task_id, version + 1, plan_id, cycle, member_id, guide_id, actor, occurred_at, known_at,
+               business_date, channel, outcome, reached FROM check_in WHERE reached""",
+        "check-in without its event",
+    ),
+    "a Check's figures": (
+        """UPDATE plan_check SET figures = figures || '{"会员": 3}'""",
+        "Check differs from its event",
+    ),
+    "a Check's figures, equal as numbers": (
+        """UPDATE plan_check SET figures = figures || '{"会员": 2.0}'""",
+        "Check differs from its event",
+    ),
+    "the instant of a Check": (
+        "UPDATE plan_check SET as_of = as_of - interval '1 microsecond'",
+        "Check differs from its event",
+    ),
+    "the position of a Check": ("UPDATE plan_check SET position = 8", "Check differs from its event"),
+    "a Check removed": ("DELETE FROM plan_check", "Check of the event is missing"),
+    "a Check invented": (
+        "INSERT INTO plan_check SELECT tenant_id, plan_id, cycle, 'settled', as_of, position, figures FROM plan_check",
+        "Check without its event",
+    ),
+    "the root of an import": (
+        "UPDATE import_batch SET root = 'x'",
+        "import batch differs from its event",
+    ),
+    "an import removed": ("DELETE FROM import_batch", "import batch of the event is missing"),
+    "an import invented": (
+        "INSERT INTO import_batch SELECT tenant_id, 9, kind, 'x', 1, 1, 0, known_at FROM import_batch",
+        "import batch without its event",
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", KEPT)
+async def test_what_is_kept_beside_the_events_and_says_something_else_is_found(
+    day: Brand, forger: Driver, forgery: str
+) -> None:
+    statement, kind = KEPT[forgery]
+    await forger.execute(statement)
+    assert [difference.kind for difference in (await verified(day.ledger)).differences] == [kind]
+
+
+async def test_an_unreadable_instant_in_a_forged_payload_is_a_difference_and_no_failure(
+    day: Brand, forger: Driver
+) -> None:
+    await forger.execute(
+        """UPDATE event SET payload = payload || '{"as_of": "never"}' WHERE type = 'cycle_checked'"""
+    )
+    assert {difference.kind for difference in (await verified(day.ledger)).differences} == {
+        "payload differs from the bytes",
+        "Check differs from its event",
+    }
