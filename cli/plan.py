@@ -24,7 +24,7 @@ from infra.plan_workflows import Told, start_plan
 from ledger.cycles import read_check, read_cycle
 from ledger.door import Driver
 from ledger.ledger import Command
-from ledger.plans import PlanState, launch, list_plans, plan_json, read_plan, references
+from ledger.plans import PlanState, launch, list_plans, plan_json, read_plan, references, without_member_codes
 from ledger.report import Report, UnassignedReason, read_report
 from ledger.timeline import timeline
 
@@ -159,7 +159,8 @@ async def _launched_before(connection: Driver, tenant_id: int, written: Plan) ->
         first = (await timeline(connection, tenant_id, "plan", written.plan, limit=1))[0]
     except NotFound:
         return False
-    return bool(first.payload.get("spec") == plan_json(written))
+    kept = await without_member_codes(connection, tenant_id, written)
+    return bool(first.payload.get("spec") == plan_json(kept))
 
 
 @plan.command("status")

@@ -200,7 +200,7 @@ class DayClosed(Event):
 
 
 class Imported(Event):
-    """A batch of facts came in; `root` is SHA-256 over its normalised rows."""
+    """A batch of facts came in; `root` is a digest of its normalised rows, keyed where they are personal."""
 
     type: ClassVar[str] = "imported"
     kind: str

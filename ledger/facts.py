@@ -262,7 +262,7 @@ async def guides(connection: Driver, tenant_id: int) -> list[GuideFacts]:
 
 
 async def manual_assignment(connection: Driver, tenant_id: int, plan: Plan) -> dict[UUID, str]:
-    """Members the plan gives to a guide by hand: member to guide id; codes that don't exist are left out."""
+    """Members the plan gives to a guide by hand: member to guide id; codes and ids that don't exist are left out."""
     pairs = sorted(
         (member, guide)
         for step in plan.care.strategies
@@ -275,7 +275,7 @@ async def manual_assignment(connection: Driver, tenant_id: int, plan: Plan) -> d
         """
         SELECT mp.member_id, g.guide_id
         FROM unnest($2::text[], $3::text[]) AS pair(member, guide)
-        JOIN member_person mp ON mp.tenant_id = $1 AND mp.code = pair.member
+        JOIN member_person mp ON mp.tenant_id = $1 AND pair.member IN (mp.code, mp.member_id::text)
         JOIN guide g ON g.tenant_id = $1 AND g.code = pair.guide""",
         tenant_id,
         [member for member, _ in pairs],

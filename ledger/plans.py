@@ -66,10 +66,13 @@ async def read_plan(connection: Driver, tenant_id: int, plan_id: str) -> PlanSta
 async def launch(connection: Driver, tenant_id: int, command: Command, plan: Plan) -> Appended:
     """Launch a checked plan; call it in a transaction.
 
+    Members given to a guide by hand are written with their ids: a membership number may be a phone number, and
+    what is in the ledger stays. Numbers nobody has are left out.
+
     Raises:
         Refused: a plan of this name runs already, with another playbook.
     """
-    spec = plan_json(plan)
+    spec = plan_json(await without_member_codes(connection, tenant_id, plan))
     stream = plan_stream(plan.plan)
     head = await read_head(connection, tenant_id, stream)
     if head is not None:
@@ -94,6 +97,34 @@ async def launch(connection: Driver, tenant_id: int, command: Command, plan: Pla
             command.occurred_at,
         )
     return appended
+
+
+async def without_member_codes(connection: Driver, tenant_id: int, plan: Plan) -> Plan:
+    """The plan with its manual members named by id instead of the brand's own code."""
+    codes = sorted(
+        {code for step in plan.care.strategies for members in step.members.values() for code in members}
+    )
+    if not codes:
+        return plan
+    rows = await connection.fetch(
+        "SELECT code, member_id FROM member_person WHERE tenant_id = $1"
+        " AND (code = ANY($2) OR member_id::text = ANY($2))",
+        tenant_id,
+        codes,
+    )
+    ids = {name: str(row["member_id"]) for row in rows for name in (row["code"], str(row["member_id"]))}
+    steps = tuple(
+        step.model_copy(
+            update={
+                "members": {
+                    guide: tuple(ids[code] for code in members if code in ids)
+                    for guide, members in step.members.items()
+                }
+            }
+        )
+        for step in plan.care.strategies
+    )
+    return plan.model_copy(update={"care": plan.care.model_copy(update={"strategies": steps})})
 
 
 async def adjust(

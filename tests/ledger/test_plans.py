@@ -207,3 +207,14 @@ def _leaves(value: object) -> list[object]:
     if isinstance(value, list):
         return [leaf for inner in value for leaf in _leaves(inner)]
     return [value]
+
+
+async def test_members_given_by_hand_are_in_the_ledger_by_id_and_still_assigned(shop: Brand) -> None:
+    (member,) = await shop.due_on(2, "13800001234")
+    given = {"strategies": [{"strategy": "manual", "members": {"G1": ["13800001234", "nobody"]}}]}
+    standing = plan(care=given)
+    await shop.start(standing)
+    assert await shop.value("SELECT count(*) FROM event WHERE payload::text LIKE '%13800001234%'") == 0
+    assert await shop.rows("SELECT member_id, strategy FROM plan_member") == [(member, "manual")]
+    await shop.launch(standing, "again")
+    assert await shop.value("SELECT count(*) FROM event WHERE type = 'plan_launched'") == 1
