@@ -73,7 +73,7 @@ async def _import(
     on_progress: Callable[[str, int, int], None],
     options: dict[str, Any],
 ) -> ImportReport:
-    async with session.ledger() as (ledger, _):
+    async with session.ledger(create=True) as (ledger, _):
         tenant = Tenant(ledger.tenant_id, await read_id_secret(ledger))
         return await import_file(
             ledger.engine, tenant, kind, file, known_at=now(), actor=ACTOR, on_progress=on_progress, **options

@@ -72,9 +72,13 @@ class Session:
     async def ledger(self, **options: Any) -> AsyncIterator[tuple[Ledger, DatabaseUrls]]:
         """The ledger of the settings; options as `open_ledger`.
 
+        A database that was named is not made by looking into it: a typo would show an empty ledger that verifies.
+
         Raises:
+            NotFound: there is no such database.
             Refused: DATABASE_URL does not lead to a database that can be used.
         """
+        options.setdefault("create", self.settings.database == DEFAULT_DATABASE)
         async with AsyncExitStack() as stack:
             try:
                 opened = await stack.enter_async_context(open_ledger(self.settings, **options))

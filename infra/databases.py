@@ -13,6 +13,7 @@ from datetime import date, timedelta
 
 import asyncpg
 
+from domain.errors import NotFound, Problem
 from infra.clock import now
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
 from infra.settings import Settings
@@ -39,6 +40,7 @@ async def provide_embedded(
     *,
     fresh: bool = False,
     template: str | None = None,
+    create: bool = True,
 ) -> DatabaseUrls:
     """Make sure `database` exists on the embedded server, migrated, with its worker's password set.
 
@@ -48,6 +50,7 @@ async def provide_embedded(
         database: name; created where it is missing.
         fresh: drop it first. What was in it is gone.
         template: copy this database instead of starting empty; nobody may be connected to it.
+        create: make it where it is missing; otherwise a missing one is refused.
     """
     connection = await asyncpg.connect(address.url("postgres"))
     try:
@@ -57,6 +60,8 @@ async def provide_embedded(
         if fresh:
             await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", database):
+            if not create:
+                raise NotFound(Problem("--database", database, "unknown_database"))
             source = f" TEMPLATE {_quoted(template)} STRATEGY FILE_COPY" if template else ""
             await connection.execute(f"CREATE DATABASE {name}{source}")
         await migrate(address.url(database))
@@ -69,7 +74,12 @@ async def provide_embedded(
 
 @asynccontextmanager
 async def open_ledger(
-    settings: Settings, *, fresh: bool = False, template: str | None = None, id_secret: bytes | None = None
+    settings: Settings,
+    *,
+    fresh: bool = False,
+    template: str | None = None,
+    create: bool = True,
+    id_secret: bytes | None = None,
 ) -> AsyncIterator[tuple[Ledger, DatabaseUrls]]:
     """Open the ledger of `settings`, starting the embedded server for as long where no other is set.
 
@@ -77,6 +87,7 @@ async def open_ledger(
         settings: where.
         fresh: begin with an empty database (embedded only).
         template: begin with a copy of this database (embedded only).
+        create: make the database where it is missing (embedded only).
         id_secret: keys the ids of a new tenant; random where nothing is given. A rehearsal gives its own,
             so that the same seed gives the same ids.
     """
@@ -87,7 +98,9 @@ async def open_ledger(
                 await migrate(urls.admin)
         else:
             server, address = stack.enter_context(running_postgres(settings.home))
-            urls = await provide_embedded(server, address, settings.database, fresh=fresh, template=template)
+            urls = await provide_embedded(
+                server, address, settings.database, fresh=fresh, template=template, create=create
+            )
         engine = open_database(urls.worker, tenant_id=settings.tenant_id)
         try:
             ledger = Ledger(engine, settings.tenant_id)

@@ -252,3 +252,10 @@ def _one_message(machine: str, screen: str, field: str, value: str) -> None:
     for part in (field, problem["reason"], problem["remedy"]):
         assert "".join(part.split()) in flat
     assert "Traceback" not in screen
+
+
+def test_a_mistyped_database_is_refused_and_not_made(shop: Shop) -> None:
+    for _ in range(2):
+        told = shop.run("--database", "nosuch", "audit", "verify", "--json")
+        assert told.exit_code == 1
+        assert json.loads(told.stdout)["error"]["problems"][0]["code"] == "unknown_database"
