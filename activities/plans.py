@@ -13,7 +13,7 @@ from domain.calendar import local_instant
 from domain.messages import OpenDays, PlanRun, PlanStep, PlanView
 from domain.plan import Plan
 from ledger.cycles import CycleState, read_cycle, unsettled_cycles
-from ledger.days import count_open_days, open_days
+from ledger.days import count_open_days, open_days_between
 from ledger.door import Driver
 from ledger.facts import GuideFacts, guides
 from ledger.plans import read_plan
@@ -75,14 +75,8 @@ class OpenDay:
 
 async def open_days_of(connection: Driver, tenant_id: int, cycle: CycleState) -> list[OpenDay]:
     """Guide-days within a cycle's days that are not closed, whatever plan their items are of."""
-    zones = sorted({guide.time_zone for guide in await guides(connection, tenant_id)})
-    found = []
-    for ahead in range((cycle.ends_on - cycle.starts_on).days + 1):
-        day = cycle.starts_on + timedelta(days=ahead)
-        for zone in zones:
-            still_open = await open_days(connection, tenant_id, day=day, time_zone=zone)
-            found += [OpenDay(guide_id, day, closes_at) for guide_id, _, closes_at in still_open]
-    return found
+    still_open = await open_days_between(connection, tenant_id, first=cycle.starts_on, last=cycle.ends_on)
+    return [OpenDay(guide_id, day, closes_at) for guide_id, day, closes_at in still_open]
 
 
 def cycle_instants(plan: Plan, cycle: int, zone: str) -> tuple[datetime, datetime]:

@@ -113,6 +113,20 @@ async def open_days(
     return [(row["guide_id"], row["opens_at"], row["closes_at"]) for row in rows]
 
 
+async def open_days_between(
+    connection: Driver, tenant_id: int, *, first: date, last: date
+) -> list[tuple[UUID, date, datetime]]:
+    """Guide-days from `first` to `last` that are not closed: guide, date and close, by date and guide."""
+    rows = await connection.fetch(
+        "SELECT guide_id, business_date, closes_at FROM guide_day WHERE tenant_id = $1"
+        " AND business_date BETWEEN $2 AND $3 AND state <> 'closed' ORDER BY business_date, guide_id",
+        tenant_id,
+        first,
+        last,
+    )
+    return [(row["guide_id"], row["business_date"], row["closes_at"]) for row in rows]
+
+
 async def count_open_days(
     connection: Driver, tenant_id: int, *, plan_id: str, cycle: int, until: date
 ) -> int:
