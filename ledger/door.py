@@ -275,16 +275,6 @@ async def read_head(connection: Driver, tenant_id: int, stream: str) -> Head | N
     return Head(row["version"], row["hash"]) if row else None
 
 
-async def read_heads(connection: Driver, tenant_id: int, streams: Sequence[str]) -> dict[str, Head]:
-    """The heads of many streams in one round trip; streams that don't exist are left out."""
-    rows = await connection.fetch(
-        "SELECT stream, version, hash FROM stream_head WHERE tenant_id = $1 AND stream = ANY($2)",
-        tenant_id,
-        list(streams),
-    )
-    return {row["stream"]: Head(row["version"], row["hash"]) for row in rows}
-
-
 async def lock_heads(connection: Driver, tenant_id: int, streams: Sequence[str]) -> dict[str, Head]:
     """The heads of many streams, locked until the transaction ends; call it before reading what they decide.
 

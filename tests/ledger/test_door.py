@@ -21,8 +21,8 @@ from ledger.door import (
     StreamBatch,
     append,
     command_used,
+    lock_heads,
     read_head,
-    read_heads,
 )
 from ledger.ledger import Ledger
 from ledger.sequencer import last_position, sequence
@@ -176,7 +176,7 @@ async def test_concurrent_appends_to_streams_in_opposite_order_end_without_a_dea
     streams = [f"s{n}" for n in range(20)]
     await put(ledger, "make", [batch for stream in streams for batch in one(stream)])
     async with ledger.connection() as connection:
-        heads = await read_heads(connection, 1, streams)
+        heads = await lock_heads(connection, 1, streams)
     results = await asyncio.gather(
         *(
             put(ledger, f"c{n}", [b for s in streams[:: 1 if n % 2 else -1] for b in one(s, heads[s])])
