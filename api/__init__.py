@@ -1,0 +1,1 @@
+"""The HTTP API: routes over the same commands and reads the command line uses, one error mapping."""

@@ -1,0 +1,84 @@
+-- The engine stands: recall and canary of plans, when a zone's lists were cut, messages to endpoints and their stop.
+-- Safe beside the version before: it only adds columns with defaults, tables and wider checks.
+SET ROLE daogou_owner;
+SET LOCAL search_path = daogou;
+
+ALTER TABLE plan DROP CONSTRAINT plan_status_check;
+ALTER TABLE plan ADD CONSTRAINT plan_status_check
+    CHECK (status IN ('running', 'paused', 'closed', 'recalled')) NOT VALID;
+ALTER TABLE plan VALIDATE CONSTRAINT plan_status_check;
+-- Store codes the plan is tried in before it goes everywhere; null: everywhere.
+ALTER TABLE plan ADD COLUMN canary text[];
+
+-- Why a check-in stands against the plan's state (e.g. plan_paused); null: nothing does.
+ALTER TABLE check_in ADD COLUMN conflict text;
+-- For check-ins a second: append-only and in the order of known_at, so a block range index is tiny and cheap to keep.
+CREATE INDEX check_in_known ON check_in USING brin (known_at) WITH (autosummarize = on, pages_per_range = 32);
+
+-- A zone's lists of a day are cut once a release hour, whether by its workflow or at the first clock-in.
+CREATE TABLE zone_day (
+    tenant_id     integer NOT NULL,
+    time_zone     text COLLATE "C" NOT NULL,
+    business_date date NOT NULL,
+    release       text COLLATE "C" NOT NULL,   -- HH:MM
+    cut_at        timestamptz NOT NULL,
+    lists         integer NOT NULL,            -- guides with a list after it
+    PRIMARY KEY (tenant_id, business_date, time_zone, release)
+);
+
+-- Where messages go: a robot, mailbox or webhook of the brand, a region, a store or one guide. The address holds
+-- its secret, so only the worker reads it, and it is in no event.
+CREATE TABLE endpoint (
+    tenant_id   integer NOT NULL,
+    endpoint_id integer NOT NULL CHECK (endpoint_id > 0),
+    scope       text NOT NULL CHECK (scope IN ('brand', 'region', 'store', 'guide')),
+    code        text COLLATE "C" NOT NULL,     -- region name, store code or guide code; empty for the brand
+    kind        text NOT NULL,                 -- wecom, dingtalk, feishu, mail, webhook
+    address     text NOT NULL,
+    per_minute  integer NOT NULL CHECK (per_minute > 0),
+    active      boolean NOT NULL DEFAULT true,
+    PRIMARY KEY (tenant_id, endpoint_id),
+    UNIQUE (tenant_id, scope, code, kind, address)
+);
+
+-- One switch a brand for everything that leaves the house.
+CREATE TABLE message_stop (
+    tenant_id  integer PRIMARY KEY,
+    stopped    boolean NOT NULL,
+    reason     text NOT NULL,
+    changed_at timestamptz NOT NULL,
+    version    integer NOT NULL                -- of the stream messages
+);
+
+-- One row an endpoint and message; 0 is nobody's: no endpoint serves the guide.
+ALTER TABLE outbox ADD COLUMN endpoint_id integer NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN claimed_at timestamptz;  -- marked as being sent, before it is sent
+ALTER TABLE outbox ADD COLUMN ended_at timestamptz;
+ALTER TABLE outbox ADD COLUMN not_before timestamptz;  -- known not to have been sent: tried again then
+ALTER TABLE outbox ADD COLUMN attempts smallint NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN why text;                -- a code: why it ended as it did
+ALTER TABLE outbox DROP CONSTRAINT outbox_pkey;
+ALTER TABLE outbox ADD PRIMARY KEY (tenant_id, purpose, endpoint_id);
+ALTER TABLE outbox DROP CONSTRAINT outbox_state_check;
+ALTER TABLE outbox ADD CONSTRAINT outbox_state_check
+    CHECK (state IN ('waiting', 'sending', 'sent', 'unknown', 'dead', 'expired', 'unrouted')) NOT VALID;
+ALTER TABLE outbox VALIDATE CONSTRAINT outbox_state_check;
+CREATE INDEX outbox_claimed ON outbox (tenant_id, endpoint_id, claimed_at) WHERE claimed_at IS NOT NULL;
+
+DO $$
+DECLARE t text;
+BEGIN
+    FOREACH t IN ARRAY ARRAY['zone_day', 'endpoint', 'message_stop'] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
+        EXECUTE format('CREATE POLICY one_tenant ON %I USING (tenant_id = '
+            '(SELECT nullif(current_setting(''daogou.tenant'', true), '''')::integer))', t);
+    END LOOP;
+END $$;
+GRANT SELECT ON zone_day, message_stop TO daogou_worker, daogou_api, daogou_reader;
+GRANT INSERT ON zone_day TO daogou_worker, daogou_api;
+GRANT INSERT, UPDATE ON message_stop TO daogou_worker, daogou_api;
+GRANT SELECT, INSERT, UPDATE ON endpoint TO daogou_worker;
+-- Where a message stands may change; to whom it goes and what it says may not.
+GRANT UPDATE (state, claimed_at, ended_at, not_before, attempts, why) ON outbox TO daogou_worker;
+RESET ROLE;
+RESET search_path;
