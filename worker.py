@@ -6,41 +6,25 @@ import asyncio
 import json
 import signal
 import sys
-from contextlib import suppress
 
-import asyncpg
 import click
 import structlog
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from domain.errors import DaogouError
 from infra.databases import open_ledger
 from infra.fingerprints import changed
-from infra.logs import configure_logs
+from infra.lifeline import lifeline_cut, tell_ready
+from infra.logs import configure_logs, log_file
+from infra.migration import migrate_ahead
 from infra.processes import terminate_as_exit
 from infra.replay import replay_stored
 from infra.server_errors import EmbeddedServerError
 from infra.settings import Settings, read_settings
 from infra.temporal_client import connect
+from infra.worker_loops import worker_loops
 from infra.workers import running_workers
-from ledger.ledger import Ledger
-from ledger.sequencer import sequence
-
-SEQUENCE_EVERY = 0.2
-"""Seconds between two looks at what waits for a position."""
-SEQUENCE_AT_LEAST_EVERY = 5.0
-"""The same while the database does not answer."""
-DATABASE_LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    DBAPIError,
-    PoolTimeoutError,
-)
-"""What a restart of PostgreSQL can look like from here."""
+from ledger.database import DATABASE_LOST
 
 log = structlog.get_logger("worker")
 
@@ -53,13 +37,15 @@ def main() -> None:
 @main.command()
 def run() -> None:
     """Poll every queue until SIGTERM or Ctrl-C, then drain. Refuses to start on code that breaks what runs."""
-    configure_logs()
+    configure_logs(to=log_file())
     settings = _settings()
     if not _verified():
         raise SystemExit(1)
     try:
         with terminate_as_exit():
             asyncio.run(_run(settings))
+    except asyncio.CancelledError:
+        log.info("worker_stopped", while_="starting")
     except (DaogouError, EmbeddedServerError, OSError) as error:
         log.error("worker_not_started", reason=str(error))  # noqa: TRY400 - the reason is for the operator
         raise SystemExit(1) from error
@@ -88,6 +74,19 @@ def check() -> None:
     for problem in problems:
         click.echo(f"✗ {problem}", err=True)
     raise SystemExit(1 if problems else 0)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring a PostgreSQL of yours to the newest schema, see that DATABASE_URL can log in, and end."""
+    configure_logs(level="WARNING")
+    try:
+        done = asyncio.run(migrate_ahead(_settings()))
+    except (DaogouError, *DATABASE_LOST) as error:
+        click.echo(f"✗ database: {type(error).__name__}: {error}", err=True)
+        raise SystemExit(1) from error
+    told = "its password was set" if done.password_set else "it can log in"
+    click.echo(f"✓ the schema is the newest; {done.login}: {told}")
 
 
 def _settings() -> Settings:
@@ -142,40 +141,42 @@ async def _check(settings: Settings) -> list[str]:
 
 async def _run(settings: Settings) -> None:
     stopping = asyncio.Event()
+    starting, me = True, asyncio.current_task()
+
+    def stop() -> None:
+        stopping.set()
+        if starting and me is not None:  # nothing is under way yet, and a server may never answer
+            me.cancel()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
+    lifeline = asyncio.create_task(lifeline_cut())
+    lifeline.add_done_callback(lambda cut: None if cut.cancelled() else stop())
     async with open_ledger(settings) as (ledger, _):
         client = await connect(settings)
-        async with running_workers(client, ledger):
+        async with running_workers(client, ledger, build_id=settings.build_id):
+            starting = False
             log.info("worker_started", temporal=settings.temporal_address)
-            sequencer = asyncio.create_task(_sequence(ledger))
+            tell_ready()
+            loops = {
+                name: asyncio.create_task(loop)
+                for name, loop in worker_loops(settings, client, ledger).items()
+            }
             told = asyncio.create_task(stopping.wait())
-            await asyncio.wait({sequencer, told}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({*loops.values(), told}, return_when=asyncio.FIRST_COMPLETED)
             log.info("worker_draining")
+            ended = [name for name, loop in loops.items() if loop.done()]
+            for name in ended:
+                log.error("loop_ended", loop=name, reason=repr(loops[name].exception()))
+            for running in loops.values():
+                running.cancel()  # they end what they have begun while the activities do the same
         told.cancel()
-        if ended := sequencer.done():
-            log.error("sequencer_ended", reason=repr(sequencer.exception()))
-        sequencer.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await sequencer
+        await asyncio.wait(loops.values())
+    lifeline.cancel()
     log.info("worker_stopped")
     if ended:
         raise SystemExit(1)
-
-
-async def _sequence(ledger: Ledger) -> None:
-    pause = SEQUENCE_EVERY
-    while True:
-        try:
-            async with ledger.connection() as connection:
-                await sequence(connection, ledger.tenant_id)
-        except DATABASE_LOST as error:
-            pause = min(2 * pause, SEQUENCE_AT_LEAST_EVERY)
-            log.warning("sequencer_waits", reason=type(error).__name__, seconds=pause)
-        else:
-            pause = SEQUENCE_EVERY
-        await asyncio.sleep(pause)
 
 
 if __name__ == "__main__":

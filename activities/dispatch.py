@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import time as time_of_day
 from datetime import timedelta
 
 from temporalio import activity
@@ -12,6 +11,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.context import Context
+from activities.opening import cut_zone
 from activities.purchases import plans_on
 from domain.calendar import local_instant
 from domain.messages import (
@@ -25,7 +25,8 @@ from domain.messages import (
     Slot,
     Started,
 )
-from ledger.days import PlanOnDay, close, cut_lists, open_days, publish
+from domain.plan import clock_text
+from ledger.days import close, open_days, publish
 
 STARTS_IN_FLIGHT = 40
 """Temporal's starts are the scarce resource; beyond some 50 at once its latency grows to seconds."""
@@ -52,7 +53,7 @@ class DispatchActivities:
             opens_at=local_instant(step.day, plans[0].day.release, step.time_zone),
             closes_at=local_instant(step.day, max(plan.day.close for plan in plans), step.time_zone),
             slots=tuple(
-                Slot(name=f"{nudge:%H:%M}", at=local_instant(step.day, nudge, step.time_zone))
+                Slot(name=clock_text(nudge), at=local_instant(step.day, nudge, step.time_zone))
                 for nudge in nudges
             ),
         )
@@ -60,30 +61,8 @@ class DispatchActivities:
     @activity.defn(name="cut_lists")
     async def cut_lists(self, step: DayStep) -> Cut:
         """Cut the lists of all guides of the zone, at the first release hour from the items of all plans."""
-        ledger = self._context.ledger
-        async with ledger.transaction() as connection:
-            found = await plans_on(connection, ledger.tenant_id, step, any_release=True)
-            if not found:
-                return Cut(lists=0)
-            closes = max(standing.plan.day.close for standing, _ in found)
-            lists = await cut_lists(
-                connection,
-                ledger.tenant_id,
-                day=step.day,
-                time_zone=step.time_zone,
-                plans=[
-                    PlanOnDay(
-                        standing.plan.plan,
-                        standing.cycle,
-                        standing.plan.care.items_per_day,
-                        expire=standing.plan.day.open_items == "expire",
-                    )
-                    for standing, _ in found
-                ],
-                opens_at=local_instant(step.day, time_of_day.fromisoformat(step.release), step.time_zone),
-                closes_at=local_instant(step.day, closes, step.time_zone),
-            )
-        return Cut(lists=lists)
+        opened = await cut_zone(self._context.ledger, step)
+        return Cut(lists=opened.lists)
 
     @activity.defn(name="start_guide_days")
     async def start_guide_days(self, step: DayStep) -> Started:

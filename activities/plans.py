@@ -16,7 +16,7 @@ from ledger.cycles import CycleState, read_cycle, unsettled_cycles
 from ledger.days import count_open_days, open_days_between
 from ledger.door import Driver
 from ledger.facts import GuideFacts, guides
-from ledger.plans import read_plan
+from ledger.plans import FINAL, read_plan
 
 SELECT_AHEAD = timedelta(minutes=30)
 """Members are selected so long before the first release."""
@@ -41,7 +41,8 @@ class PlanActivities:
         plan = standing.plan
         opens_at, closes_at = cycle_instants(plan, run.cycle, zone)
         return PlanView(
-            status=standing.status,
+            # To the workflow a recall is a close; what it withdraws is done by the command and the Check.
+            status="closed" if standing.status in FINAL else standing.status,
             version=standing.version,
             cycles=plan.period.cycles,
             opens_at=opens_at - SELECT_AHEAD,

@@ -9,6 +9,7 @@ from activities.plans import cycle_bounds
 from domain.cycle import task_for
 from domain.events import TaskCreated
 from domain.messages import DayStep, Settled
+from domain.plan import clock_text
 from ledger import facts
 from ledger.cycles import CycleState, read_cycle
 from ledger.door import Driver
@@ -68,7 +69,7 @@ async def plans_on(
             cycle is not None
             and cycle.state == "running"
             and cycle.starts_on <= step.day <= cycle.ends_on
-            and (any_release or f"{plan.day.release:%H:%M}" == step.release)
+            and (any_release or clock_text(plan.day.release) == step.release)
             and plan.working_calendar.is_working(step.day)
         ):
             found.append((standing, cycle))

@@ -10,6 +10,7 @@ from activities.context import Context
 from activities.plans import SELECT_AHEAD, takes_part
 from domain.calendar import local_instant
 from domain.messages import PlanRun, RehearsalView, RehearsedDay
+from domain.plan import clock_text
 from ledger.facts import guides
 from ledger.plans import read_plan
 
@@ -42,7 +43,7 @@ class RehearsalActivities:
                 RehearsedDay(
                     day=day,
                     time_zone=zone,
-                    release=f"{plan.day.release:%H:%M}",
+                    release=clock_text(plan.day.release),
                     opens_at=local_instant(day, plan.day.release, zone),
                     shifts=tuple(
                         local_instant(day, end, zone) - BEFORE_NUDGE

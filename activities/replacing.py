@@ -19,7 +19,7 @@ from ledger import facts
 from ledger.cycles import members_with_guides, reassign_members
 from ledger.door import Driver
 from ledger.ledger import Command
-from ledger.plans import PlanState, adjust, read_plan
+from ledger.plans import FINAL, PlanState, adjust, read_plan
 from ledger.tasks import Leaving, Moving, change_tasks, open_tasks_of_guide
 
 
@@ -54,8 +54,8 @@ async def replace_guide(  # noqa: PLR0913 - who, whom, when, why
         NotFound: no such plan.
     """
     standing = await read_plan(connection, tenant_id, plan_id)
-    if standing.status == "closed":
-        raise Refused([Problem("plan", plan_id, "plan_already", {"status": "closed"})])
+    if standing.status in FINAL:
+        raise Refused([Problem("plan", plan_id, "plan_already", {"status": standing.status})])
     by_code = {guide.code: guide for guide in await facts.guides(connection, tenant_id)}
     unknown = [
         Problem(field, code, "unknown_guide", {"nearest": "—"})

@@ -7,7 +7,8 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.context import Context
+from activities.acting import withdraw_recalled
+from activities.context import ENGINE, Context
 from activities.plans import cycle_bounds, open_days_of
 from domain.act import adjust_goal, goal_by_result
 from domain.events import CycleChecked
@@ -35,9 +36,19 @@ class ReviewActivities:
 
         Days that should be closed by then and are not, because their workflow failed or timed out, are closed first.
         """
+        await self._finish_recall(step)
         closed = await self._close_overdue_days(step)
         checked = await self._check(step, "provisional")
         return checked.model_copy(update={"closed_days": closed})
+
+    async def _finish_recall(self, step: PlanStep) -> None:
+        """A recall that was killed half-way left items open."""
+        ledger = self._context.ledger
+        async with ledger.connection() as connection:
+            standing = await read_plan(connection, ledger.tenant_id, step.plan_id)
+        if standing.status == "recalled":
+            at = step.at if step.rehearsal else max(step.at, self._context.now())
+            await withdraw_recalled(ledger, step.plan_id, at=at, actor=ENGINE)
 
     async def _close_overdue_days(self, step: PlanStep) -> int:
         ledger = self._context.ledger

@@ -8,12 +8,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.catalogue import Catalogue
 from cli.layout import NOTHING, counts, heading, labelled, money, number, percent, table
 from domain.act import measured
 from domain.figures import Figures
 from domain.plan import Goal
 from ledger.report import Report, ReportRow, UnassignedReason
+from wording.catalogue import Catalogue
 
 SHORT = ("due", "completion", "success", "revenue")
 FULL = ("due", "attempted", "followed", "completion", "closed", "succeeded", "success", "revenue")

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 import playbooks
+from activities.reporting import report_json
 from cli.demo_screen import demo_screen
-from cli.machine import report_json, verification_json
+from cli.machine import verification_json
 from cli.playbook_files import read_playbook
 from cli.progress import Stages
 from cli.session import Session, json_option, logs_to, pass_session

@@ -9,7 +9,6 @@ from typing import Any
 import click
 from rich.console import RenderableType
 
-from cli.catalogue import Catalogue
 from cli.layout import heading, number, table
 from cli.progress import Stages
 from cli.session import Session, json_option, pass_session
@@ -18,6 +17,7 @@ from imports.loading import import_file
 from imports.report import BadRow, ImportReport, Kind, Tenant
 from infra.clock import now
 from infra.databases import read_id_secret
+from wording.catalogue import Catalogue
 
 SHOWN = 20
 ACTOR = "hq"

@@ -16,18 +16,26 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.audit import audit
-from cli.catalogue import LANGUAGES, Catalogue, Language, catalogue
+from cli.backup import backup_command, restore_command
+from cli.check_in import check_in_command, clock_in_command
+from cli.day import day
 from cli.demo import demo
 from cli.errors import problems_of
 from cli.import_files import import_group
+from cli.outbox import outbox
 from cli.plan import plan
 from cli.plan_act import register
 from cli.rehearse import rehearse_command
+from cli.resume import resume_command
+from cli.seed import seed
 from cli.session import Session, logs_to, to_json
 from cli.today import today
+from cli.up import down, restart, status, up
 from domain.errors import Problem, Refused
-from infra.processes import terminate_as_exit
+from infra.processes import end_at_once, terminate_as_exit
 from infra.settings import Settings, read_settings
+from infra.up_state import read_running
+from wording.catalogue import LANGUAGES, Catalogue, Language, catalogue
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 INTERRUPTED = 130
@@ -88,6 +96,8 @@ def root(ctx: click.Context, lang: str | None, database: str | None, home: Path 
         tenant = os.environ.get("DAOGOU_TENANT", "")
         raise Refused([Problem("DAOGOU_TENANT", tenant, "setting_invalid")]) from error
     settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+    if settings.temporal_address is None and (running := read_running(settings.home)) is not None:
+        settings = settings.model_copy(update={"temporal_address": running.temporal})  # that of `daogou up`
     session.settings, session.words = settings, catalogue(settings.language)
     if not NAME.fullmatch(settings.database):
         raise Refused([Problem("--database", settings.database, "database_name")])
@@ -144,9 +154,21 @@ def read_language() -> Language:
 root.add_command(demo)
 root.add_command(rehearse_command)
 root.add_command(import_group)
+root.add_command(seed)
 root.add_command(plan)
+root.add_command(day)
+root.add_command(clock_in_command)
 root.add_command(today)
+root.add_command(check_in_command)
 root.add_command(audit)
+root.add_command(outbox)
+root.add_command(resume_command)
+root.add_command(backup_command)
+root.add_command(restore_command)
+root.add_command(up)
+root.add_command(status)
+root.add_command(down)
+root.add_command(restart)
 register(plan)
 
 
@@ -158,8 +180,13 @@ def main() -> None:
     if any(0xD800 <= ord(char) <= 0xDFFF for argument in sys.argv[1:] for char in argument):
         click.echo(catalogue(read_language())("error.not_text"), err=True)
         sys.exit(USAGE)
-    with terminate_as_exit():
-        root.main(prog_name="daogou")
+    try:
+        with terminate_as_exit():
+            root.main(prog_name="daogou")
+    except SystemExit as ended:
+        if ended.code is not None and not isinstance(ended.code, int):
+            raise
+        end_at_once(ended.code or 0)
 
 
 if __name__ == "__main__":

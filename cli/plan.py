@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime, time
+import asyncio
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
-from activities.assignment import Drawn, draw_cycle
-from activities.plans import plan_zone
+from activities.acting import Asked, launch_plan
+from activities.preview import Preview, preview_plan
+from activities.reporting import goal_when_counted, report_json
 from cli import plan_screens as screens
-from cli.machine import report_json
 from cli.playbook_files import read_playbook
 from cli.session import Session, json_option, pass_session
-from domain.calendar import business_date, local_instant
-from domain.errors import NotFound, Refused
+from domain.errors import NotFound, Problem, Refused
 from domain.plan import Goal, Plan
-from domain.playbook import References, check_plan
 from infra.clock import now
 from infra.plan_workflows import Told, start_plan
 from ledger.cycles import read_check, read_cycle
-from ledger.door import Driver
-from ledger.ledger import Command
-from ledger.plans import PlanState, launch, list_plans, plan_json, read_plan, references, without_member_codes
-from ledger.report import Report, UnassignedReason, read_report
-from ledger.timeline import timeline
+from ledger.plans import PlanState, list_plans, plan_json, read_plan
+from ledger.report import Report, read_report
 
 ACTOR = "hq"
+CHECK_WITHIN = timedelta(minutes=1)
+LOOK_EVERY = 0.3
+"""How long `plan report --wait` waits, and how many seconds pass between two looks."""
 MOST_CYCLES = 520
 """As many as a plan may have."""
-UNREACHABLE = {
-    "zh": "已记入账本，但 Temporal 没有应答，未通知工作流。Temporal 恢复后再执行一次：{again}",
-    "en": "It is in the ledger, but Temporal does not answer and no workflow was told. Once it does, do it again: {again}",
-}
-"""By language."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a plan would start with today; nothing of it is written."""
-
-    drawn: Drawn
-    guides: int
-    unassigned: tuple[UnassignedReason, ...]
 
 
 @click.group()
@@ -80,42 +64,28 @@ def check_command(session: Session, file: Path, on: datetime | None) -> None:
 
 
 async def _check(session: Session, written: Plan, on: date | None) -> Preview:
-    async with session.ledger() as (ledger, _), ledger.connection() as connection:
-        known = await references(connection, ledger.tenant_id)
-        at, zone = now(), await plan_zone(connection, ledger.tenant_id, written)
-        _refuse_problems(written, known, on or business_date(at, zone))
-        async with connection.transaction(readonly=True):
-            if on is not None:
-                at = local_instant(on, time(0), zone)
-            drawn = await draw_cycle(connection, ledger.tenant_id, written, 1, at)
-    return Preview(drawn, sum(written.care.takes_part(code) for code in known.guides), _unassigned(drawn))
-
-
-def _refuse_problems(written: Plan, known: References, today: date) -> None:
-    problems = check_plan(written, references=known, today=today)
-    if problems:
-        raise Refused(problems)
-
-
-def _unassigned(drawn: Drawn) -> tuple[UnassignedReason, ...]:
-    count: dict[tuple[tuple[str, str], ...], int] = {}
-    for one in drawn.assigned:
-        if one.guide is None:
-            count[one.tried] = count.get(one.tried, 0) + 1
-    ordered = sorted(count, key=lambda tried: (-count[tried], tried))
-    return tuple(UnassignedReason(tried, count[tried]) for tried in ordered)
+    async with session.ledger() as (ledger, _):
+        return await preview_plan(ledger, written, at=now(), on=on)
 
 
 @plan.command("launch")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--canary",
+    multiple=True,
+    metavar="STORE",
+    help="先在这家门店试点，确认后再推广（可重复）/ try it in this store first (repeatable); then `plan confirm`.",
+)
 @json_option
 @pass_session
-def launch_command(session: Session, file: Path) -> None:
+def launch_command(session: Session, file: Path, canary: tuple[str, ...]) -> None:
     """检查并发布计划；同一文件发布两次不会重复 / Check and launch; twice the same file changes nothing."""
     written = read_playbook(file)
-    new, started = session.run(_launch(session, written))
+    new, started = session.run(_launch(session, written, canary))
     words = session.words
     screen = [words("launch.launched" if new else "launch.there", plan=written.plan, name=written.name)]
+    if new and canary:
+        screen.append(words("launch.canary", stores="、".join(canary), plan=written.plan))
     again = session.command("plan", "launch", str(file))
     machine: dict[str, object] = {
         "plan": written.plan,
@@ -129,38 +99,17 @@ def launch_command(session: Session, file: Path) -> None:
             screen.append(words("launch.running"))
         case Told.UNREACHABLE:
             machine["workflow_told"] = False
-            screen.append(UNREACHABLE[words.language].format(again=again))
+            screen.append(words("launch.unreachable", again=again))
         case Told.NOT_SET:
             screen.append(words("launch.no_temporal", command=f"TEMPORAL_ADDRESS=host:7233 {again}"))
     session.show(machine, *screen)
 
 
-async def _launch(session: Session, written: Plan) -> tuple[bool, Told]:
+async def _launch(session: Session, written: Plan, canary: tuple[str, ...]) -> tuple[bool, Told]:
     """Whether the plan is new to the ledger, and what came of starting its workflow."""
     async with session.ledger() as (ledger, _):
-        async with ledger.connection() as connection:
-            there = await _launched_before(connection, ledger.tenant_id, written)
-            if not there:
-                known = await references(connection, ledger.tenant_id)
-                zone = await plan_zone(connection, ledger.tenant_id, written)
-                _refuse_problems(written, known, business_date(now(), zone))
-        if not there:
-            at = now()
-            async with ledger.transaction() as connection:
-                command = Command(f"plan/{written.plan}/launch", at, at, ACTOR)
-                appended = await launch(connection, ledger.tenant_id, command, written)
-            there = appended.duplicate
-    return not there, await start_plan(session.settings, written.plan)
-
-
-async def _launched_before(connection: Driver, tenant_id: int, written: Plan) -> bool:
-    """Whether this very playbook was launched, whatever was adjusted since."""
-    try:
-        first = (await timeline(connection, tenant_id, "plan", written.plan, limit=1))[0]
-    except NotFound:
-        return False
-    kept = await without_member_codes(connection, tenant_id, written)
-    return bool(first.payload.get("spec") == plan_json(kept))
+        acted = await launch_plan(ledger, written, Asked(key=None, at=now(), actor=ACTOR), canary=canary)
+    return not acted.duplicate, await start_plan(session.settings, written.plan)
 
 
 @plan.command("status")
@@ -213,26 +162,30 @@ async def _status(session: Session, name: str) -> tuple[PlanState, str | None, l
     "--cycle", type=click.IntRange(1, MOST_CYCLES), help="第几轮（默认最近）/ which cycle (default: newest)."
 )
 @click.option("--settled", is_flag=True, help="归因期结束后的最终数 / final figures, all windows closed.")
+@click.option("--wait", is_flag=True, help="等检查出来，最多一分钟 / wait for the Check, a minute at most.")
 @json_option
 @pass_session
-def report_command(session: Session, name: str, cycle: int | None, settled: bool) -> None:
+def report_command(session: Session, name: str, cycle: int | None, settled: bool, wait: bool) -> None:
     """一轮的检查：每家门店、每位导购 / The Check of a cycle: every store, every guide."""
-    report, goal = session.run(_report(session, name, cycle, "settled" if settled else "provisional"))
+    kind = "settled" if settled else "provisional"
+    patience = CHECK_WITHIN if wait else timedelta(0)
+    report, goal = session.run(_report(session, name, cycle, kind, patience))
     session.show(report_json(report, goal), *screens.report(session, report, goal))
 
 
-async def _report(session: Session, name: str, cycle: int | None, kind: str) -> tuple[Report, Goal]:
+async def _report(
+    session: Session, name: str, cycle: int | None, kind: str, patience: timedelta
+) -> tuple[Report, Goal]:
+    until = now() + patience
     async with session.ledger() as (ledger, _), ledger.connection() as connection:
-        report = await read_report(connection, ledger.tenant_id, name, cycle=cycle, kind=kind)
-        return report, await _goal_then(connection, ledger.tenant_id, report)
-
-
-async def _goal_then(connection: Driver, tenant_id: int, report: Report) -> Goal:
-    """The goal that held when the cycle was counted first: Act may have moved it since."""
-    goal = report.plan.goal
-    for entry in await timeline(connection, tenant_id, "plan", report.plan.plan, limit=10_000):
-        if entry.type == "cycle_checked" and entry.payload["cycle"] == report.cycle:
-            return goal
-        if "spec" in entry.payload:
-            goal = Goal.model_validate(entry.payload["spec"]["goal"])
-    return goal
+        while True:
+            try:
+                report = await read_report(connection, ledger.tenant_id, name, cycle=cycle, kind=kind)
+            except NotFound as error:
+                if error.problem.code != "not_checked_yet" or not patience:
+                    raise
+                if now() > until:
+                    raise Refused([Problem("plan", name, "not_checked_in_time")]) from error
+                await asyncio.sleep(LOOK_EVERY)
+            else:
+                return report, await goal_when_counted(connection, ledger.tenant_id, report)

@@ -1,38 +1,32 @@
-"""`daogou plan pause | resume | close | goal | means | replace-guide`: Act on a running plan, with a reason, on the record."""
+"""`daogou plan pause | resume | close | recall | confirm | goal | means | replace-guide`: Act on a running plan, with a reason, on the record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Literal
 
 import click
 
-from activities.plans import plan_zone
-from activities.replacing import Replacement, replace_guide
+from activities.acting import (
+    Asked,
+    PlanActed,
+    adjust_goal_of,
+    change_plan_status,
+    confirm_canary,
+    recall_plan,
+    replace_guide_in,
+    tune_means_of,
+)
+from activities.replacing import Replacement
 from cli.plan import ACTOR
 from cli.session import Session, json_option, pass_session
-from domain.act import adjust_goal, tune_means
-from domain.calendar import business_date
-from domain.errors import Conflict, Problem, Refused
-from domain.events import PlanAdjusted
-from domain.plan import Plan
+from domain.errors import Problem, Refused
 from infra.clock import now
 from infra.plan_workflows import Told, tell_changed
-from ledger.cycles import read_check
-from ledger.door import Driver
-from ledger.ledger import Command
-from ledger.plans import PlanState, adjust, change_status, read_plan
+from ledger.ledger import Ledger
 
-Decide = Callable[[Plan, Mapping[str, Any]], PlanAdjusted]
-"""From the plan as it stands and the figures that speak for the change, to what is adjusted."""
-
-UNREACHABLE = {
-    "zh": "已记入账本。Temporal 没有应答，未通知工作流；它最迟一天内会自己重新读取计划。想立即通知，再执行一次同样的暂停、恢复或结束命令。",
-    "en": "It is in the ledger. Temporal does not answer, so no workflow was told; it reads the plan again by itself"
-    " within a day. To tell it at once, give the same pause, resume or close again.",
-}
-"""By language."""
+Status = Literal["paused", "running", "closed", "recalled"]
 
 reason_option = click.option(
     "--reason", required=True, metavar="TEXT", help="为什么 / why; kept on the record."
@@ -41,18 +35,25 @@ reason_option = click.option(
 
 def register(group: click.Group) -> None:
     """Put these commands into the `plan` group."""
-    for name, status, text in (
+    commands: tuple[tuple[str, Status, str], ...] = (
         ("pause", "paused", "暂停计划 / Pause a plan."),
         ("resume", "running", "恢复计划 / Resume a paused plan."),
         ("close", "closed", "提前结束计划 / Close a plan early."),
-    ):
+        (
+            "recall",
+            "recalled",
+            "撤回误发的计划：未完成的任务撤出所有清单 / Undo a wrong launch: its open items leave every list.",
+        ),
+    )
+    for name, status, text in commands:
         group.add_command(_status_command(name, status, text))
+    group.add_command(confirm_command)
     group.add_command(goal_command)
     group.add_command(means_command)
     group.add_command(guide_command)
 
 
-def _status_command(name: str, status: str, text: str) -> click.Command:
+def _status_command(name: str, status: Status, text: str) -> click.Command:
     @click.command(name, help=text)
     @click.argument("plan", metavar="PLAN")
     @reason_option
@@ -70,21 +71,44 @@ def _status_command(name: str, status: str, text: str) -> click.Command:
     return command
 
 
-async def _change_status(session: Session, plan: str, status: str, reason: str) -> Told:
-    if not reason.strip():
-        raise Refused([Problem("reason", reason, "reason_missing")])
+async def _change_status(session: Session, plan: str, status: Status, reason: str) -> Told:
     async with session.ledger() as (ledger, _):
-        at = now()
         try:
-            async with ledger.transaction() as connection:
-                standing = await read_plan(connection, ledger.tenant_id, plan)
-                command = Command(f"plan/{plan}/{standing.version}/{status}", at, at, ACTOR)
-                await change_status(connection, ledger.tenant_id, command, plan, status=status, reason=reason)
-        except Refused:
-            # The plan stands there already; said again because Temporal was away the first time.
-            await tell_changed(session.settings, plan)
+            if status == "recalled":
+                await recall_plan(ledger, plan, reason, _asked())
+            else:
+                await change_plan_status(ledger, plan, status, reason, _asked())
+        except Refused as refusal:
+            if any(problem.code == "plan_already" for problem in refusal.problems):
+                # The plan stands there already; said again because Temporal was away the first time.
+                await tell_changed(session.settings, plan)
             raise
     return await tell_changed(session.settings, plan)
+
+
+@click.command("confirm")
+@click.argument("plan", metavar="PLAN")
+@reason_option
+@json_option
+@pass_session
+def confirm_command(session: Session, plan: str, reason: str) -> None:
+    """试点门店没有问题，推广到全部门店 / The canary stores did well: go to all stores."""
+    told = session.run(_confirm(session, plan, reason))
+    session.show(
+        {"plan": plan, "canary": [], "reason": reason, "workflow_told": told.as_json()},
+        session.words("act.confirmed", plan=plan, reason=reason),
+        _told(session, told),
+    )
+
+
+async def _confirm(session: Session, plan: str, reason: str) -> Told:
+    async with session.ledger() as (ledger, _):
+        await confirm_canary(ledger, plan, reason, _asked())
+    return await tell_changed(session.settings, plan)
+
+
+def _asked() -> Asked:
+    return Asked(key=None, at=now(), actor=ACTOR)
 
 
 @click.command("goal")
@@ -99,13 +123,8 @@ def goal_command(session: Session, plan: str, target: str, reason: str) -> None:
         number = Decimal(target)
     except InvalidOperation as error:
         raise Refused([Problem("goal.target", target, "not_a_number")]) from error
-    if not number.is_finite():
-        raise Refused([Problem("goal.target", target, "not_a_number")])
-    act_on_plan(
-        session,
-        plan,
-        "goal",
-        lambda standing, figures: adjust_goal(standing, number, reason=reason, figures=figures),
+    _adjust(
+        session, plan, "goal", reason, lambda ledger: adjust_goal_of(ledger, plan, number, reason, _asked())
     )
 
 
@@ -120,12 +139,13 @@ def means_command(
     session: Session, plan: str, script: str | None, lead_days: int | None, reason: str
 ) -> None:
     """调整手段：话术、提前天数 / Tune the means: script, lead days."""
-    act_on_plan(
+    _adjust(
         session,
         plan,
         "means",
-        lambda standing, figures: tune_means(
-            standing, script=script, lead_days=lead_days, reason=reason, figures=figures
+        reason,
+        lambda ledger: tune_means_of(
+            ledger, plan, script=script, lead_days=lead_days, reason=reason, asked=_asked()
         ),
     )
 
@@ -170,73 +190,40 @@ async def _replace(
     session: Session, plan: str, leaving: str, replacement: str, reason: str
 ) -> tuple[Replacement, Told]:
     async with session.ledger() as (ledger, _):
-        at = now()
-        async with ledger.transaction() as connection:
-            standing = await read_plan(connection, ledger.tenant_id, plan)
-            zone = await plan_zone(connection, ledger.tenant_id, standing.plan)
-            done = await replace_guide(
-                connection,
-                ledger.tenant_id,
-                Command(f"plan/{plan}/{standing.version}/people", at, at, ACTOR),
-                plan_id=plan,
-                leaving=leaving,
-                replacement=replacement,
-                today=business_date(at, zone),
-                reason=reason,
-                figures=await _latest_figures(connection, ledger.tenant_id, standing),
-            )
+        _, done = await replace_guide_in(ledger, plan, leaving, replacement, reason, _asked())
     return done, await tell_changed(session.settings, plan)
 
 
-def act_on_plan(session: Session, plan: str, lever: str, decide: Decide) -> None:
-    """Adjust a plan and say what changed.
-
-    Raises:
-        Refused: the plan is closed, or `decide` refuses.
-        Conflict: somebody else changed the plan at the same moment.
-    """
-    adjusted, told = session.run(_adjust(session, plan, lever, decide))
+def _adjust(
+    session: Session, plan: str, lever: str, reason: str, act: Callable[[Ledger], Awaitable[PlanActed]]
+) -> None:
+    """Adjust a plan and say what changed."""
+    acted, told = session.run(_acted(session, plan, act))
     words = session.words
     changes = [
         words("act.changed", what=words.code("changes", key), before=change["before"], after=change["after"])
-        for key, change in adjusted.change.items()
+        for key, change in acted.change.items()
     ]
     session.show(
         {
             "plan": plan,
             "lever": lever,
-            "change": adjusted.change,
-            "reason": adjusted.reason,
+            "change": acted.change,
+            "reason": reason,
             "workflow_told": told.as_json(),
         },
-        words("act.adjusted", plan=plan, reason=adjusted.reason),
+        words("act.adjusted", plan=plan, reason=reason),
         *changes,
         _told(session, told),
     )
 
 
-async def _adjust(session: Session, plan: str, lever: str, decide: Decide) -> tuple[PlanAdjusted, Told]:
+async def _acted(
+    session: Session, plan: str, act: Callable[[Ledger], Awaitable[PlanActed]]
+) -> tuple[PlanActed, Told]:
     async with session.ledger() as (ledger, _):
-        at = now()
-        async with ledger.transaction() as connection:
-            standing = await read_plan(connection, ledger.tenant_id, plan)
-            if standing.status == "closed":
-                raise Refused([Problem("plan", plan, "plan_closed")])
-            adjusted = decide(standing.plan, await _latest_figures(connection, ledger.tenant_id, standing))
-            command = Command(f"plan/{plan}/{standing.version}/{lever}", at, at, ACTOR)
-            if (await adjust(connection, ledger.tenant_id, command, standing, adjusted)).duplicate:
-                raise Conflict(f"plan {plan}: version {standing.version} was adjusted already")
-    return adjusted, await tell_changed(session.settings, plan)
-
-
-async def _latest_figures(connection: Driver, tenant_id: int, standing: PlanState) -> Mapping[str, Any]:
-    """The total of the newest stored Check; empty before the first."""
-    for cycle in range(standing.cycle, 0, -1):
-        for kind in ("settled", "provisional"):
-            stored = await read_check(connection, tenant_id, standing.plan.plan, cycle, kind)
-            if stored is not None:
-                return dict(stored[2]["total"])
-    return {}
+        acted = await act(ledger)
+    return acted, await tell_changed(session.settings, plan)
 
 
 def _told(session: Session, told: Told) -> str:
@@ -246,6 +233,6 @@ def _told(session: Session, told: Told) -> str:
         case Told.NOT_NEEDED:
             return session.words("act.nobody_to_tell")
         case Told.UNREACHABLE:
-            return UNREACHABLE[session.words.language]
+            return session.words("act.unreachable")
         case Told.NOT_SET:
             return session.words("act.no_temporal")

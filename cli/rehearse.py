@@ -8,10 +8,11 @@ from typing import Any
 import asyncpg
 import click
 
+from activities.reporting import report_json
 from cli.demo_screen import rehearsal_body, rehearsed_line, verified_line
 from cli.errors import database_problem
 from cli.layout import labelled
-from cli.machine import report_json, verification_json
+from cli.machine import verification_json
 from cli.playbook_files import read_playbook
 from cli.progress import Stages
 from cli.session import Session, json_option, logs_to, pass_session

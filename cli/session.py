@@ -17,7 +17,6 @@ import orjson
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
 
-from cli.catalogue import Catalogue
 from cli.errors import DATABASE_ERRORS, database_problem
 from domain.errors import Refused
 from infra.databases import DatabaseUrls, open_ledger
@@ -25,6 +24,7 @@ from infra.logs import configure_logs
 from infra.processes import run_until_terminated
 from infra.settings import DEFAULT_DATABASE, Settings, read_settings
 from ledger.ledger import Ledger
+from wording.catalogue import Catalogue
 
 _T = TypeVar("_T")
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -57,6 +57,8 @@ class CheckIn(BaseModel):
     products: tuple[str, ...] = ()
     next_on: date | None = None
     note: str | None = Field(default=None, max_length=2000)
+    asked: str = ""
+    """See `domain.events.CheckedIn.asked`."""
 
     @property
     def reached(self) -> bool:
@@ -91,6 +93,8 @@ class TaskBefore:
     day_closes_at: datetime
     """Close of the business date: of the guide's day, or by the plan's hours where no list was published."""
     day_closed: bool
+    while_paused: bool = False
+    """Whether the plan was paused when it occurred: the phone was offline and did not know."""
 
 
 def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_working_day: date) -> CheckedIn:
@@ -142,6 +146,8 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
         attempt=task.attempts + 1,
         dial_days=task.dial_days if command.reached else task.dial_days + 1,
         late=task.day_closed,
+        conflict="plan_paused" if task.while_paused else "",
+        asked=command.asked,
     )
 
 

@@ -33,6 +33,8 @@ class PlanLaunched(Event):
     type: ClassVar[str] = "plan_launched"
     plan: str
     spec: dict[str, Any]
+    canary: tuple[str, ...] = ()
+    """Codes of the stores it is tried in first; empty: it goes everywhere at once."""
 
 
 class PlanAdjusted(Event):
@@ -46,8 +48,16 @@ class PlanAdjusted(Event):
     spec: dict[str, Any]
 
 
+class CanaryConfirmed(Event):
+    """The plan proved itself in its canary stores and now goes to all of them."""
+
+    type: ClassVar[str] = "canary_confirmed"
+    stores: tuple[str, ...]
+    reason: str
+
+
 class PlanStatusChanged(Event):
-    """Paused, resumed (running) or closed."""
+    """Paused, resumed (running), closed, or recalled because it should not have been launched."""
 
     type: ClassVar[str] = "plan_status_changed"
     status: str
@@ -161,8 +171,13 @@ class CheckedIn(Event):
     attempt: int
     dial_days: int
     late: bool = False
+    conflict: str = ""
+    """Why the report stands against the plan's state, e.g. `plan_paused`; it counts all the same."""
     note: UUID | None = None
     note_hmac: str | None = None
+    asked: str = ""
+    """Digest of the request, its note left out, where it came with a key of the asker's: who sends the key again with
+    another content is told so. Empty: no such key."""
 
 
 # --- stream guide-day/{guide}/{date} ---------------------------------------------------------------
@@ -175,6 +190,14 @@ class ListPublished(Event):
     guide: UUID
     business_date: date
     tasks: tuple[UUID, ...]
+
+
+class ClockedIn(Event):
+    """The guide is at work (打卡)."""
+
+    type: ClassVar[str] = "clocked_in"
+    guide: UUID
+    business_date: date
 
 
 class Nudged(Event):
@@ -194,6 +217,8 @@ class DayClosed(Event):
     reached: int
     carried: int
     expired: int
+    reason: str = ""
+    """Why it was closed before its time; empty: it was not."""
 
 
 # --- stream import/{kind} ----------------------------------------------------------------------------
@@ -209,3 +234,30 @@ class Imported(Event):
     rows_read: int
     rows_new: int
     rows_bad: int
+
+
+# --- stream messages ---------------------------------------------------------------------------------
+
+
+class MessagesStopped(Event):
+    """The one switch: nothing is sent any more, whoever it is to."""
+
+    type: ClassVar[str] = "messages_stopped"
+    reason: str
+
+
+class MessagesResumed(Event):
+    """Messages are sent again; what expired meanwhile is not."""
+
+    type: ClassVar[str] = "messages_resumed"
+    reason: str
+
+
+class MessageRetried(Event):
+    """Somebody had a message sent once more whose end was unknown or which had been refused for good."""
+
+    type: ClassVar[str] = "message_retried"
+    purpose: str
+    endpoint: int
+    state: str
+    why: str | None

@@ -177,6 +177,20 @@ class DayOutcome(Message):
     nudges: int = 0
 
 
+class ReleaseRun(Message):
+    """Start of a `ReleaseWorkflow` by its Schedule: a time zone and release hour (HH:MM)."""
+
+    time_zone: str
+    release: str
+
+
+class Released(Message):
+    """Which day a Schedule started, or that it ran already."""
+
+    day: date
+    started: bool
+
+
 class GuideDayRun(Message):
     """Start of a `GuideDayWorkflow`: one guide, one date, a list that is not empty."""
 

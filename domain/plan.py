@@ -20,13 +20,18 @@ EARLIEST_RELEASE, LATEST_RELEASE = time(7), time(23)
 
 
 def _without_zone(at: time) -> time:
-    if at.tzinfo is not None:
+    if at.tzinfo is not None or at.microsecond:
         raise ValueError("not_a_time")
     return at
 
 
 LocalTime = Annotated[time, AfterValidator(_without_zone)]
 """A time of day in each store's own zone."""
+
+
+def clock_text(at: time) -> str:
+    """HH:MM, with seconds only where there are any: the name of a release hour or slot."""
+    return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
 
 
 Whole = Annotated[int, Strict()]
@@ -129,7 +134,7 @@ class Replenishment(_Strict):
 
 
 class Day(_Strict):
-    """How a day runs, in each store's own time."""
+    """How a day runs, in each store's own time; whole seconds."""
 
     release: LocalTime = time(9)
     nudges: tuple[LocalTime, ...] = (time(12), time(17))

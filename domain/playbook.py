@@ -80,7 +80,7 @@ def parse_plan(written: object) -> Plan:
         return Plan.model_validate(written)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise Refused([_problem(detail) for detail in details if not _only_follows(detail)]) from error
+        raise Refused([problem_of(detail) for detail in details if not _only_follows(detail)]) from error
 
 
 def check_plan(plan: Plan, *, references: References, today: date) -> list[Problem]:
@@ -165,7 +165,8 @@ def _only_follows(detail: ErrorDetails) -> bool:
     return detail["type"] == "too_short" and len(detail["input"]) >= context["min_length"]
 
 
-def _problem(detail: ErrorDetails) -> Problem:
+def problem_of(detail: ErrorDetails, codes: Mapping[str, str] | None = None) -> Problem:
+    """One of pydantic's errors as a problem; `codes` (pydantic's type -> ours) goes before the usual ones."""
     field = ".".join(str(part) for part in detail["loc"]) or "playbook"
     context: dict[str, Any] = dict(detail.get("ctx") or {})
     if detail["type"] == "value_error":
@@ -174,8 +175,8 @@ def _problem(detail: ErrorDetails) -> Problem:
             name = _FIELD_OF_RULE[code]
             return Problem(f"{field}.{name}", _shown(value.get(name)), code)
         return Problem(field, _shown(value), code)
-    code = _CODES.get(detail["type"], "not_valid")
-    value = "" if code == "missing" else _shown(detail["input"])
+    code = {**_CODES, **(codes or {})}.get(detail["type"], "not_valid")
+    value = "" if detail["type"] == "missing" else _shown(detail["input"])
     params = {_PARAMS[key]: str(context[key]) for key in sorted(context) if key in _PARAMS}
     return Problem(field, value, code, params)
 

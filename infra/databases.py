@@ -105,8 +105,7 @@ async def open_ledger(
         try:
             ledger = Ledger(engine, settings.tenant_id)
             await ensure_tenant(ledger, id_secret or secrets.token_bytes(32))
-            today = now().date()
-            await ensure_months(ledger, today - timedelta(days=31), today + MONTHS_AHEAD)
+            await ensure_months_ahead(ledger, now().date())
             yield ledger, urls
         finally:
             await engine.dispose()
@@ -129,6 +128,11 @@ async def ensure_months(ledger: Ledger, first: date, last: date) -> None:
     """Make the ledger's monthly partitions ahead of time, so that no writer has to."""
     async with ledger.connection() as connection:
         await connection.execute("SELECT ensure_event_partitions($1, $2)", first, last)
+
+
+async def ensure_months_ahead(ledger: Ledger, today: date) -> None:
+    """The months that a running system needs: last month's, for what is recorded late, to those ahead."""
+    await ensure_months(ledger, today - timedelta(days=31), today + MONTHS_AHEAD)
 
 
 async def read_id_secret(ledger: Ledger) -> bytes:

@@ -45,15 +45,16 @@ class Told(Enum):
 
 async def start_plan(settings: Settings, plan_id: str) -> Told:
     """Start the plan's workflow; `NOT_NEEDED` if it runs already or has run to its end."""
-    return await _try(settings, lambda client: _start(client, plan_id))
+    return await try_temporal(settings, lambda client: _start(client, plan_id))
 
 
 async def tell_changed(settings: Settings, plan_id: str) -> Told:
     """Tell the plan's workflow to read its plan again; `NOT_NEEDED` if none is running."""
-    return await _try(settings, lambda client: _signal(client, plan_id))
+    return await try_temporal(settings, lambda client: signal_changed(client, plan_id))
 
 
-async def _try(settings: Settings, tell: Callable[[Client], Awaitable[bool]]) -> Told:
+async def try_temporal(settings: Settings, tell: Callable[[Client], Awaitable[bool]]) -> Told:
+    """What came of telling Temporal something; `tell` answers whether it was needed. Never fails."""
     if settings.temporal_address is None:
         return Told.NOT_SET
     try:
@@ -80,7 +81,8 @@ async def _start(client: Client, plan_id: str) -> bool:
     return True
 
 
-async def _signal(client: Client, plan_id: str) -> bool:
+async def signal_changed(client: Client, plan_id: str) -> bool:
+    """Signal the plan's workflow to read its plan again; False if none is running."""
     try:
         await client.get_workflow_handle(workflow_id(plan_id)).signal(PlanWorkflow.changed)
     except RPCError as error:

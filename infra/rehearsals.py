@@ -17,7 +17,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from domain.messages import BusinessTime, RehearsalOutcome, RehearsalRun
-from domain.plan import Plan
+from domain.plan import Plan, clock_text
 from infra.clock import now
 from infra.databases import ensure_months
 from infra.embedded_temporal import time_skipping_server
@@ -118,7 +118,7 @@ async def _keep(client: Client, ledger: Ledger, plan: Plan, keep: Callable[[str,
     ids = {
         "PlanWorkflow": f"plan/{plan.plan}",
         "RehearsalWorkflow": f"rehearsal/{plan.plan}",
-        "DispatchWorkflow": f"dispatch/{day['time_zone']}/{plan.day.release:%H:%M}/{day['business_date']}",
+        "DispatchWorkflow": f"dispatch/{day['time_zone']}/{clock_text(plan.day.release)}/{day['business_date']}",
         "GuideDayWorkflow": f"guide-day/{day['guide_id']}/{day['business_date']}",
     }
     for name, workflow_id in ids.items():
@@ -205,7 +205,7 @@ async def _count_events(client: Client, ledger: Ledger, plan: Plan, outcome: Reh
             "SELECT guide_id, business_date, time_zone FROM guide_day WHERE tenant_id = $1 ORDER BY 1, 2",
             ledger.tenant_id,
         )
-    release = f"{plan.day.release:%H:%M}"
+    release = clock_text(plan.day.release)
     guide_days = sorted({f"guide-day/{row['guide_id']}/{row['business_date']}" for row in days})
     zones = sorted({row["time_zone"] for row in days})
     worked = [day for cycle in range(1, outcome.plan.cycles + 1) for day in plan.cycle_days(cycle)]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,6 +28,8 @@ class Settings(BaseModel):
     """The login that runs migrations on it (DATABASE_ADMIN_URL); the running code's where not set."""
     temporal_address: str | None = None
     """A Temporal of yours (TEMPORAL_ADDRESS); None: the embedded one."""
+    build_id: str | None = None
+    """Turns on Temporal's worker versioning under this build (DAOGOU_BUILD_ID); None: patches alone keep runs going."""
     tenant_id: int = 1
     language: Literal["zh", "en"] = "zh"
 
@@ -36,14 +39,36 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
     Raises:
         pydantic.ValidationError: a variable has a value that cannot be.
+        ValueError: a secret's file cannot be read, a secret is set twice, or a URL speaks another driver's words.
     """
     env = os.environ if environment is None else environment
     return Settings(
         home=Path(env.get("DAOGOU_HOME") or Path(__file__).resolve().parent.parent / ".daogou"),
         database=env.get("DAOGOU_DATABASE") or DEFAULT_DATABASE,
-        database_url=env.get("DATABASE_URL") or None,
-        database_admin_url=env.get("DATABASE_ADMIN_URL") or env.get("DATABASE_URL") or None,
+        database_url=_database_url(env, "DATABASE_URL"),
+        database_admin_url=_database_url(env, "DATABASE_ADMIN_URL") or _database_url(env, "DATABASE_URL"),
         temporal_address=env.get("TEMPORAL_ADDRESS") or None,
+        build_id=env.get("DAOGOU_BUILD_ID") or None,
         tenant_id=int(env.get("DAOGOU_TENANT") or 1),
         language="en" if (env.get("DAOGOU_LANG") or "").lower().startswith("en") else "zh",
     )
+
+
+def _database_url(env: Mapping[str, str], name: str) -> str | None:
+    url = _secret(env, name)
+    if url is not None and "sslmode" in parse_qs(urlsplit(url).query):
+        raise ValueError(f"{name}: sslmode is another driver's word: write ssl=require or ssl=verify-full")
+    return url
+
+
+def _secret(env: Mapping[str, str], name: str) -> str | None:
+    """The variable's value, or the text of the file that `<name>_FILE` names: container engines mount secrets as files."""
+    value, file = env.get(name) or None, env.get(f"{name}_FILE") or None
+    if file is None:
+        return value
+    if value is not None:
+        raise ValueError(f"{name} and {name}_FILE are both set: unset one of them")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name}_FILE = {file!r} cannot be read: {type(error).__name__}") from error

@@ -20,6 +20,7 @@ async def connect(settings: Settings) -> Client:
     if settings.temporal_address is None:
         raise Unavailable("TEMPORAL_ADDRESS is not set: set it to host:port of your Temporal server")
     config = ClientConfig.load_client_connect_config()
+    config["target_host"] = settings.temporal_address
     try:
         return await Client.connect(**config, data_converter=pydantic_data_converter)
     except (RPCError, RuntimeError) as error:

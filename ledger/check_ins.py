@@ -35,7 +35,8 @@ from ledger.plans import parse_spec
 
 _READ = """
 SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempts, t.last_attempt_on,
-       c.ends_on, pm.grade, pm.dial_days, pm.last_dial_on, pm.last_reached_at, t.known_at AS made_at, s.time_zone, p.spec::text AS spec,
+       c.ends_on, pm.grade, pm.dial_days, pm.last_dial_on, pm.last_reached_at, t.known_at AS made_at, s.time_zone,
+       p.spec::text AS spec, $4 <@ p.paused AS while_paused,
        coalesce(m.opted_out_at <= $4, false) AS opted_out,
        d.closes_at, coalesce(d.state = 'closed', false) AS day_closed, h.version, h.hash,
        k.stream AS done_stream, k.version AS done_version,
@@ -80,11 +81,13 @@ _UNCHANGED = """(SELECT unchanged FROM the_member)
 _WRITE = f"""
 WITH {append_ctes(before=_LOCKS, guard=_UNCHANGED)}, projected_check_in AS (
     INSERT INTO check_in (tenant_id, task_id, version, plan_id, cycle, member_id, guide_id, actor, occurred_at,
-                          known_at, business_date, channel, outcome, reached, grade, products, next_on, note_id)
+                          known_at, business_date, channel, outcome, reached, grade, products, next_on, note_id,
+                          conflict)
     SELECT $1, $19, a.version, a.payload->>'plan', (a.payload->>'cycle')::int, (a.payload->>'member')::uuid,
            $21, a.actor, a.occurred_at, a.known_at, $20, a.payload->>'channel', a.payload->>'outcome',
            (a.payload->>'reached')::boolean, a.payload->>'grade',
-           ARRAY(SELECT jsonb_array_elements_text(a.payload->'products')), (a.payload->>'next_on')::date, $22
+           ARRAY(SELECT jsonb_array_elements_text(a.payload->'products')), (a.payload->>'next_on')::date, $22,
+           nullif(a.payload->>'conflict', '')
     FROM appended a
 ), projected_task AS (
     UPDATE task SET state = a.payload->>'state', due_on = (a.payload->>'due_on')::date,
@@ -177,6 +180,7 @@ async def _check_in(
         last_reached_at=row["last_reached_at"],
         day_closes_at=closes_at,
         day_closed=row["day_closed"] or command.known_at > closes_at,
+        while_paused=row["while_paused"],
     )
     event = decide_check_in(before, command, on=on, next_working_day=plan.working_calendar.next_working(on))
     event, note_id = _with_note(event, command, salt)

@@ -242,6 +242,17 @@ async def record_check(
     return True
 
 
+async def list_checks(connection: Driver, tenant_id: int, plan_id: str) -> list[dict[str, Any]]:
+    """The stored Checks of a plan: cycle, kind, as_of and position, in the order of the cycles."""
+    rows = await connection.fetch(
+        "SELECT cycle, kind, as_of, position FROM plan_check WHERE tenant_id = $1 AND plan_id = $2"
+        " ORDER BY cycle, kind",
+        tenant_id,
+        plan_id,
+    )
+    return [dict(row) for row in rows]
+
+
 async def read_check(
     connection: Driver, tenant_id: int, plan_id: str, cycle: int, kind: str
 ) -> tuple[datetime, int, dict[str, Any]] | None:

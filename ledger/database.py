@@ -12,9 +12,21 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 WORKER = "daogou_worker"
+
+DATABASE_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    DBAPIError,
+    PoolTimeoutError,
+)
+"""What a restart of PostgreSQL can look like to a loop that goes on afterwards."""
 
 # Nobody may hold a lock or a snapshot for long: a stuck client must not stop the sequencer.
 TIMEOUTS = {
@@ -24,7 +36,9 @@ TIMEOUTS = {
 }
 
 
-def open_database(url: str, *, tenant_id: int, pool_size: int = 10) -> AsyncEngine:
+def open_database(
+    url: str, *, tenant_id: int, pool_size: int = 10, wait_s: float = 30.0, connect_s: float = 60.0
+) -> AsyncEngine:
     """Open a pool on `url` whose every connection sees the rows of one tenant only.
 
     Superusers and owners are above row-level security, so every connection works as `daogou_worker`
@@ -34,6 +48,8 @@ def open_database(url: str, *, tenant_id: int, pool_size: int = 10) -> AsyncEngi
         url: `postgresql://user:password@host:port/database`.
         tenant_id: the brand; row-level security compares every row with it.
         pool_size: connections kept; as many again may be opened under load.
+        wait_s: seconds to wait for a connection of the pool when all are lent.
+        connect_s: seconds a new connection may take.
     """
     settings = {
         "role": WORKER,
@@ -48,10 +64,11 @@ def open_database(url: str, *, tenant_id: int, pool_size: int = 10) -> AsyncEngi
         make_url(url).set(drivername="postgresql+asyncpg"),
         pool_size=pool_size,
         max_overflow=pool_size,
+        pool_timeout=wait_s,
         pool_pre_ping=True,
         # Transactions are the driver's; without this the ping of each checkout is three round trips, not one.
         isolation_level="AUTOCOMMIT",
-        connect_args={"server_settings": settings},
+        connect_args={"server_settings": settings, "timeout": connect_s},
     )
 
 

@@ -14,7 +14,9 @@ from uuid import UUID
 from domain.check_in import MOST_DIAL_DAYS
 from domain.events import DayClosed, Event, ListPublished, Nudged
 from ledger.door import Driver
+from ledger.endpoints import SERVING
 from ledger.ledger import Command, guide_day_stream, record
+from ledger.open_items import ITEM_OPEN, ITEMS_OF_DAY
 from ledger.tasks import Leaving, change_tasks
 
 
@@ -58,6 +60,8 @@ async def cut_lists(
             JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id AND g.active
                  AND NOT coalesce($2 BETWEEN g.on_leave_from AND coalesce(g.on_leave_to, 'infinity'), false)
             JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id AND s.time_zone = $3
+            JOIN plan l ON l.tenant_id = $1 AND l.plan_id = t.plan_id
+                 AND (l.canary IS NULL OR s.code = ANY(l.canary))
             JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
             WHERE t.tenant_id = $1 AND t.state = 'open' AND t.due_on <= $2
               AND pm.grade IS DISTINCT FROM 'D' AND pm.dial_days < $9
@@ -111,6 +115,28 @@ async def open_days(
         time_zone,
     )
     return [(row["guide_id"], row["opens_at"], row["closes_at"]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGuideDay:
+    """A guide-day that is not closed."""
+
+    guide_id: UUID
+    day: date
+    opens_at: datetime
+    closes_at: datetime
+
+
+async def open_guide_days(connection: Driver, tenant_id: int) -> list[OpenGuideDay]:
+    """Every guide-day of any date that is not closed, by date and guide."""
+    rows = await connection.fetch(
+        "SELECT guide_id, business_date, opens_at, closes_at FROM guide_day"
+        " WHERE tenant_id = $1 AND state <> 'closed' ORDER BY business_date, guide_id",
+        tenant_id,
+    )
+    return [
+        OpenGuideDay(row["guide_id"], row["business_date"], row["opens_at"], row["closes_at"]) for row in rows
+    ]
 
 
 async def open_days_between(
@@ -193,16 +219,27 @@ async def nudge(
     """Put one reminder a guide with open items into the outbox; returns how many were new.
 
     One transaction looks at the lists and writes the messages, so nobody is nudged for what is finished; the
-    purpose makes a second nudge for the same slot impossible.
+    purpose makes a second nudge for the same slot impossible. A message goes to each endpoint that serves the
+    guide; where none does, one row says so (`unrouted`).
     """
+    # Two release hours may share a slot: the second looks when the first is through, and finds its messages.
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(format('nudge/%s/%s/%s/%s', $1::int, $2::text, $3::date,"
+        " $4::text), 0))",
+        tenant_id,
+        time_zone,
+        day,
+        slot,
+    )
     rows = await connection.fetch(
-        """
+        f"""
         SELECT d.guide_id, count(*)::int AS open_items
         FROM guide_day d
-        JOIN list_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.business_date = d.business_date
-        JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id AND t.state = 'open'
-             AND t.last_attempt_on IS DISTINCT FROM $2 AND t.guide_id = d.guide_id
+        JOIN guide g ON g.tenant_id = $1 AND g.guide_id = d.guide_id
+        JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+        {ITEMS_OF_DAY}
         WHERE d.tenant_id = $1 AND d.business_date = $2 AND d.time_zone = $3 AND d.state = 'published'
+          AND {ITEM_OPEN}
           AND NOT EXISTS (SELECT FROM outbox o WHERE o.tenant_id = $1
                           AND o.purpose = format('nudge/%s/%s/%s', d.guide_id, $2::date, $4::text))
         GROUP BY 1 ORDER BY 1""",
@@ -220,11 +257,21 @@ async def nudge(
     if (await record(connection, tenant_id, command, events)).duplicate:
         return 0
     await connection.execute(
-        """
-        INSERT INTO outbox (tenant_id, purpose, kind, guide_id, content, created_at, expires_at)
+        f"""
+        WITH n AS (
+            SELECT * FROM unnest($6::uuid[], $7::int[]) AS n(guide_id, open_items)
+        ), served AS (
+            SELECT n.guide_id, e.endpoint_id, rank() OVER (PARTITION BY n.guide_id ORDER BY place.nearness) AS choice
+            FROM n
+            JOIN guide g ON g.tenant_id = $1 AND g.guide_id = n.guide_id
+            JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+            {SERVING}
+        )
+        INSERT INTO outbox (tenant_id, purpose, kind, guide_id, content, created_at, expires_at, endpoint_id, state)
         SELECT $1, format('nudge/%s/%s/%s', n.guide_id, $2::date, $3::text), 'nudge', n.guide_id,
-               jsonb_build_object('date', $2::date, 'slot', $3::text, 'open_items', n.open_items), $4, $5
-        FROM unnest($6::uuid[], $7::int[]) AS n(guide_id, open_items)
+               jsonb_build_object('date', $2::date, 'slot', $3::text, 'open_items', n.open_items), $4, $5,
+               coalesce(v.endpoint_id, 0), CASE WHEN v.endpoint_id IS NULL THEN 'unrouted' ELSE 'waiting' END
+        FROM n LEFT JOIN served v ON v.guide_id = n.guide_id AND v.choice = 1
         ON CONFLICT DO NOTHING""",
         tenant_id,
         day,
@@ -237,8 +284,13 @@ async def nudge(
     return len(rows)
 
 
-async def close(connection: Driver, tenant_id: int, command: Command, *, guide_id: UUID, day: date) -> bool:
+async def close(
+    connection: Driver, tenant_id: int, command: Command, *, guide_id: UUID, day: date, reason: str = ""
+) -> bool:
     """Close a guide's day: lock it, recount it, let open items carry over or expire by their plan's rule.
+
+    Items of a paused plan carry over whatever its rule: nobody was asked to do them. With a `reason` the day is
+    closed before its time, and what is reported afterwards comes after the close.
 
     False if it was closed before. Call it in a transaction. Seven statements, rows grow with one list.
     """
@@ -254,7 +306,7 @@ async def close(connection: Driver, tenant_id: int, command: Command, *, guide_i
         """
         SELECT t.task_id, t.attempts,
                t.state = 'open' AND t.guide_id = $2 AND t.last_attempt_on IS DISTINCT FROM $3 AS untouched,
-               p.spec->'day'->>'open_items' = 'expire' AS expire, c.reached
+               p.spec->'day'->>'open_items' = 'expire' AND p.status <> 'paused' AS expire, c.reached
         FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
         JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
@@ -278,12 +330,14 @@ async def close(connection: Driver, tenant_id: int, command: Command, *, guide_i
         reached=sum(bool(row["reached"]) for row in rows),
         carried=sum(row["untouched"] for row in rows) - len(expiring),
         expired=len(expiring),
+        reason=reason,
     )
     await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), closed)])
     expire = Command(f"{command.command_id}/expire", command.occurred_at, command.known_at, command.actor)
     await change_tasks(connection, tenant_id, expire, leaving=expiring)
     await connection.execute(
-        "UPDATE guide_day SET state = 'closed', done = $4, reached = $5, carried = $6, closed_at = $7"
+        "UPDATE guide_day SET state = 'closed', done = $4, reached = $5, carried = $6, closed_at = $7,"
+        " closes_at = least(closes_at, $7)"
         " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",
         tenant_id,
         guide_id,

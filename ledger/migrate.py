@@ -12,6 +12,8 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from ledger.door import Driver
+
 _MAY_NOT = "42501"
 _NO_TABLE = "42P01"
 
@@ -28,6 +30,15 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
+def _is_newer(connection: Connection) -> bool:
+    """Whether a later version has migrated already; what it made stays."""
+    if connection.execute(text("SELECT to_regclass('public.daogou_migration')")).scalar() is None:
+        return False
+    stands = set(connection.execute(text("SELECT version_num FROM public.daogou_migration")).scalars())
+    connection.commit()
+    return bool(stands - known_revisions())
+
+
 def _engine(url: str) -> AsyncEngine:
     return create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
@@ -42,13 +53,37 @@ async def is_migrated(url: str) -> bool:
     try:
         async with engine.connect() as connection:
             stands = await connection.execute(text("SELECT version_num FROM public.daogou_migration"))
-            return set(stands.scalars()) == set(ScriptDirectory.from_config(_config()).get_heads())
+            return serves(set(stands.scalars()))
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in {_MAY_NOT, _NO_TABLE}:
             return False
         raise
     finally:
         await engine.dispose()
+
+
+def known_revisions() -> frozenset[str]:
+    """Every schema this code can bring to the newest one, the newest included."""
+    return frozenset(one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def newest_schema() -> set[str]:
+    """The versions a database of this code stands at."""
+    return set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def serves(stands: set[str]) -> bool:
+    """Whether this code can work on a database that stands there: at its newest schema, or at one that came later.
+
+    Migrations are safe beside the version before them, so what runs goes on while the next version rolls out.
+    """
+    return newest_schema() <= stands or bool(stands - known_revisions())
+
+
+async def stands_at(connection: Driver) -> set[str]:
+    """The versions the database of a connection stands at."""
+    rows = await connection.fetch("SELECT version_num FROM public.daogou_migration")
+    return {row["version_num"] for row in rows}
 
 
 async def migrate(admin_url: str) -> None:
@@ -62,7 +97,8 @@ async def migrate(admin_url: str) -> None:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT pg_advisory_lock(hashtext('daogou.migrate'))"))
             await connection.commit()
-            await connection.run_sync(_upgrade)
+            if not await connection.run_sync(_is_newer):
+                await connection.run_sync(_upgrade)
             await connection.commit()
     finally:
         await engine.dispose()

@@ -1,4 +1,4 @@
-"""Plans: launch, adjust, pause, close, and how they stand."""
+"""Plans: launch, adjust, pause, close, recall, and how they stand."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from functools import lru_cache
 from typing import Any
 
 from domain.errors import NotFound, Problem, Refused
-from domain.events import PlanAdjusted, PlanLaunched, PlanStatusChanged
+from domain.events import CanaryConfirmed, PlanAdjusted, PlanLaunched, PlanStatusChanged
 from domain.plan import Plan
 from domain.playbook import References
 from ledger.door import Appended, Driver, Head, append, read_head
 from ledger.ledger import Command, plan_stream, stream_batch
+
+FINAL = ("closed", "recalled")
+"""Nothing comes after these."""
 
 
 @lru_cache(maxsize=256)
@@ -31,6 +34,8 @@ class PlanState:
     cycle: int
     version: int
     launched_at: datetime
+    canary: tuple[str, ...] = ()
+    """Codes of the only stores it runs in so far; empty: all."""
 
 
 async def references(connection: Driver, tenant_id: int) -> References:
@@ -53,18 +58,27 @@ async def read_plan(connection: Driver, tenant_id: int, plan_id: str) -> PlanSta
         NotFound: there is no such plan.
     """
     row = await connection.fetchrow(
-        "SELECT spec::text AS spec, status, cycle, version, launched_at FROM plan"
+        "SELECT spec::text AS spec, status, cycle, version, launched_at, canary FROM plan"
         " WHERE tenant_id = $1 AND plan_id = $2",
         tenant_id,
         plan_id,
     )
     if row is None:
         raise NotFound(Problem("plan", plan_id, "unknown_plan"))
-    return PlanState(parse_spec(row["spec"]), row["status"], row["cycle"], row["version"], row["launched_at"])
+    return PlanState(
+        parse_spec(row["spec"]),
+        row["status"],
+        row["cycle"],
+        row["version"],
+        row["launched_at"],
+        tuple(row["canary"] or ()),
+    )
 
 
-async def launch(connection: Driver, tenant_id: int, command: Command, plan: Plan) -> Appended:
-    """Launch a checked plan; call it in a transaction.
+async def launch(
+    connection: Driver, tenant_id: int, command: Command, plan: Plan, *, canary: tuple[str, ...] = ()
+) -> Appended:
+    """Launch a checked plan, in the stores of `canary` only where any are named; call it in a transaction.
 
     Members given to a guide by hand are written with their ids: a membership number may be a phone number, and
     what is in the ledger stays. Numbers nobody has are left out.
@@ -85,18 +99,31 @@ async def launch(connection: Driver, tenant_id: int, command: Command, plan: Pla
         tenant_id=tenant_id,
         command_id=command.command_id,
         known_at=command.known_at,
-        batches=[stream_batch(command, stream, None, PlanLaunched(plan=plan.plan, spec=spec))],
+        batches=[stream_batch(command, stream, None, PlanLaunched(plan=plan.plan, spec=spec, canary=canary))],
     )
     if not appended.duplicate:
         await connection.execute(
-            "INSERT INTO plan (tenant_id, plan_id, status, spec, version, launched_at)"
-            " VALUES ($1, $2, 'running', $3::text::jsonb, 1, $4)",
+            "INSERT INTO plan (tenant_id, plan_id, status, spec, version, launched_at, canary)"
+            " VALUES ($1, $2, 'running', $3::text::jsonb, 1, $4, $5)",
             tenant_id,
             plan.plan,
             json.dumps(spec),
             command.occurred_at,
+            list(canary) or None,
         )
     return appended
+
+
+async def launched_before(connection: Driver, tenant_id: int, plan: Plan) -> bool:
+    """Whether this very playbook was launched, whatever was adjusted since."""
+    spec = await connection.fetchval(
+        "SELECT payload->>'spec' FROM event WHERE tenant_id = $1 AND stream = $2 AND version = 1",
+        tenant_id,
+        plan_stream(plan.plan),
+    )
+    if spec is None:
+        return False
+    return bool(json.loads(spec) == plan_json(await without_member_codes(connection, tenant_id, plan)))
 
 
 async def without_member_codes(connection: Driver, tenant_id: int, plan: Plan) -> Plan:
@@ -150,22 +177,52 @@ async def adjust(
 async def change_status(
     connection: Driver, tenant_id: int, command: Command, plan_id: str, *, status: str, reason: str
 ) -> Appended:
-    """Pause, resume (`running`) or close a plan; call it in a transaction.
+    """Pause, resume (`running`), close or recall a plan; call it in a transaction.
 
     Raises:
-        Refused: the plan is closed already, or stands where it should go.
+        Refused: the plan is at its end already, or stands where it should go.
     """
     standing = await read_plan(connection, tenant_id, plan_id)
-    if standing.status in ("closed", status):
+    if standing.status in (*FINAL, status):
         raise Refused([Problem("status", status, "plan_already", {"status": standing.status})])
     changed = PlanStatusChanged(status=status, reason=reason)
     appended = await _append_to_plan(connection, tenant_id, command, standing, changed)
     if not appended.duplicate:
         await connection.execute(
-            "UPDATE plan SET status = $3, version = $4 WHERE tenant_id = $1 AND plan_id = $2",
+            """
+            UPDATE plan SET status = $3, version = $4,
+                   paused = CASE WHEN $3 = 'paused' THEN paused + tstzmultirange(tstzrange($5, NULL))
+                                 ELSE paused - tstzmultirange(tstzrange($5, NULL)) END
+            WHERE tenant_id = $1 AND plan_id = $2""",
             tenant_id,
             plan_id,
             status,
+            appended.version,
+            command.occurred_at,
+        )
+    return appended
+
+
+async def confirm_canary(
+    connection: Driver, tenant_id: int, command: Command, plan_id: str, *, reason: str
+) -> Appended:
+    """Let a plan that runs in its canary stores go to all; call it in a transaction.
+
+    Raises:
+        Refused: the plan is at its end, or is not in canary.
+    """
+    standing = await read_plan(connection, tenant_id, plan_id)
+    if standing.status in FINAL:
+        raise Refused([Problem("plan", plan_id, "plan_closed")])
+    if not standing.canary:
+        raise Refused([Problem("plan", plan_id, "not_in_canary")])
+    confirmed = CanaryConfirmed(stores=standing.canary, reason=reason)
+    appended = await _append_to_plan(connection, tenant_id, command, standing, confirmed)
+    if not appended.duplicate:
+        await connection.execute(
+            "UPDATE plan SET canary = NULL, version = $3 WHERE tenant_id = $1 AND plan_id = $2",
+            tenant_id,
+            plan_id,
             appended.version,
         )
     return appended
@@ -176,7 +233,7 @@ async def _append_to_plan(
     tenant_id: int,
     command: Command,
     standing: PlanState,
-    event: PlanAdjusted | PlanStatusChanged,
+    event: PlanAdjusted | PlanStatusChanged | CanaryConfirmed,
 ) -> Appended:
     stream = plan_stream(standing.plan.plan)
     head = await read_head(connection, tenant_id, stream)
@@ -199,12 +256,19 @@ async def running_plans(connection: Driver, tenant_id: int) -> list[PlanState]:
     return [await read_plan(connection, tenant_id, row["plan_id"]) for row in rows]
 
 
-async def list_plans(connection: Driver, tenant_id: int) -> list[dict[str, Any]]:
-    """Every plan with its status, cycle and launch, newest first."""
+async def list_plans(
+    connection: Driver, tenant_id: int, *, after: tuple[datetime, str] | None = None, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """Plans with status, cycle and launch, newest first; `after` is launch and id of the last one seen."""
     rows = await connection.fetch(
-        "SELECT plan_id, spec->>'name' AS name, status, cycle, launched_at FROM plan"
-        " WHERE tenant_id = $1 ORDER BY launched_at DESC, plan_id",
+        """
+        SELECT plan_id, spec->>'name' AS name, status, cycle, launched_at FROM plan
+        WHERE tenant_id = $1 AND ($2::timestamptz IS NULL OR launched_at < $2
+              OR (launched_at = $2 AND plan_id > $3::text COLLATE "C"))
+        ORDER BY launched_at DESC, plan_id LIMIT $4""",
         tenant_id,
+        *(after or (None, None)),
+        limit,
     )
     return [dict(row) for row in rows]
 

@@ -163,6 +163,20 @@ async def open_tasks_of_guide(
     return [(row["task_id"], row["member_id"], row["attempts"]) for row in rows]
 
 
+async def open_tasks_of_plan(
+    connection: Driver, tenant_id: int, *, plan_id: str, limit: int
+) -> list[tuple[UUID, int]]:
+    """The first open items of a plan as (task, attempts), by id."""
+    rows = await connection.fetch(
+        "SELECT task_id, attempts FROM task WHERE tenant_id = $1 AND plan_id = $2 AND state = 'open'"
+        " ORDER BY task_id LIMIT $3",
+        tenant_id,
+        plan_id,
+        limit,
+    )
+    return [(row["task_id"], row["attempts"]) for row in rows]
+
+
 async def finished_beforehand(
     connection: Driver, tenant_id: int, *, plan_id: str, cycle: int, as_of: datetime
 ) -> list[Leaving]:

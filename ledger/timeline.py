@@ -47,13 +47,23 @@ class TimelineEntry:
     hash: str
 
 
+Place = tuple[datetime, str, int]
+"""Where a page ended: known_at, stream and version of its last event."""
+
+
 async def timeline(
-    connection: Driver, tenant_id: int, subject: Subject, name: str, *, limit: int = 500
+    connection: Driver,
+    tenant_id: int,
+    subject: Subject,
+    name: str,
+    *,
+    limit: int = 500,
+    after: Place | None = None,
 ) -> list[TimelineEntry]:
-    """The events of a subject, oldest first; guides and members are named by their code.
+    """The events of a subject, oldest first, those after a place; guides and members are named by their code.
 
     Raises:
-        NotFound: nothing was ever recorded of it.
+        NotFound: nothing was ever recorded of it. Nothing after `after` is an empty page.
     """
     rows = await connection.fetch(
         f"""
@@ -61,12 +71,14 @@ async def timeline(
                e.payload::text AS payload, e.hash
         FROM event e JOIN ({_STREAMS[subject]}) s ON s.stream = e.stream
         WHERE e.tenant_id = $1
+          AND ($4::timestamptz IS NULL OR (e.known_at, e.stream, e.version) > ($4, $5::text COLLATE "C", $6::int))
         ORDER BY e.known_at, e.stream, e.version LIMIT $3""",
         tenant_id,
         name,
         limit,
+        *(after or (None, None, None)),
     )
-    if not rows:
+    if not rows and after is None:
         raise NotFound(Problem(subject, name, "nothing_recorded"))
     return [
         TimelineEntry(

@@ -30,6 +30,8 @@ class ListedItem:
     done: bool
     script: str
     material: str
+    plan_status: str
+    """Of the item's plan: where it is paused, nobody is asked to do the item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ async def read_todays_list(
                c.name AS category, t.run_out_on, t.due_on, t.bought_at, pm.grade, pm.quadrant, t.state,
                EXISTS (SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = t.task_id
                        AND k.business_date = $3) AS done,
-               p.spec->'means'->0->>'script' AS script, p.spec->'means'->0->>'material' AS material
+               p.spec->'means'->0->>'script' AS script, p.spec->'means'->0->>'material' AS material,
+               p.status AS plan_status
         FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
         JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id

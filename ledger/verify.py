@@ -37,12 +37,14 @@ _KEPT = (
         "check-in",
         """SELECT 'task/' || task_id AS stream, version::text AS key,
                ARRAY[plan_id, cycle::text, member_id::text, guide_id::text, actor, occurred_at::text, known_at::text,
-                     business_date::text, channel, outcome, reached::text, grade, next_on::text] AS kept
+                     business_date::text, channel, outcome, reached::text, grade, next_on::text,
+                     coalesce(conflict, '')] AS kept
            FROM check_in WHERE tenant_id = $1""",
         """SELECT stream, version, version::text AS key,
                ARRAY[payload->>'plan', payload->>'cycle', payload->>'member', performed_by, actor, occurred_at::text,
                      known_at::text, payload->>'business_date', payload->>'channel', payload->>'outcome',
-                     payload->>'reached', payload->>'grade', payload->>'next_on'] AS told
+                     payload->>'reached', payload->>'grade', payload->>'next_on',
+                     coalesce(payload->>'conflict', '')] AS told
            FROM event WHERE tenant_id = $1 AND stream >= 'task/' AND stream < 'task0' AND type = 'checked_in'""",
     ),
     (

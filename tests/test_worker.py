@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 import worker as worker_module
+from infra import worker_loops as loops_module
 from infra.databases import open_ledger
 from infra.embedded_postgres import SETTINGS, EmbeddedPostgres, running_postgres
 from infra.embedded_temporal import dev_server
@@ -123,11 +124,11 @@ async def test_the_sequencer_goes_on_after_postgresql_was_killed_and_started_aga
         if event == "sequencer_waits":
             waits.set()
 
-    monkeypatch.setattr(worker_module, "sequence", place)
-    monkeypatch.setattr(worker_module, "log", SimpleNamespace(warning=warn))
+    monkeypatch.setattr(loops_module, "sequence", place)
+    monkeypatch.setattr(loops_module, "log", SimpleNamespace(warning=warn))
     async with open_ledger(Settings(home=tmp_path)) as (ledger, _):
         with running_postgres(tmp_path) as (server, address):
-            sequencer = asyncio.create_task(worker_module._sequence(ledger))
+            sequencer = asyncio.create_task(loops_module.run_sequencer(ledger))
             await Brand(ledger).launch(plan())
             async with asyncio.timeout(60):
                 await placed.wait()
@@ -158,7 +159,7 @@ async def test_a_sequencer_that_ends_ends_the_worker_with_exit_1(
     async def broken(_connection: Driver, _tenant_id: int) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(worker_module, "sequence", broken)
+    monkeypatch.setattr(loops_module, "sequence", broken)
     async with dev_server(tmp_path) as server:
         address = server.client.service_client.config.target_host
         monkeypatch.setenv("TEMPORAL_ADDRESS", address)

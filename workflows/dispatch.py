@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from domain.messages import Cut, DayOutcome, DayRun, DayStep, DayView, NudgedGuides, Settled, Started
     from workflows.business_clock import business_now, sleep_until, stamp
     from workflows.options import FAN_OUT, READ, SET_BASED
+    from workflows.patches import NUDGE_A_LITTLE_LATE, SKIP_A_DAY_THAT_IS_OVER
+
+LATE_NUDGE = timedelta(hours=1)
+"""A slot that an outage delayed is nudged so long after its time; once, whoever had nudged before."""
 
 
-@workflow.defn(name="DispatchWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="DispatchWorkflow")
 class DispatchWorkflow:
     """Settles what was bought, cuts the lists, starts the guides' days, nudges at each slot.
 
@@ -32,6 +35,8 @@ class DispatchWorkflow:
         )
         if not day.working:
             return DayOutcome()
+        if workflow.patched(SKIP_A_DAY_THAT_IS_OVER) and self._over(day.closes_at):
+            return DayOutcome()
         await sleep_until(day.opens_at, run.time)
         opened = self._step(stamp(day.opens_at, run.time))
         await workflow.execute_activity("settle_purchases", opened, result_type=Settled, **SET_BASED)
@@ -40,8 +45,9 @@ class DispatchWorkflow:
             return DayOutcome()
         await workflow.execute_activity("start_guide_days", opened, result_type=Started, **FAN_OUT)
         nudges = 0
+        grace = LATE_NUDGE if workflow.patched(NUDGE_A_LITTLE_LATE) else timedelta(0)
         for slot in day.slots:
-            if slot.at < business_now(run.time) and not run.time.rehearsal:
+            if self._over(slot.at + grace):
                 continue  # after an outage nobody is reminded of a past hour
             await sleep_until(slot.at, run.time)
             nudges += await self._nudge(stamp(slot.at, run.time), slot.name)
@@ -54,6 +60,9 @@ class DispatchWorkflow:
             "nudge_guides", step, result_type=NudgedGuides, **SET_BASED
         )
         return nudged.guides
+
+    def _over(self, instant: datetime) -> bool:
+        return instant < business_now(self._run.time) and not self._run.time.rehearsal
 
     def _step(self, at: datetime, slot: str = "") -> DayStep:
         run = self._run

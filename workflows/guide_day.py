@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from domain.messages import Changed, GuideDayRun, GuideDayStep
@@ -13,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.options import ONE_TRANSACTION
 
 
-@workflow.defn(name="GuideDayWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="GuideDayWorkflow")
 class GuideDayWorkflow:
     """12 history events whatever the number of items: check-ins go to the ledger, not through here.
 

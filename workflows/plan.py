@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from domain.messages import (
@@ -36,7 +35,7 @@ OVERDUE = timedelta(hours=1)
 Milestone = Literal["opens_at", "checks_at"]
 
 
-@workflow.defn(name="PlanWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="PlanWorkflow")
 class PlanWorkflow:
     """Waits for dates and decisions; the ledger decides. One run a cycle, more where its history grows long."""
 

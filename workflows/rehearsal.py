@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from domain.messages import (
@@ -26,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.plan import PlanWorkflow
 
 
-@workflow.defn(name="RehearsalWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="RehearsalWorkflow")
 class RehearsalWorkflow:
     """Stands in for the Schedule and for the people; everything else is what runs live.
 

@@ -9,6 +9,10 @@ ALTER TABLE plan ADD CONSTRAINT plan_status_check
 ALTER TABLE plan VALIDATE CONSTRAINT plan_status_check;
 -- Store codes the plan is tried in before it goes everywhere; null: everywhere.
 ALTER TABLE plan ADD COLUMN canary text[];
+-- When the plan was paused, so that a check-in of that time is known for what it is whenever it arrives.
+ALTER TABLE plan ADD COLUMN paused tstzmultirange NOT NULL DEFAULT '{}';
+
+ALTER TABLE guide_day ADD COLUMN clocked_in_at timestamptz;
 
 -- Why a check-in stands against the plan's state (e.g. plan_paused); null: nothing does.
 ALTER TABLE check_in ADD COLUMN conflict text;
@@ -57,6 +61,7 @@ ALTER TABLE outbox ADD COLUMN ended_at timestamptz;
 ALTER TABLE outbox ADD COLUMN not_before timestamptz;  -- known not to have been sent: tried again then
 ALTER TABLE outbox ADD COLUMN attempts smallint NOT NULL DEFAULT 0;
 ALTER TABLE outbox ADD COLUMN why text;                -- a code: why it ended as it did
+ALTER TABLE outbox ADD COLUMN claimed_by text COLLATE "C"; -- the claim's own token: only its holder ends it
 ALTER TABLE outbox DROP CONSTRAINT outbox_pkey;
 ALTER TABLE outbox ADD PRIMARY KEY (tenant_id, purpose, endpoint_id);
 ALTER TABLE outbox DROP CONSTRAINT outbox_state_check;
@@ -64,6 +69,11 @@ ALTER TABLE outbox ADD CONSTRAINT outbox_state_check
     CHECK (state IN ('waiting', 'sending', 'sent', 'unknown', 'dead', 'expired', 'unrouted')) NOT VALID;
 ALTER TABLE outbox VALIDATE CONSTRAINT outbox_state_check;
 CREATE INDEX outbox_claimed ON outbox (tenant_id, endpoint_id, claimed_at) WHERE claimed_at IS NOT NULL;
+-- What a sender looks for, and what people page through; years of what was sent are never read for either.
+CREATE INDEX outbox_due ON outbox (tenant_id, endpoint_id, created_at, purpose) WHERE state = 'waiting';
+CREATE INDEX outbox_sending ON outbox (tenant_id, claimed_at) WHERE state = 'sending';
+CREATE INDEX outbox_by_time ON outbox (tenant_id, created_at, purpose, endpoint_id);
+CREATE INDEX outbox_by_state ON outbox (tenant_id, state, created_at, purpose, endpoint_id);
 
 DO $$
 DECLARE t text;
@@ -79,6 +89,6 @@ GRANT INSERT ON zone_day TO daogou_worker, daogou_api;
 GRANT INSERT, UPDATE ON message_stop TO daogou_worker, daogou_api;
 GRANT SELECT, INSERT, UPDATE ON endpoint TO daogou_worker;
 -- Where a message stands may change; to whom it goes and what it says may not.
-GRANT UPDATE (state, claimed_at, ended_at, not_before, attempts, why) ON outbox TO daogou_worker;
+GRANT UPDATE (state, claimed_at, claimed_by, ended_at, not_before, attempts, why) ON outbox TO daogou_worker;
 RESET ROLE;
 RESET search_path;

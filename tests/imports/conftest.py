@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from brand import Brand, Database
 
 from imports.report import Kind
 from ledger.database import open_database
+from tests.imports.brand import Brand, Database
 
 
 @pytest.fixture

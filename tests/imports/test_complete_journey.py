@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import polars as pl
-from brand import Database
 
 from bench.import_purchases import measure, results
 from imports.complete_journey import households, purchases_frame, stores
+from tests.imports.brand import Database
 
 
 def test_the_demo_holds_every_purchase_line_of_the_source_in_its_order() -> None:

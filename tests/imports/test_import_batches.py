@@ -6,8 +6,6 @@ from importlib.resources import files
 import polars as pl
 import pytest
 import yaml
-from brand import KNOWN_AT, Brand, Database, execute_as_admin
-from test_import_purchases import GOOD
 
 from domain.errors import NotFound
 from domain.identifiers import personal_id
@@ -16,6 +14,8 @@ from imports.report import Kind
 from imports.staging import root_of
 from ledger.canonical import NO_HASH, chain, decode
 from ledger.database import driver_connection
+from tests.imports.brand import KNOWN_AT, Brand, Database, execute_as_admin
+from tests.imports.test_import_purchases import GOOD
 
 PEOPLE = "code,name,phone,store\nSECRET-7,Zhang San,13912345678,S1\n"
 

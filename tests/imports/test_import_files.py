@@ -7,14 +7,14 @@ from pathlib import Path
 import openpyxl
 import polars as pl
 import pytest
-from brand import Brand
-from test_import_purchases import GOOD, HEADER, ROWS
 
 from domain.errors import Refused
 from imports.columns import COLUMNS
 from imports.facts import recompute_root
 from imports.report import Kind
 from ledger.database import driver_connection
+from tests.imports.brand import Brand
+from tests.imports.test_import_purchases import GOOD, HEADER, ROWS
 
 CHINESE = "会员号,门店,购买时间,小票号,商品,品类,数量,金额（元）,导购,退货原单\n"
 

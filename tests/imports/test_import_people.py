@@ -3,10 +3,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 
 import pytest
-from brand import KNOWN_AT, SECRET, Brand
 
 from domain.identifiers import personal_id
 from imports.report import Kind
+from tests.imports.brand import KNOWN_AT, SECRET, Brand
 
 STORES = "门店编码,门店名称,区域,经销商,纬度,经度,时区,开门时间,关门时间\n"
 GUIDES = "code,name,phone,store,skills,performance,active,on_leave_from,on_leave_to\n"

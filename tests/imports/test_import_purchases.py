@@ -5,12 +5,12 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from brand import KNOWN_AT, SECRET, Brand
 
 from domain.identifiers import personal_id
 from imports.facts import recompute_root
 from imports.report import BadRow, Kind
 from ledger.database import driver_connection
+from tests.imports.brand import KNOWN_AT, SECRET, Brand
 
 HEADER = "member,store,occurred_at,basket,product,category,quantity,value,guide,return_of\n"
 GOOD = HEADER + (

@@ -259,7 +259,7 @@ async def test_only_guides_with_untouched_items_are_nudged_and_never_twice_for_a
     assert [row[:2] for row in rows] == [(f"nudge/{busy}/2026-03-02/12:00", busy)]
     assert rows[0][2:] == (
         '{"date": "2026-03-02", "slot": "12:00", "open_items": 1}',
-        "waiting",
+        "unrouted",
         at(2, 14),
     )
 

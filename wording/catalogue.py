@@ -1,6 +1,6 @@
 """The message catalogue: every sentence a person reads, Chinese first, English beside it.
 
-`wording/zh.yaml` and `wording/en.yaml` hold the same keys with the same gaps (a test holds that), and
+`texts/zh.yaml` and `texts/en.yaml` hold the same keys with the same gaps (a test holds that), and
 `imports/messages.yaml` what an import can have. A problem has two sentences: the reason and the remedy.
 """
 
@@ -18,7 +18,7 @@ from domain.errors import Problem
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
-FOLDER = Path(__file__).parent / "wording"
+FOLDER = Path(__file__).parent / "texts"
 IMPORT_MESSAGES = Path(imports.__file__).parent / "messages.yaml"
 _SENTENCE_END: dict[Language, str] = {"zh": "。", "en": ". "}
 _CODED_GAPS = ("status", "state", "kind")

@@ -1,0 +1,85 @@
+"""A stored Check for programs: every count, the rates with their counts, and the goal that held when it was counted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from domain.act import measured
+from domain.figures import Figures, Rate
+from domain.plan import Goal
+from ledger.door import Driver
+from ledger.report import Report, ReportRow
+from ledger.timeline import timeline
+
+MOST_EVENTS = 10_000
+"""Events of a plan that are looked through; a plan has a handful a cycle."""
+
+
+async def goal_when_counted(connection: Driver, tenant_id: int, report: Report) -> Goal:
+    """The goal that held when the cycle was counted first: Act may have moved it since."""
+    goal = report.plan.goal
+    for entry in await timeline(connection, tenant_id, "plan", report.plan.plan, limit=MOST_EVENTS):
+        if entry.type == "cycle_checked" and entry.payload["cycle"] == report.cycle:
+            return goal
+        if "spec" in entry.payload:
+            goal = Goal.model_validate(entry.payload["spec"]["goal"])
+    return goal
+
+
+def figures_json(figures: Figures) -> dict[str, Any]:
+    """Every count, money in minor units, and the rates with their counts."""
+    rates = {
+        "completion_rate": figures.completion_rate,
+        "attempt_rate": figures.attempt_rate,
+        "success_rate": figures.success_rate,
+        "repurchase_rate": figures.repurchase_rate,
+    }
+    return {**asdict(figures), **{name: _rate(rate) for name, rate in rates.items()}}
+
+
+def report_json(report: Report, goal: Goal) -> dict[str, Any]:
+    """A stored Check; `goal` is the one that held when it was counted."""
+    result = measured(report.plan.model_copy(update={"goal": goal}), report.total)
+    return {
+        "plan": report.plan.plan,
+        "name": report.plan.name,
+        "status": report.status,
+        "cycle": report.cycle,
+        "kind": report.kind,
+        "as_of": report.as_of,
+        "position": report.position,
+        "starts_on": report.starts_on,
+        "ends_on": report.ends_on,
+        "goal": {
+            "measure": goal.measure,
+            "target": str(goal.target),
+            "by": goal.by,
+            "result": None if result is None else str(result),
+            "reached": result is not None and result >= goal.target,
+        },
+        "total": figures_json(report.total),
+        "stores": [_row(row) for row in report.stores],
+        "guides": [_row(row) for row in report.guides],
+        "assigned": report.assigned,
+        "unassigned": [
+            {"members": reason.members, "tried": [list(step) for step in reason.tried]}
+            for reason in report.unassigned
+        ],
+        "tasks": report.tasks,
+        "check_ins": report.check_ins,
+        "guide_days": report.guide_days,
+    }
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    percent = rate.percent()
+    return {
+        "percent": None if percent is None else float(percent),
+        "numerator": rate.numerator,
+        "denominator": rate.denominator,
+    }
+
+
+def _row(row: ReportRow) -> dict[str, Any]:
+    return {"code": row.code, "name": row.name, **figures_json(row.figures)}

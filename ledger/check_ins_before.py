@@ -1,0 +1,51 @@
+"""A check-in that was taken before, to tell the same request sent again from another one under its key."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from ledger.door import Driver
+from ledger.ledger import task_stream
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBefore:
+    """Where the check-in left its item then, and what is known of the request."""
+
+    state: str
+    due_on: date
+    asked: str
+    """Digest of the request without its note; empty where it came without a key."""
+    note_hmac: str | None
+    salt: bytes | None
+    """None: it had no note, or the note has been erased."""
+
+    def had_note(self, note: str | None) -> bool:
+        """Whether the note was this one; one that was erased may have been any."""
+        if note is None or self.note_hmac is None:
+            return note is None and self.note_hmac is None
+        if self.salt is None:
+            return True
+        return hmac.compare_digest(
+            hmac.digest(self.salt, note.encode(), hashlib.sha256).hex(), self.note_hmac
+        )
+
+
+async def taken_before(connection: Driver, tenant_id: int, task_id: UUID, version: int) -> TakenBefore:
+    """The check-in that is event `version` of an item."""
+    row = await connection.fetchrow(
+        """
+        SELECT e.payload->>'state' AS state, (e.payload->>'due_on')::date AS due_on,
+               coalesce(e.payload->>'asked', '') AS asked, e.payload->>'note_hmac' AS note_hmac, n.salt
+        FROM event e
+        LEFT JOIN member_note n ON n.tenant_id = $1 AND n.note_id = (e.payload->>'note')::uuid
+        WHERE e.tenant_id = $1 AND e.stream = $2 AND e.version = $3""",
+        tenant_id,
+        task_stream(task_id),
+        version,
+    )
+    return TakenBefore(**dict(row))

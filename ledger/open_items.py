@@ -1,0 +1,18 @@
+"""What counts as open on a guide's list: one rule, for the nudge and for whoever sends it later."""
+
+from __future__ import annotations
+
+ITEMS_OF_DAY = """
+    JOIN list_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.business_date = d.business_date
+    JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
+    JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id"""
+"""Joins items, their tasks and plans to the guide-day `d`."""
+
+ITEM_UNTOUCHED = """(t.state = 'open' AND t.guide_id = d.guide_id
+    AND t.last_attempt_on IS DISTINCT FROM d.business_date)"""
+"""Nobody reported on it that day, and it is still hers."""
+
+PLAN_ASKS = "(p.status = 'running' AND (p.canary IS NULL OR s.code = ANY(p.canary)))"
+"""The plan wants it done now: neither paused, closed nor recalled, nor being tried in other stores only (`s`)."""
+
+ITEM_OPEN = f"({ITEM_UNTOUCHED} AND {PLAN_ASKS})"

@@ -1,0 +1,47 @@
+"""A zone's day: that its lists are cut once a release hour, by whoever comes first."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from ledger.door import Driver
+
+
+async def lists_cut(
+    connection: Driver, tenant_id: int, *, day: date, time_zone: str, release: str
+) -> int | None:
+    """How many guides had a list after the cut of this release hour; None while it is not cut."""
+    lists = await connection.fetchval(
+        "SELECT lists FROM zone_day WHERE tenant_id = $1 AND business_date = $2 AND time_zone = $3 AND release = $4",
+        tenant_id,
+        day,
+        time_zone,
+        release,
+    )
+    return None if lists is None else int(lists)
+
+
+async def wait_turn(connection: Driver, tenant_id: int, *, day: date, time_zone: str) -> None:
+    """Take turns in cutting a zone's day; held until the transaction ends."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(format('daogou.cut/%s/%s/%s', $1::int, $2::date, $3::text), 0))",
+        tenant_id,
+        day,
+        time_zone,
+    )
+
+
+async def note_cut(
+    connection: Driver, tenant_id: int, *, day: date, time_zone: str, release: str, at: datetime, lists: int
+) -> None:
+    """Note that the lists of this release hour are cut; call it in the transaction that cut them."""
+    await connection.execute(
+        "INSERT INTO zone_day (tenant_id, time_zone, business_date, release, cut_at, lists)"
+        " VALUES ($1, $2, $3, $4, $5, $6)",
+        tenant_id,
+        time_zone,
+        day,
+        release,
+        at,
+        lists,
+    )

@@ -1,0 +1,1 @@
+"""What a person reads: one message catalogue for every screen, page and answer, Chinese first."""
