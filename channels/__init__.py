@@ -1,1 +1,1 @@
-"""Ways out of the house: robots, mail and webhooks, sent through apprise, each end told honestly."""
+"""Channels: sending a text to a robot, mailbox or webhook, and saying what became of it from the transport's facts."""

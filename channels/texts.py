@@ -1,0 +1,44 @@
+"""What a message says, rendered at sending: Chinese first, English beside it (`wording.yaml`).
+
+Of a message's content only the date, the slot and a count go out. A shared endpoint is told whose list it is; a
+guide's own is not told her name. No two messages of a kind read the same: code, date and slot are in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+WORDING = Path(__file__).parent / "wording.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message in words; channels without a title leave it out."""
+
+    title: str
+    body: str
+
+
+def nudge_text(
+    language: str, *, code: str, name: str, day: date, slot: str, open_items: int, shared: bool
+) -> Text:
+    """The reminder that items are open. `name` may be empty; it is used only where the endpoint is `shared`."""
+    wording = _wording()[language]["nudge"]
+    gaps = {"date": day.isoformat(), "slot": slot, "code": code, "name": name or code, "items": open_items}
+    return Text(
+        title=wording["title"].format_map(gaps),
+        body=wording["shared" if shared else "own"].format_map(gaps),
+    )
+
+
+@cache
+def _wording() -> Mapping[str, Any]:
+    read: Mapping[str, Any] = yaml.safe_load(WORDING.read_text(encoding="utf-8"))
+    return read
