@@ -33,9 +33,11 @@ from infra.postgres_process import (
     spawn,
     stop_postmaster,
 )
-from infra.processes import HOST, alive, free_port, terminate_as_exit
+from infra.processes import HOST, alive, terminate_as_exit
 from infra.server_errors import EmbeddedServerError, log_tail
 from infra.service_user import Site, locate
+from infra.stable_ports import stable_port
+from infra.wal_archive import kept_settings
 
 __all__ = [
     "EmbeddedPostgres",
@@ -140,6 +142,15 @@ class EmbeddedPostgres:
             if self._site is not None:
                 stop_postmaster(self._site.data)
 
+    def process(self) -> psutil.Process | None:
+        """The running server, as `start` left it; None if it has ended or was never started."""
+        file = None if self._site is None else read_pid_file(self._site.data)
+        try:
+            process = None if file is None else psutil.Process(file.pid)
+        except psutil.NoSuchProcess:
+            return None
+        return process if process is not None and alive(process) else None
+
     def role_password(self, role: str) -> str:
         """The role's password: random, made at the first call, kept in a file only we may read.
 
@@ -186,7 +197,7 @@ class EmbeddedPostgres:
         )
 
     def _launch(self, site: Site, password: str, console: Path) -> psutil.Process | None:
-        """Starts the server on a free port; None if it ended at once."""
+        """Starts the server on the port it had last, if that is free; None if it ended at once."""
         end_leftovers(site.data)
         if not site.data.exists():
             initdb(site, SUPERUSER, password)
@@ -197,8 +208,9 @@ class EmbeddedPostgres:
         options = {
             **SETTINGS,
             "wal_compression": _wal_compression(site),
+            **kept_settings(site),  # whoever starts it: a log with a hole in it is of no use
             **self._settings,
-            "port": str(free_port()),
+            "port": str(stable_port(self._home / "run" / "postgres.port")),
         }
         try:
             return psutil.Process(spawn(site, options, console))

@@ -16,19 +16,17 @@ from pathlib import Path
 
 import psutil
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
 from temporalio.converter import DataConverter
 from temporalio.testing import WorkflowEnvironment
 
-from infra.durable_files import write_durably
-from infra.processes import alive, free_port, send_until_ended
+from infra.processes import free_port
 from infra.server_errors import EmbeddedServerError
+from infra.server_records import end_abandoned, end_recorded, write_record
 
-__all__ = ["dev_server", "time_skipping_server"]
+__all__ = ["DEV_SERVER_TUNING", "dev_server", "temporal_program", "time_skipping_server"]
 
 STARTUP = timedelta(seconds=60)  # the SDK's 5 s are too few on a busy two-core machine
 START_TRIES = 3
-SAME_TIME_S = 2.0  # the kernel derives creation times from the clock, which may be set a little meanwhile
 DEV_SERVER_TUNING = (
     "history.transferProcessorMaxPollRPS=2000",
     "history.timerProcessorMaxPollRPS=2000",
@@ -37,37 +35,6 @@ DEV_SERVER_TUNING = (
 )
 
 log = structlog.get_logger(__name__)
-
-
-class _Identity(BaseModel):
-    """A process for good: its pid and when it was created (seconds since the epoch)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    pid: int
-    create_time: float
-
-    @classmethod
-    def of(cls, process: psutil.Process) -> "_Identity":
-        return cls(pid=process.pid, create_time=process.create_time())
-
-    def process(self) -> psutil.Process | None:
-        """The process if it still runs; None if it ended or its pid is another's by now."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.create_time) < SAME_TIME_S
-        except psutil.NoSuchProcess:
-            return None
-        return process if same and alive(process) else None
-
-
-class _Record(BaseModel):
-    """One started server and the process that owns it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    server: _Identity
-    owner: _Identity
 
 
 @asynccontextmanager
@@ -79,7 +46,7 @@ async def time_skipping_server(
     Raises:
         EmbeddedServerError: its program is missing or it does not start.
     """
-    program = _program("temporal-test-server")
+    program = temporal_program("temporal-test-server")
 
     def start(port: int) -> Awaitable[WorkflowEnvironment]:
         return WorkflowEnvironment.start_time_skipping(
@@ -106,7 +73,7 @@ async def dev_server(
     Raises:
         EmbeddedServerError: its program is missing or it does not start.
     """
-    program = _program("temporal")
+    program = temporal_program("temporal")
     words = [word for value in DEV_SERVER_TUNING for word in ("--dynamic-config-value", value)]
     if database is not None:
         database.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +94,12 @@ async def dev_server(
         yield environment
 
 
-def _program(name: str) -> str:
+def temporal_program(name: str) -> str:
+    """Where the program `temporal` or `temporal-test-server` lies.
+
+    Raises:
+        EmbeddedServerError: it is not installed.
+    """
     scripts = sysconfig.get_path("scripts")
     found = shutil.which(name, path=scripts) or shutil.which(name)
     if found is None:
@@ -143,7 +115,7 @@ def _program(name: str) -> str:
 async def _recorded(
     home: Path, program: str, start: Callable[[int], Awaitable[WorkflowEnvironment]]
 ) -> AsyncIterator[WorkflowEnvironment]:
-    run = await asyncio.to_thread(_end_abandoned, home)
+    run = await asyncio.to_thread(end_abandoned, home)
     for left in reversed(range(START_TRIES)):
         port = free_port()
         started = threading.Event()
@@ -167,7 +139,7 @@ async def _recorded(
         finally:
             started.set()
             await asyncio.shield(recording)
-            await asyncio.shield(asyncio.to_thread(_end_own, run, port))
+            await asyncio.shield(asyncio.to_thread(end_recorded, _path(run, port)))
 
 
 def _record_when_started(run: Path, program: str, port: int, started: threading.Event) -> None:
@@ -175,8 +147,7 @@ def _record_when_started(run: Path, program: str, port: int, started: threading.
     while (server := _child(program, port)) is None:
         if started.wait(0.02):
             return  # it never came up, or was over before we saw it
-    record = _Record(server=_Identity.of(server), owner=_Identity.of(psutil.Process()))
-    write_durably(_path(run, port), record.model_dump_json())
+    write_record(_path(run, port), server)
 
 
 def _path(run: Path, port: int) -> Path:
@@ -192,38 +163,3 @@ def _child(program: str, port: int) -> psutil.Process | None:
         if words[:1] == [program] and str(port) in words[1:]:
             return child
     return None
-
-
-def _end_own(run: Path, port: int) -> None:
-    """Ends the server of `port` if the SDK did not (a cancelled start), and forgets it."""
-    path = _path(run, port)
-    record = _read(path)
-    if record is not None and (server := record.server.process()) is not None:
-        send_until_ended(server)
-    path.unlink(missing_ok=True)
-
-
-def _end_abandoned(home: Path) -> Path:
-    """Ends the recorded servers whose owner is gone (exactly these, by pid and creation time); gives `run/`."""
-    run = home.resolve() / "run"
-    run.mkdir(parents=True, exist_ok=True)
-    for path in run.glob("temporal-*.json"):
-        record = _read(path)
-        if record is not None:
-            if record.owner.process() is not None:
-                continue
-            if (server := record.server.process()) is not None:
-                log.warning("temporal_orphan_ended", pid=server.pid, owner=record.owner.pid)
-                send_until_ended(server)
-        path.unlink(missing_ok=True)
-    return run
-
-
-def _read(path: Path) -> _Record | None:
-    try:
-        return _Record.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None  # another start was quicker
-    except ValidationError as error:
-        log.warning("temporal_record_unreadable", path=str(path), reason=str(error))
-        return None

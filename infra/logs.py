@@ -3,12 +3,52 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
 
 import structlog
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+
+LOG_FILE = "DAOGOU_LOG_FILE"
+"""Names the file a supervised process writes its log to."""
+ROTATE_BYTES = 10_000_000
+ROTATED_KEPT = 5
+
+
+class RotatingLog(RotatingFileHandler):
+    """A log file of at most 10 MB, with the five before it beside it as `.1` … `.5`.
+
+    Several processes may write the same one (commands, or the old and the new process of a rolling restart):
+    who finds that another one has moved the file away goes on in the new one.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int = ROTATE_BYTES) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(path, maxBytes=max_bytes, backupCount=ROTATED_KEPT, encoding="utf-8")
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - the base class's name
+        """Whether the file is full, after making sure that it is still the file of this name."""
+        stream = self.stream
+        if stream is not None and not _is_at(stream, Path(self.baseFilename)):
+            stream.close()
+            self.stream = self._open()
+        return bool(super().shouldRollover(record))
+
+
+def _is_at(stream: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def log_file() -> Path | None:
+    """The file the environment names for this process's log; None: stderr."""
+    name = os.environ.get(LOG_FILE)
+    return Path(name) if name else None
 
 
 def forward_core_logs(level: str = "WARN") -> None:
@@ -24,12 +64,8 @@ def configure_logs(*, level: str = "INFO", to: Path | None = None) -> None:
 
     Args:
         level: least level that is written.
-        to: a file, always JSON; None: stderr, JSON unless it is a terminal.
+        to: a file, always JSON, rotated; None: stderr, JSON unless it is a terminal.
     """
-    stream: TextIO = sys.stderr
-    if to is not None:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        stream = to.open("a", encoding="utf-8")
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -39,10 +75,10 @@ def configure_logs(*, level: str = "INFO", to: Path | None = None) -> None:
     ]
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer()
-        if to is None and stream.isatty()
+        if to is None and sys.stderr.isatty()
         else structlog.processors.JSONRenderer()
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(sys.stderr) if to is None else RotatingLog(to)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

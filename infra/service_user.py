@@ -22,7 +22,7 @@ from pathlib import Path
 
 import structlog
 
-from infra.durable_files import write_durably
+from infra.durable_files import sync_folder, write_durably
 from infra.postgres_process import end_leftovers, find_postmaster
 from infra.server_errors import EmbeddedServerError
 
@@ -58,9 +58,10 @@ def locate(home: Path) -> Site:
     Raises:
         EmbeddedServerError: the wheel is missing, or the home was set up by another kind of user.
     """
-    programs = _wheel()
+    wheel = _wheel()
     data = home / "postgres"
     pointer = home / POINTER
+    finish_replacing(data)
     if os.geteuid() != 0:
         if pointer.exists():
             raise EmbeddedServerError(
@@ -68,7 +69,7 @@ def locate(home: Path) -> Site:
                 where=str(pointer),
                 remedy=f"Run as root again, or have root remove {home} to begin anew.",
             )
-        return Site(programs / "bin", data, None)
+        return Site(wheel / "bin", data, None)
     if data.exists():
         raise EmbeddedServerError(
             "This home's PostgreSQL was set up by an ordinary user; root would begin a second, empty one.",
@@ -78,9 +79,28 @@ def locate(home: Path) -> Site:
     with _service_root():
         owner = _account()
         data = _data_for_root(home, owner)
+        finish_replacing(data)
         stat = data.parent.stat()  # a folder made earlier keeps its owner, even if `daogou` was added since
         owner = Account(stat.st_uid, stat.st_gid)
-        return Site(_readable_programs(programs, owner) / "bin", data, owner)
+        return Site(_readable_programs(wheel, owner) / "bin", data, owner)
+
+
+def incoming(data: Path) -> Path:
+    """Where a restored cluster waits, whole, while the one it replaces is moved out of its place."""
+    return data.with_name(f"{data.name}.incoming")
+
+
+def finish_replacing(data: Path) -> None:
+    """A restore killed between its two renames: the place is empty, and what belongs there is beside it."""
+    if not data.exists() and incoming(data).exists():
+        incoming(data).rename(data)
+        sync_folder(data.parent)
+        log.warning("interrupted_restore_finished", data=str(data))
+
+
+def programs() -> Path:
+    """The folder of PostgreSQL's programs, for those that may run as any user (pg_waldump)."""
+    return _wheel() / "bin"
 
 
 def _wheel() -> Path:
