@@ -1,0 +1,88 @@
+"""A restored cluster's first hour: its schema made current, its chains verified, its passwords changed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import asyncpg
+
+from infra.backup import last_event
+from infra.databases import scram_verifier
+from infra.embedded_postgres import SUPERUSER
+from infra.private_server import PORT
+from ledger.migrate import migrate
+from ledger.verify import Verification, verify
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredLedger:
+    """What is in it: the last event's position and instant, and whether everything verifies."""
+
+    position: int
+    last_event_at: datetime | None
+    verification: Verification
+
+
+async def examine(login: Path, database: str, *, on_progress: Callable[[int, int], None]) -> RestoredLedger:
+    """Migrate and verify the ledger of every tenant in a database reached through the socket in `login`."""
+    await migrate(f"postgresql://{SUPERUSER}@/{database}?host={login}&port={PORT}")
+    connection = await _connect(login, database, {"search_path": "daogou", "jit": "off"})
+    try:
+        last = await last_event(connection)
+        tenants = [
+            row["tenant_id"] for row in await connection.fetch("SELECT tenant_id FROM tenant ORDER BY 1")
+        ]
+        total = await connection.fetchval("SELECT count(*) FROM event")
+        on_progress(0, total)
+        parts: list[Verification] = []
+        for tenant in tenants:
+            before = sum(part.events for part in parts)
+
+            def told(done: int, before: int = before) -> None:
+                on_progress(before + done, total)
+
+            parts.append(await verify(connection, tenant, on_progress=told))
+        on_progress(total, total)
+        return RestoredLedger(last["position"], last["last_event_at"], _together(parts))
+    finally:
+        await connection.close()
+
+
+async def change_passwords(login: Path, password: str) -> None:
+    """Give the superuser `password`; take every other role's away: who needs one is given a new one.
+
+    Only verifiers are sent, for statements may be logged.
+    """
+    connection = await _connect(login, "postgres", {})
+    try:
+        roles = await connection.fetch(
+            "SELECT quote_ident(rolname) AS name FROM pg_authid WHERE rolpassword IS NOT NULL AND rolname <> $1",
+            SUPERUSER,
+        )
+        async with connection.transaction():
+            for role in roles:
+                await connection.execute(f"ALTER ROLE {role['name']} PASSWORD NULL")
+            verifier = scram_verifier(password, salt=secrets.token_bytes(16))
+            await connection.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{verifier}'")
+    finally:
+        await connection.close()
+
+
+async def _connect(login: Path, database: str, settings: dict[str, str]) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        host=str(login), port=PORT, user=SUPERUSER, database=database, server_settings=settings
+    )
+
+
+def _together(parts: list[Verification]) -> Verification:
+    return Verification(
+        streams=sum(part.streams for part in parts),
+        events=sum(part.events for part in parts),
+        positions=sum(part.positions for part in parts),
+        found=sum(part.found for part in parts),
+        differences=tuple(difference for part in parts for difference in part.differences),
+    )
