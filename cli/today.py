@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from cli.layout import NOTHING, heading, number, table
 from cli.session import Session, json_option, pass_session
-from ledger.today import TodaysList, read_todays_list
+from ledger.today import ListedItem, TodaysList, read_todays_list
 
 
 @click.command()
@@ -47,7 +47,7 @@ def _screen(session: Session, listed: TodaysList) -> list[RenderableType]:
             f"{item.due_on:%m-%d}",
             item.grade or NOTHING,
             words.code("quadrants", item.quadrant),
-            words.code("statuses", item.state),
+            _state(session, item),
         )
     done = sum(item.done for item in listed.items)
     parts: list[RenderableType] = [
@@ -66,4 +66,21 @@ def _screen(session: Session, listed: TodaysList) -> list[RenderableType]:
         parts.append(words("today.rest", rest=number(listed.rest)))
     scripts = dict.fromkeys(item.script for item in listed.items)
     parts += [words("today.script", script=script) for script in scripts]
+    if listed.state != "closed" and done < len(listed.items):
+        command = session.command(
+            "check-in", listed.guide_code, str(_next(listed)), "--outcome", "interested"
+        )
+        parts.append(words("today.check_in", command=command))
     return parts
+
+
+def _next(listed: TodaysList) -> int:
+    """The number of the first item still to be done."""
+    return next(item.rank for item in listed.items if not item.done)
+
+
+def _state(session: Session, item: ListedItem) -> str:
+    """How the item stands; one of a paused plan waits, whatever else."""
+    if item.state == "open" and item.plan_status == "paused":
+        return session.words("today.paused")
+    return session.words.code("statuses", item.state)

@@ -1,0 +1,300 @@
+"""The day on the command line: opened, worked and closed by hand, with nothing but the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+
+from infra.clock import now
+from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
+from tests.cli.practice_shop import begin_cycle, playbook, seed
+from tests.cli.shop import Shop
+from tests.conftest import drop_database
+
+NAME = "cli_practice_day"
+
+
+@pytest.fixture(scope="module")
+def launched(
+    postgres: tuple[EmbeddedPostgres, PostgresAddress], home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    """The practice brand with its plan launched and its members selected. Only to be copied."""
+    shop = Shop(home, tmp_path_factory.mktemp("practice"), NAME, postgres[1])
+    seed(shop)
+    done = shop.run("plan", "launch", str(playbook(shop)))
+    assert done.exit_code == 0, done.output
+    begin_cycle(shop)
+    yield shop
+    asyncio.run(drop_database(shop.address, NAME))
+
+
+def copied(launched: Shop) -> Iterator[Shop]:
+    name = f"{NAME}_{secrets.token_hex(4)}"
+
+    async def copy() -> None:
+        connection = await asyncpg.connect(launched.address.url("postgres"))
+        try:
+            await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{NAME}" STRATEGY FILE_COPY')
+        finally:
+            await connection.close()
+
+    asyncio.run(copy())
+    yield dataclasses.replace(launched, database=name)
+    asyncio.run(drop_database(launched.address, name))
+
+
+@pytest.fixture
+def practice(launched: Shop) -> Iterator[Shop]:
+    """The launched brand in a database that may be changed."""
+    yield from copied(launched)
+
+
+@pytest.fixture
+def opened(practice: Shop) -> Shop:
+    assert practice.run("day", "open").exit_code == 0
+    return practice
+
+
+@pytest.fixture(scope="module")
+def at_work(launched: Shop) -> Iterator[Shop]:
+    """An opened day with G1 at work. Only for what changes nothing."""
+    for shop in copied(launched):
+        assert shop.run("day", "open").exit_code == 0
+        assert shop.run("clock-in", "G1").exit_code == 0
+        yield shop
+
+
+def problem(told: Any) -> tuple[str, str, str]:
+    """Field, value and code of the one problem; that it has a reason and a remedy."""
+    (one,) = told["error"]["problems"]
+    assert one["reason"]
+    assert one["remedy"]
+    return one["field"], one["value"], one["code"]
+
+
+def check_in(shop: Shop, *words: str) -> Any:
+    return shop.json("check-in", *words)
+
+
+def test_opening_the_day_cuts_every_guides_list_once(practice: Shop) -> None:
+    first, again = practice.json("day", "open"), practice.json("day", "open")
+    ((one,), (other,)) = first["opened"], again["opened"]
+    assert (one["cut"], one["lists"], one["workflow_started"]) == (True, 6, None)
+    assert (other["cut"], other["lists"]) == (False, 6)
+    assert [(store["guides"], store["listed"]) for store in first["stores"]] == [(2, 13), (2, 16), (2, 13)]
+    assert [store["listed"] for store in again["stores"]] == [13, 16, 13]
+
+
+def test_without_temporal_it_is_said_what_will_not_happen(practice: Shop) -> None:
+    assert "不会自动发布、提醒和收尾" in practice.run("day", "open").stdout
+    assert "No Temporal runs" in practice.run("day", "open", lang="en").stdout
+
+
+def test_a_day_is_not_opened_before_its_plans_have_their_members(launched: Shop) -> None:
+    shop = dataclasses.replace(launched, database=f"{NAME}_{secrets.token_hex(4)}")
+    seed(shop)
+    nothing = problem(shop.json("day", "open"))
+    shop.run("plan", "launch", str(playbook(shop)))
+    waiting = problem(shop.json("day", "open"))
+    asyncio.run(drop_database(shop.address, shop.database))
+    assert nothing == ("plan", "", "no_plan_runs")
+    assert waiting == ("plan", "practice", "cycle_not_begun")
+
+
+def test_only_today_and_only_a_zone_with_stores_is_opened(practice: Shop) -> None:
+    tomorrow = (now() + timedelta(days=2)).date().isoformat()
+    assert problem(practice.json("day", "open", "--date", tomorrow)) == ("--date", tomorrow, "not_today")
+    assert problem(practice.json("day", "open", "--zone", "Mars/Base")) == (
+        "--zone",
+        "Mars/Base",
+        "no_store_in_zone",
+    )
+    assert practice.json("day", "status") == {"stores": []}
+
+
+@pytest.mark.parametrize("code", ["release_ahead", "day_is_over"])
+def test_a_day_is_not_opened_before_its_release_nor_after_its_close(
+    practice: Shop, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    (one,) = practice.json("day", "open")["opened"]
+    hours = f"{one['day']} {one['release']}", one["time_zone"]
+    released = datetime.fromisoformat(hours[0]).replace(tzinfo=ZoneInfo(hours[1]))
+    at = (
+        released - timedelta(minutes=1)
+        if code == "release_ahead"
+        else datetime.fromisoformat(one["closes_at"])
+    )
+    monkeypatch.setattr("cli.day.now", lambda: at)
+    assert problem(practice.json("day", "open"))[2] == code
+
+
+def test_clocking_in_brings_the_list_although_nothing_opened_the_day(practice: Shop) -> None:
+    told = practice.json("clock-in", "G1")
+    assert (told["published"], told["listed"]) == (True, 6)
+    assert practice.json("clock-in", "G1")["published"] is False
+    assert practice.json("today", "G1")["state"] == "published"
+    assert "G1 李芳 已打卡" in practice.run("clock-in", "G1").stdout
+    (store, *_) = practice.json("day")["stores"]
+    assert (store["clocked_in"], store["published"], store["cut"]) == (1, 1, 1)
+
+
+def test_a_check_in_needs_no_temporal_and_the_same_line_twice_counts_once(opened: Shop) -> None:
+    line = ("G1", "1", "--outcome", "interested", "--grade", "a", "--note", "周六来店")
+    first, before = check_in(opened, *line), opened.traces()
+    again = check_in(opened, *line)
+    assert (first["duplicate"], first["state"]) == (False, "done")
+    assert again["duplicate"] is True
+    assert opened.traces() == before
+    listed = opened.json("today", "G1")
+    assert [item["rank"] for item in listed["items"] if item["done"]] == [1]
+    assert listed["items"][0]["grade"] == "A"
+    assert "没有重复计数" in opened.run("check-in", *line).stdout
+    assert opened.json("day")["stores"][0]["done"] == 1
+
+
+def test_the_same_key_counts_once_whatever_is_typed_beside_it(opened: Shop) -> None:
+    assert check_in(opened, "G1", "1", "--outcome", "came", "--key", "till-7")["duplicate"] is False
+    assert check_in(opened, "G1", "1", "--outcome", "bought", "--key", "till-7")["duplicate"] is True
+    used = check_in(opened, "G1", "2", "--outcome", "bought", "--key", "till-7")
+    assert problem(used) == ("--key", "check-in/key/till-7", "command_used_elsewhere")
+
+
+def test_outcomes_and_channels_are_understood_in_chinese_too(opened: Shop) -> None:
+    told = check_in(opened, "G2", "1", "--outcome", "没人接", "--channel", "企业微信")
+    assert (told["outcome"], told["channel"], told["state"]) == ("no_answer", "wecom", "open")
+    assert (
+        "没人接" in opened.run("check-in", "G2", "1", "--outcome", "no_answer", "--channel", "wecom").stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (("G9", "1", "--outcome", "came"), ("GUIDE", "G9", "unknown_guide")),
+        (("G1", "7", "--outcome", "came"), ("RANK", "7", "rank_not_listed")),
+        (("G1", "0", "--outcome", "came"), ("RANK", "0", "rank_not_listed")),
+        (("G1", "first", "--outcome", "came"), ("RANK", "first", "not_a_rank")),
+        (("G1", "1", "--outcome", "happy"), ("--outcome", "happy", "not_a_choice")),
+        (("G1", "1", "--outcome", "came", "--grade", "E"), ("--grade", "E", "not_a_choice")),
+        (("G1", "1", "--outcome", "no_answer", "--grade", "A"), ("--grade", "A", "grade_without_contact")),
+        (("G1", "1", "--outcome", "came", "--channel", "smoke"), ("--channel", "smoke", "not_a_choice")),
+        (("G1", "1", "--outcome", "came", "--next-on", "13"), ("--next-on", "13", "not_a_date")),
+        (
+            ("G1", "1", "--outcome", "came", "--next-on", "2099-01-01"),
+            ("--next-on", "2099-01-01", "cycle_ends_today"),
+        ),
+        (("G1", "1", "--outcome", "came", "--key", "a b"), ("--key", "a b", "key_not_valid")),
+    ],
+)
+def test_a_check_in_that_cannot_be_is_refused_and_changes_nothing(
+    at_work: Shop, line: tuple[str, ...], expected: tuple[str, str, str]
+) -> None:
+    before = at_work.traces()
+    assert problem(check_in(at_work, *line)) == expected
+    assert at_work.traces() == before
+
+
+def test_everything_wrong_with_a_line_is_told_at_once(at_work: Shop) -> None:
+    told = check_in(at_work, "G1", "1", "--outcome", "x", "--grade", "y", "--next-on", "z", "--channel", "w")
+    assert [one["field"] for one in told["error"]["problems"]] == [
+        "--outcome",
+        "--grade",
+        "--channel",
+        "--next-on",
+    ]
+
+
+def test_an_item_reported_twice_with_different_outcomes_is_refused(opened: Shop) -> None:
+    check_in(opened, "G1", "1", "--outcome", "came")
+    assert problem(check_in(opened, "G1", "1", "--outcome", "refused")) == ("RANK", "1", "task_closed")
+
+
+def test_a_closed_day_takes_no_check_in_and_says_when_it_closed(opened: Shop) -> None:
+    assert opened.json("day", "close", "--guide", "G1", "--reason", "盘点")["closed"] == 1
+    refused = opened.run("check-in", "G1", "1", "--outcome", "came")
+    assert refused.exit_code == 1
+    assert "发生在收尾之后" in refused.stderr
+    assert "+00:00" not in refused.stderr  # the store's own time, not ours
+    assert check_in(opened, "G2", "1", "--outcome", "came")["duplicate"] is False
+
+
+def test_the_evening_comes_early_for_a_guide_then_a_store_then_all(opened: Shop) -> None:
+    closed = [
+        opened.json("day", "close", *words, "--reason", "停电")["closed"]
+        for words in (("--guide", "G1"), ("--store", "S1"), (), ())
+    ]
+    assert closed == [1, 1, 4, 0]
+    assert "没有可关的" in opened.run("day", "close", "--reason", "停电").stdout
+    assert {store["closed"] for store in opened.json("day")["stores"]} == {2}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--reason", " "), ("--reason", " ", "reason_missing")),
+        (("--reason", "r", "--store", "S9"), ("--store", "S9", "unknown_store")),
+        (("--reason", "r", "--guide", "G9"), ("--guide", "G9", "unknown_guide")),
+        (("--reason", "r", "--guide", "G1", "--store", "S1"), ("--guide", "G1", "store_or_guide")),
+    ],
+)
+def test_a_close_that_cannot_be_is_refused_and_closes_nothing(
+    at_work: Shop, words: tuple[str, ...], expected: tuple[str, str, str]
+) -> None:
+    assert problem(at_work.json("day", "close", *words)) == expected
+    assert {store["closed"] for store in at_work.json("day")["stores"]} == {0}
+
+
+def test_there_is_nothing_to_close_before_there_are_lists(practice: Shop) -> None:
+    assert problem(practice.json("day", "close", "--reason", "r"))[2] == "no_lists_today"
+
+
+def test_a_guide_sees_what_is_paused_and_what_was_withdrawn(opened: Shop) -> None:
+    opened.run("plan", "pause", "practice", "--reason", "r")
+    assert opened.run("today", "G1").stdout.count("计划暂停，先不联系") == 6
+    opened.run("plan", "resume", "practice", "--reason", "r")
+    opened.run("plan", "recall", "practice", "--reason", "r")
+    assert opened.run("today", "G1").stdout.count("已撤出") == 6
+
+
+def test_a_list_says_how_to_check_in_until_it_is_worked(opened: Shop) -> None:
+    opened.run("check-in", "G1", "1", "--outcome", "came")
+    assert "check-in G1 2 --outcome interested" in opened.run("today", "G1").stdout.replace("\n", " ")
+    opened.run("day", "close", "--reason", "r")
+    assert "check-in G1" not in opened.run("today", "G1").stdout
+
+
+def test_the_day_is_told_in_both_languages(practice: Shop) -> None:
+    assert "今天还没有清单" in practice.run("day").stdout
+    practice.run("day", "open")
+    for lang, words in (("zh", ("东门练习店", "已生成，待打卡", "合计")), ("en", ("Clocked in", "Total"))):
+        screen = practice.run("day", lang=lang).stdout
+        assert all(word in screen for word in words)
+
+
+def test_waiting_for_a_check_that_nothing_counts_ends_with_what_to_do(
+    opened: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.plan.CHECK_WITHIN", timedelta(seconds=0.5))
+    told = opened.json("plan", "report", "practice", "--wait")
+    assert problem(told) == ("plan", "practice", "not_checked_in_time")
+
+
+def test_a_guide_cannot_clock_in_before_the_release_hour(
+    opened: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (store, *_) = opened.json("day")["stores"]
+    early = datetime.fromisoformat(f"{store['day']} 06:30").replace(tzinfo=ZoneInfo(store["time_zone"]))
+    monkeypatch.setattr("cli.check_in.now", lambda: early)
+    refused = opened.run("clock-in", "G2")
+    assert refused.exit_code == 1
+    assert "GUIDE = G2" in refused.stderr
+    assert f"{store['day']} 0" in refused.stderr  # the hour as the store's clock shows it
