@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
 
 import click
 import structlog
@@ -17,7 +16,7 @@ from infra.fingerprints import changed
 from infra.lifeline import lifeline_cut, tell_ready
 from infra.logs import configure_logs, log_file
 from infra.migration import migrate_ahead
-from infra.processes import terminate_as_exit
+from infra.processes import run_entry, terminate_as_exit
 from infra.replay import replay_stored
 from infra.server_errors import EmbeddedServerError
 from infra.settings import Settings, read_settings
@@ -180,4 +179,4 @@ async def _run(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_entry(main)

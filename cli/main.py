@@ -32,7 +32,7 @@ from cli.session import Session, logs_to, to_json
 from cli.today import today
 from cli.up import down, restart, status, up
 from domain.errors import Problem, Refused
-from infra.processes import end_at_once, terminate_as_exit
+from infra.processes import run_entry, terminate_as_exit
 from infra.settings import Settings, read_settings
 from infra.up_state import read_running
 from wording.catalogue import LANGUAGES, Catalogue, Language, catalogue
@@ -180,13 +180,8 @@ def main() -> None:
     if any(0xD800 <= ord(char) <= 0xDFFF for argument in sys.argv[1:] for char in argument):
         click.echo(catalogue(read_language())("error.not_text"), err=True)
         sys.exit(USAGE)
-    try:
-        with terminate_as_exit():
-            root.main(prog_name="daogou")
-    except SystemExit as ended:
-        if ended.code is not None and not isinstance(ended.code, int):
-            raise
-        end_at_once(ended.code or 0)
+    with terminate_as_exit():
+        run_entry(lambda: root.main(prog_name="daogou"))
 
 
 if __name__ == "__main__":

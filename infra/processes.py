@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
@@ -120,6 +120,17 @@ def end_at_once(code: int) -> NoReturn:
         with suppress(OSError, ValueError):  # whoever read it may be gone
             stream.flush()
     os._exit(code)
+
+
+def run_entry(entry: Callable[[], object]) -> None:
+    """Run an entry point's command and end the process with its exit code, at once."""
+    try:
+        entry()
+    except SystemExit as ended:
+        if ended.code is not None and not isinstance(ended.code, int):
+            raise
+        end_at_once(ended.code or 0)
+    end_at_once(0)
 
 
 def free_port() -> int:
