@@ -59,6 +59,7 @@ SETTINGS: Mapping[str, str] = {
     "synchronous_commit": "on",
     "full_page_writes": "on",
     "autovacuum": "on",
+    "autovacuum_naptime": "10s",  # a check-in on tables just filled takes twice as long until they are analysed
     "max_connections": "200",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",

@@ -63,7 +63,7 @@ async def verified(brand: Brand) -> bool:
 async def test_a_plan_launched_while_temporal_was_away_runs_its_day_once_it_is_back(
     brand: Brand, tmp_path: Path
 ) -> None:
-    today = await launched(brand, lasts=timedelta(seconds=25))
+    today = await launched(brand, lasts=timedelta(seconds=15))
     async with temporal(tmp_path) as client, running_workers(client, brand.ledger):
         reconciler = Reconciler(client, brand.ledger, now)
         done = await reconciler.once()
@@ -91,7 +91,7 @@ async def closed(brand: Brand) -> bool:
 async def test_temporal_losing_everything_in_the_middle_of_a_day_comes_to_the_same_end(
     brand: Brand, tmp_path: Path
 ) -> None:
-    await launched(brand, lasts=timedelta(seconds=30))
+    await launched(brand, lasts=timedelta(seconds=18))
     store = tmp_path / "first" / "temporal.db"
     async with temporal(tmp_path, store) as client, running_workers(client, brand.ledger):
         reconciler = Reconciler(client, brand.ledger, now)

@@ -1,0 +1,233 @@
+"""Answers about plans, days and check-ins: what a program may rely on. Fields are only ever added."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """An answer, made once and not changed."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class UnassignedAnswer(Answer):
+    """Members nobody could take, for one chain of (strategy, reason) in the order tried."""
+
+    members: int
+    tried: list[tuple[str, str]]
+
+
+class FirstCycle(Answer):
+    """What a plan would start with."""
+
+    cycle: int
+    starts_on: date
+    ends_on: date
+    selected: int
+    assigned: int
+    unassigned: int
+    tasks: int
+    staffing_needed: int = Field(description="Guides needed for the touches due; compare `guides`.")
+    guides: int
+    longest_reminder_months: int
+    time_zone: str
+    days_per_unit: dict[str, str]
+    guides_taking_part: int
+    unassigned_reasons: list[UnassignedAnswer]
+
+
+class CheckedPlan(Answer):
+    """A playbook that could be launched now; nothing was written."""
+
+    plan: str
+    ok: Literal[True] = True
+    preview: FirstCycle
+
+
+class Acted(Answer):
+    """How a plan stands after a command."""
+
+    plan: str
+    status: str
+    version: int = Field(description="Of the plan's history; every command that changes something adds one.")
+    duplicate: bool = Field(description="This request had been done before; nothing was changed now.")
+    change: dict[str, Any] = Field(description="What was adjusted: {what: {before, after}}.")
+
+
+class Replaced(Acted):
+    """Another guide has taken over."""
+
+    members: int
+    tasks: int
+    unassigned: int = Field(description="Members nobody could take; their open items expire.")
+
+
+class PlanLine(Answer):
+    """A plan in the list."""
+
+    plan: str
+    name: str
+    status: str
+    cycle: int
+    launched_at: datetime
+
+
+class StoredCheck(Answer):
+    """A Check that was stored."""
+
+    cycle: int
+    kind: str
+    as_of: datetime
+    position: int
+
+
+class PlanStatus(Answer):
+    """A plan as it stands, after every adjustment."""
+
+    plan: str
+    status: str
+    cycle: int
+    cycle_state: str | None
+    version: int
+    launched_at: datetime
+    canary: list[str] = Field(description="The only stores it runs in so far; empty: all.")
+    checks: list[StoredCheck]
+    playbook: dict[str, Any]
+
+
+class RateAnswer(Answer):
+    """A rate with its counts; `percent` is null where there is nothing to divide by."""
+
+    percent: float | None
+    numerator: int
+    denominator: int
+
+
+class FiguresAnswer(Answer):
+    """Counts of distinct members; revenue in minor units."""
+
+    due: int
+    attempted: int
+    followed_up: int
+    withdrawn: int
+    window_closed: int
+    provisional: int
+    succeeded: int
+    provisional_succeeded: int
+    repurchased: int
+    members_at_start: int
+    revenue: int
+    provisional_revenue: int
+    completion_rate: RateAnswer
+    attempt_rate: RateAnswer
+    success_rate: RateAnswer
+    repurchase_rate: RateAnswer
+
+
+class FiguresOf(FiguresAnswer):
+    """Figures of a store or guide; code and name are empty for members without either."""
+
+    code: str
+    name: str
+
+
+class GoalAnswer(Answer):
+    """The goal that held when the cycle was counted, and what came of it."""
+
+    measure: str
+    target: str
+    by: date
+    result: str | None
+    reached: bool
+
+
+class ReportAnswer(Answer):
+    """A stored Check of a cycle."""
+
+    plan: str
+    name: str
+    status: str
+    cycle: int
+    kind: str
+    as_of: datetime
+    position: int
+    starts_on: date
+    ends_on: date
+    goal: GoalAnswer
+    total: FiguresAnswer
+    stores: list[FiguresOf]
+    guides: list[FiguresOf]
+    assigned: int
+    unassigned: list[UnassignedAnswer]
+    tasks: int
+    check_ins: int
+    guide_days: int
+
+
+class ItemAnswer(Answer):
+    """One item of a list: whom to contact, about what, why now."""
+
+    rank: int
+    task_id: UUID
+    member: str = Field(description="Masked.")
+    category: str
+    run_out_on: date
+    due_on: date
+    bought_at: datetime
+    grade: str | None
+    quadrant: str
+    state: str
+    done: bool
+    script: str
+    material: str
+
+
+class ListAnswer(Answer):
+    """A guide's list of a day; `rest` counts items that are due beyond the day's capacity."""
+
+    guide_code: str
+    guide_name: str
+    store_name: str
+    day: date
+    state: str
+    closes_at: datetime
+    items: list[ItemAnswer]
+    rest: int
+
+
+class AtWorkAnswer(Answer):
+    """A guide who clocked in."""
+
+    guide: str
+    day: date
+    published: bool = Field(description="Whether this published the list: nobody else had.")
+    listed: int = Field(description="Items on the list; 0: there is none today.")
+
+
+class TakenAnswer(Answer):
+    """A check-in as the ledger took it, and where it left the item."""
+
+    task_id: UUID
+    version: int
+    state: str
+    due_on: date
+
+
+class EventAnswer(Answer):
+    """An event: where, what, when it occurred and became known, by whom, for whom."""
+
+    stream: str
+    version: int
+    type: str
+    occurred_at: datetime
+    known_at: datetime
+    actor: str
+    performed_by: str
+    cause: str
+    payload: dict[str, Any]
+    hash: str

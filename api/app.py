@@ -1,0 +1,87 @@
+"""The application: built once from settings and a ledger, and passed down; nothing of it is global."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from fastapi import FastAPI
+
+from api import check_ins, days, health, metrics, outbox, plans, timeline
+from api.context import Here
+from api.figures import read_figures
+from api.guard import Guard
+from api.guide_codes import GuideCodes
+from api.playbook_bodies import plan_schemas
+from api.problems import install, problem_schemas
+from api.remembered import Remembered
+from api.telling import Telling
+from api.temporal_state import temporal_state
+from infra.settings import Settings
+from ledger.ledger import Ledger
+
+TELL_FOR_S = 1.0
+"""How long the end waits for workflows that are being told."""
+FIGURES_KEPT_S = 5.0
+TEMPORAL_KEPT_S = 5.0
+PREFIX = "/v1"
+
+
+def create_app(settings: Settings, ledger: Ledger, *, clock: Callable[[], datetime]) -> FastAPI:
+    """Build the application.
+
+    Args:
+        settings: language and Temporal's address.
+        ledger: the brand's; opening and closing it is the caller's.
+        clock: the present instant; `infra.clock.now` but in tests.
+    """
+    telling = Telling(settings)
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await telling.drain(TELL_FOR_S)
+
+    app = FastAPI(
+        title="daogou",
+        summary="From a retailer's member plans to each guide's list of the day, and what came of it.",
+        version="1",
+        lifespan=life,
+        # Their pages load scripts from elsewhere; /openapi.json is all they show.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.here = Here(
+        settings=settings,
+        ledger=ledger,
+        clock=clock,
+        telling=telling,
+        guides=GuideCodes(ledger),
+        temporal=Remembered(lambda: temporal_state(settings), seconds=TEMPORAL_KEPT_S),
+        figures=Remembered(lambda: read_figures(ledger, clock()), seconds=FIGURES_KEPT_S),
+    )
+    for part in (plans, days, check_ins, timeline, outbox):
+        app.include_router(part.router, prefix=PREFIX)
+    for part in (health, metrics):
+        app.include_router(part.router)
+    install(app)
+    app.add_middleware(Guard)
+    _describe(app)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Add to the OpenAPI document what FastAPI cannot know: bodies that are read by hand, and problems."""
+    made = app.openapi
+
+    def described() -> dict[str, Any]:
+        document = made()
+        document.setdefault("components", {}).setdefault("schemas", {}).update(
+            {**plan_schemas(), **problem_schemas()}
+        )
+        return document
+
+    app.openapi = described  # type: ignore[method-assign] # as FastAPI's manual says

@@ -1,0 +1,289 @@
+"""The one error mapping: whatever goes wrong becomes an RFC 9457 problem that says what to do.
+
+Refused            422, or 409 where what stands in the ledger is against it (`STANDS_AGAINST`)
+NotFound           404        Conflict       409: read again and retry
+the request itself 400, 403, 404, 405, 413, 415, 421, 422
+database lost      503 with Retry-After
+anything else      500, logged, told without internals
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import asyncpg
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import ErrorDetails
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from api.context import words_for
+from domain.errors import Conflict, NotFound, Problem, Refused, Unavailable
+from domain.playbook import problem_of
+from wording.catalogue import Catalogue
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
+"""A restart of PostgreSQL takes about so long."""
+
+KINDS = {
+    400: "malformed",
+    403: "foreign_origin",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "media_type",
+    421: "foreign_host",
+    422: "refused",
+    500: "bug",
+    503: "unavailable",
+}
+"""Status to kind; `api.titles` words it, and the problem's type is urn:daogou:problem:<kind>."""
+
+STANDS_AGAINST = frozenset({
+    "already_today",
+    "endpoint_removed",
+    "member_declined",
+    "member_opted_out",
+    "message_not_retriable",
+    "message_too_late",
+    "not_in_canary",
+    "not_released_yet",
+    "nothing_to_change",
+    "plan_already",
+    "plan_closed",
+    "plan_exists",
+    "task_closed",
+})  # fmt: skip
+"""Codes of refusals that say nothing against the request, only against its moment: 409."""
+
+DATABASE_LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InterfaceError,
+    PoolTimeoutError,
+)
+"""A PostgreSQL that is away, starting, stopping, full, failing over or not migrated yet."""
+
+_CODES = {
+    "missing": "missing_field",
+    "json_invalid": "broken_json",
+    "model_attributes_type": "not_an_object",
+    "dict_type": "not_an_object",
+    "model_type": "not_an_object",
+    "string_too_long": "text_too_long",
+    "string_unicode": "unstorable_text",
+    "uuid_parsing": "not_a_uuid",
+    "uuid_type": "not_a_uuid",
+    "datetime_parsing": "not_an_instant",
+    "datetime_from_date_parsing": "not_an_instant",
+    "datetime_type": "not_an_instant",
+    "timezone_aware": "not_an_instant",
+    "string_pattern_mismatch": "not_as_described",
+    "enum": "not_a_choice",
+}
+_FRAMEWORK = {404: "unknown_address", 405: "method_not_allowed"}
+
+log = structlog.get_logger("api")
+
+
+class Declined(HTTPException):
+    """A request that is turned away before any rule of ours is asked; an HTTPException, so that FastAPI lets it pass."""
+
+    def __init__(self, status: int, problem: Problem) -> None:
+        super().__init__(status)
+        self.problem = problem
+
+
+class FieldProblem(BaseModel):
+    """One thing that is wrong: where, what stood there, why it cannot be, and what to do."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str = Field(description="Path of the field as you wrote it, e.g. `goal.target`.")
+    value: str
+    code: str = Field(description="Stable; branch on this, never on wording.")
+    reason: str
+    remedy: str
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457; `problems` names everything that is wrong at once."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    problems: list[FieldProblem]
+
+
+def problem_response(
+    words: Catalogue, status: int, problems: Sequence[Problem], headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer for problems, worded."""
+    worded = [
+        FieldProblem(
+            field=_sendable(problem.field),
+            value=_sendable(problem.value),
+            code=problem.code,
+            reason=_sendable(words.reason(problem)),
+            remedy=_sendable(words.remedy(problem)),
+        )
+        for problem in problems
+    ]
+    kind = KINDS[status]
+    body = ProblemDetails(
+        type=f"urn:daogou:problem:{kind}",
+        title=words(f"api.titles.{kind}"),
+        status=status,
+        detail=("" if words.language == "zh" else " ").join(problem.reason for problem in worded),
+        problems=worded,
+    )
+    told = {"content-language": words.language, "vary": "accept-language", **(headers or {})}
+    if status == 503:
+        told["retry-after"] = str(RETRY_AFTER_S)
+    return Response(body.model_dump_json(), status, told, MEDIA_TYPE)
+
+
+def answered(request: Request, error: Exception) -> Response:
+    """The answer for any error; what is a bug of ours is logged and not told."""
+    words = words_for(request)
+    match error:
+        case Refused():
+            status = 409 if all(one.code in STANDS_AGAINST for one in error.problems) else 422
+            answer = problem_response(words, status, error.problems)
+        case NotFound():
+            answer = problem_response(words, 404, [error.problem])
+        case Conflict():
+            answer = problem_response(words, 409, [Problem("ledger", "", "conflict")])
+        case RequestValidationError():
+            answer = _invalid(words, error.errors())
+        case HTTPException():
+            answer = _framework(request, words, error)
+        case Unavailable():
+            answer = problem_response(words, 503, [Problem("temporal", "", "temporal_unreachable")])
+        case _ if is_database_lost(error):
+            log.warning("database_lost", reason=type(error).__name__, path=_route(request))
+            answer = problem_response(words, 503, [Problem("database", "", "database_away")])
+        case _:
+            log.error("request_failed", path=_route(request), exc_info=error)
+            answer = problem_response(words, 500, [Problem("daogou", "", "bug_in_api")])
+    return answer
+
+
+def is_database_lost(error: BaseException) -> bool:
+    """Whether the same request may succeed later, once PostgreSQL is back."""
+    return any(
+        isinstance(cause, DATABASE_LOST) and not isinstance(cause, asyncpg.DataError)
+        for cause in _causes(error)
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Give every error of the routes its answer; what escapes them, `api.guard` answers."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return answered(request, error)
+
+    for kind in (
+        Refused, NotFound, Conflict, Unavailable, RequestValidationError, HTTPException, *DATABASE_LOST, DBAPIError,
+    ):  # fmt: skip
+        app.add_exception_handler(kind, handle)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems a route documents, besides those every route can have."""
+    return {
+        status: {
+            "description": KINDS[status].replace("_", " "),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+        }
+        for status in sorted({*statuses, 421, 422, 503})
+    }
+
+
+def problem_schemas() -> dict[str, Any]:
+    """The components that `responses` refers to."""
+    schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs", {}), "ProblemDetails": schema}
+
+
+def _invalid(words: Catalogue, details: Sequence[Any]) -> Response:
+    problems, status = [], 422
+    for detail in details:
+        place, *path = detail["loc"]
+        told = {**detail, "loc": tuple(path) or (place,)}
+        problem = problem_of(cast("ErrorDetails", told), _CODES)
+        if problem.code == "not_valid":
+            problem = Problem(problem.field, problem.value, "not_as_described")
+        if place == "header" or problem.code == "broken_json":
+            status = 400
+        if place == "header":
+            code = "key_missing" if problem.code == "missing_field" else "not_a_key"
+            problem = Problem("Idempotency-Key", problem.value, code)
+        if problem.code == "broken_json":
+            problem = Problem("body", "", "broken_json")
+        problems.append(problem)
+    return problem_response(words, status, problems)
+
+
+def _framework(request: Request, words: Catalogue, error: HTTPException) -> Response:
+    if isinstance(error, Declined):
+        return problem_response(words, error.status_code, [error.problem])
+    status = error.status_code if error.status_code in _FRAMEWORK else 400
+    headers = dict(error.headers or {})
+    if status == 400:
+        problem = Problem("body", "", "broken_json")
+    else:
+        problem = Problem("address", f"{request.method} {request.url.path}"[:200], _FRAMEWORK[status])
+    if status == 405:
+        headers["allow"] = ", ".join(_allowed(request))
+    return problem_response(words, status, [problem], headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Methods of every route at the address; Starlette names those of the first one only."""
+    return [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        for scope in [{**request.scope, "method": method, "path_params": {}}]
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what the pool made it from."""
+    yield error
+    wrapped: BaseException | None = error.orig if isinstance(error, DBAPIError) else None
+    while wrapped is not None:
+        yield wrapped
+        wrapped = wrapped.__cause__
+
+
+def _route(request: Request) -> str:
+    """The path's template: the path itself may name a guide or a member."""
+    return getattr(request.scope.get("route"), "path", "")
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,48 @@
+"""The history of a plan, item, guide, member or stream, in the order it became known."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from api.answers import EventAnswer
+from api.context import AtHand
+from api.fields import STORABLE
+from api.pages import After, Limit, Page, page_of, read_cursor
+from api.problems import responses
+from ledger.timeline import Subject, timeline
+
+router = APIRouter(prefix="/timeline", tags=["timeline"])
+
+
+@router.get("/{subject}/{name:path}", operation_id="read_timeline", responses=responses(404))
+async def read_timeline(
+    here: AtHand,
+    subject: Subject,
+    name: Annotated[
+        str,
+        STORABLE,
+        Path(min_length=1, max_length=300, description="Plan, item id, code of a guide or member, stream."),
+    ],
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[EventAnswer]:
+    """The events of a subject, oldest first. Nothing in them names a person: members and guides are ids."""
+    place = read_cursor(after, datetime, str, int)
+    async with here.ledger.connection() as connection:
+        entries = await timeline(
+            connection,
+            here.ledger.tenant_id,
+            subject,
+            name,
+            limit=limit + 1,
+            after=place and (place[0], place[1], place[2]),
+        )
+    return page_of(
+        entries,
+        limit,
+        EventAnswer.model_validate,
+        lambda entry: (entry.known_at, entry.stream, entry.version),
+    )

@@ -1,0 +1,134 @@
+"""Everything the OpenAPI document allows, and much that it does not, asked of a running server: no 5xx.
+
+The seed is fixed, so a failure comes again; the failure itself prints the request as a curl command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.app import create_app
+from api.serve import bind
+from infra.settings import Settings
+from ledger.database import open_database
+from ledger.ledger import Ledger
+from tests.brand import Brand, at
+from tests.conftest import LedgerDatabase
+
+EXAMPLES = 20
+"""An operation and mode: about 1,100 requests in all."""
+SEED = 20261122
+NOTHING_TO_GET_WRONG = {"GET /health/live", "GET /health/ready", "GET /metrics", "GET /v1/outbox/summary"}
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    allow_header_conformance,
+]
+
+
+@contextmanager
+def serving(database: LedgerDatabase) -> Iterator[str]:
+    """The application on a server in a thread with a loop of its own, on Monday, 2 March 2026, 10:00."""
+    listening = bind("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    started = threading.Event()
+    servers: list[uvicorn.Server] = []
+
+    async def run() -> None:
+        engine = open_database(database.worker_url, tenant_id=1)
+        app = create_app(Settings(home=Path("nowhere")), Ledger(engine, 1), clock=lambda: at(2, 10))
+        servers.append(uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)))
+        started.set()
+        await servers[0].serve(sockets=[listening])
+        await engine.dispose()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield url
+    finally:
+        servers[0].should_exit = True
+        thread.join(20)
+
+
+def known(brand: Brand, case: schemathesis.Case, task: UUID, *, body: bool) -> None:
+    """Name what there is, so that requests get beyond "not found"."""
+    there = {"guide": "G1", "plan": "p1", "task_id": str(task), "subject": "plan", "name": "p1"}
+    for name in set(there) & set(case.path_parameters or {}):
+        case.path_parameters[name] = there[name]
+    if body and isinstance(case.body, dict) and "performed_by" in case.body:
+        case.body["performed_by"] = "G1"
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+async def test_nothing_the_document_allows_or_forbids_is_a_fault_of_the_server(
+    database: LedgerDatabase, shop: Brand, tasks: list[UUID], mode: GenerationMode
+) -> None:
+    await shop.category("SOAP")
+    await asyncio.to_thread(_ask_everything, database, shop, tasks[0], mode)
+
+
+def _ask_everything(database: LedgerDatabase, brand: Brand, task: UUID, mode: GenerationMode) -> None:
+    with serving(database) as url:
+        schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+        operations: list[Any] = [result.ok() for result in schema.get_all_operations()]
+        asked = {one.label: _ask(one, url, brand, task, mode) for one in operations}
+    assert len(asked) >= 24
+    assert {label for label, statuses in asked.items() if not statuses} == (
+        NOTHING_TO_GET_WRONG if mode is GenerationMode.NEGATIVE else set()
+    )
+    if mode is GenerationMode.POSITIVE:
+        served = {label for label, statuses in asked.items() if statuses & {200, 201}}
+        assert {"GET /v1/plans", "GET /v1/plans/{plan}", "GET /metrics", "POST /v1/outbox/stop"} <= served
+
+
+def _ask(operation: Any, url: str, brand: Brand, task: UUID, mode: GenerationMode) -> set[int]:
+    """Ask an operation with many requests; returns the statuses it answered with."""
+    statuses: set[int] = set()
+
+    @seed(SEED)
+    @hypothesis_settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode), there=st.booleans(), body=st.booleans())
+    def ask(case: schemathesis.Case, there: bool, body: bool) -> None:
+        if there:
+            known(brand, case, task, body=body)
+        response = case.call(base_url=url)
+        statuses.add(response.status_code)
+        case.validate_response(response, checks=CHECKS)
+
+    with suppress(Unsatisfiable):  # without parameters and body there is nothing to get wrong
+        ask()
+    return statuses
