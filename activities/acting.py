@@ -73,7 +73,7 @@ async def launch_plan(ledger: Ledger, plan: Plan, asked: Asked, *, canary: tuple
         Refused: what is missing or unknown in it, all of it; or a plan of this name runs with another playbook.
     """
     async with ledger.connection() as connection:
-        there = await launched_before(connection, ledger.tenant_id, plan)
+        there = await launched_before(connection, ledger.tenant_id, plan, canary)
         if not there:
             known = await references(connection, ledger.tenant_id)
             zone = await plan_zone(connection, ledger.tenant_id, plan)

@@ -6,26 +6,34 @@ workflow, at a clock-in while Temporal is away, or by hand.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from datetime import time as time_of_day
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activities.assignment import AssignmentActivities
 from activities.context import Context
+from activities.plans import SELECT_AHEAD, cycle_instants, plan_zone
 from activities.purchases import PurchaseActivities, plans_on
 from domain.calendar import business_date, local_instant
-from domain.errors import NotFound, Problem, Refused
+from domain.errors import Conflict, NotFound, Problem, Refused
 from domain.events import ClockedIn
-from domain.messages import DayStep
+from domain.messages import DayStep, PlanStep
 from domain.plan import clock_text
-from ledger import facts
-from ledger.cycles import read_cycle
 from ledger.days import PlanOnDay, close, cut_lists, publish
 from ledger.door import Driver
+from ledger.guide_zones import GuideAt, GuideZones, guide_zones
 from ledger.ledger import Command, Ledger, guide_day_stream, record
-from ledger.plans import running_plans
-from ledger.zone_days import lists_cut, note_cut, wait_turn
+from ledger.plan_cycles import cycles_to_begin, plans_in_cycle
+from ledger.zone_days import last_cut, note_cut, wait_turn
+
+SETTLE_TRIES = 5
+"""How often purchases are settled anew because somebody else settled them at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,8 @@ class ZoneRelease:
     release: str
     opens_at: datetime
     closes_at: datetime
+    started_at: datetime
+    """When the youngest of its cycles began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,86 +67,147 @@ class AtWork:
     listed: int
 
 
-async def releases_of(connection: Driver, tenant_id: int, *, at: datetime) -> list[ZoneRelease]:
-    """The release hours of the local date at `at` in every zone where a guide of a running plan stands."""
-    guides = [guide for guide in await facts.guides(connection, tenant_id) if guide.active]
+async def releases_of(
+    connection: Driver, tenant_id: int, *, at: datetime, guide: GuideAt | None = None
+) -> list[ZoneRelease]:
+    """The release hours of the local date at `at` in every zone where a guide of a running plan stands.
+
+    With `guide` only those of that guide's own zone and plans. Two or three queries, whatever the number of plans.
+    """
+    plans = await plans_in_cycle(connection, tenant_id)
+    zones = (
+        GuideZones((guide,))
+        if guide
+        else await guide_zones(connection, tenant_id, [one.plan for one in plans])
+    )
     found: dict[tuple[str, str], ZoneRelease] = {}
-    for standing in await running_plans(connection, tenant_id):
-        plan = standing.plan
-        cycle = await read_cycle(connection, tenant_id, plan.plan, standing.cycle)
-        if cycle is None or cycle.state != "running":
-            continue
-        zones = {guide.time_zone for guide in guides if plan.care.takes_part(guide.code)}
-        for zone in sorted(zones):
+    for one in plans:
+        for zone in zones.of(one.plan):
             day = business_date(at, zone)
-            if not cycle.starts_on <= day <= cycle.ends_on or not plan.working_calendar.is_working(day):
+            if not one.starts_on <= day <= one.ends_on or not one.plan.working_calendar.is_working(day):
                 continue
-            release = clock_text(plan.day.release)
+            release = clock_text(one.plan.day.release)
             opens_at = local_instant(day, time_of_day.fromisoformat(release), zone)
-            closes_at = local_instant(day, plan.day.close, zone)
+            closes_at = local_instant(day, one.plan.day.close, zone)
             known = found.get((zone, release))
-            if known is not None:
-                closes_at = max(closes_at, known.closes_at)
-            found[zone, release] = ZoneRelease(day, zone, release, opens_at, closes_at)
+            found[zone, release] = ZoneRelease(
+                day,
+                zone,
+                release,
+                opens_at,
+                max(closes_at, known.closes_at) if known else closes_at,
+                max(one.started_at, known.started_at) if known else one.started_at,
+            )
     return [found[key] for key in sorted(found)]
+
+
+async def wants_cut(connection: Driver, tenant_id: int, one: ZoneRelease) -> bool:
+    """Whether its lists are not cut yet, or a plan's cycle has begun since: then guides without a list get one."""
+    cut = await last_cut(connection, tenant_id, day=one.day, time_zone=one.time_zone, release=one.release)
+    return cut is None or cut.at < one.started_at
 
 
 async def cut_zone(ledger: Ledger, step: DayStep) -> OpenedDay:
     """Cut the lists of a zone's release hour from the items of all plans, once.
 
-    One transaction; whoever comes second waits for the first and finds them cut.
+    One transaction; whoever comes second waits for the first and finds them cut. Where a plan's cycle has begun since,
+    guides who have no list yet get one; a list that is there stays.
     """
     async with ledger.transaction() as connection:
         await wait_turn(connection, ledger.tenant_id, day=step.day, time_zone=step.time_zone)
-        before = await lists_cut(
-            connection, ledger.tenant_id, day=step.day, time_zone=step.time_zone, release=step.release
-        )
-        if before is not None:
-            return OpenedDay(cut=False, lists=before)
-        found = await plans_on(connection, ledger.tenant_id, step, any_release=True)
-        if not found:
-            return OpenedDay(cut=False, lists=0)
-        closes = max(standing.plan.day.close for standing, _ in found)
-        lists = await cut_lists(
-            connection,
-            ledger.tenant_id,
-            day=step.day,
-            time_zone=step.time_zone,
-            plans=[
-                PlanOnDay(
-                    standing.plan.plan,
-                    standing.cycle,
-                    standing.plan.care.items_per_day,
-                    expire=standing.plan.day.open_items == "expire",
-                )
-                for standing, _ in found
-            ],
-            opens_at=local_instant(step.day, time_of_day.fromisoformat(step.release), step.time_zone),
-            closes_at=local_instant(step.day, closes, step.time_zone),
-        )
-        await note_cut(
-            connection,
-            ledger.tenant_id,
-            day=step.day,
-            time_zone=step.time_zone,
-            release=step.release,
-            at=step.at,
-            lists=lists,
-        )
+        return await _cut(connection, ledger.tenant_id, step)
+
+
+async def _cut(connection: Driver, tenant_id: int, step: DayStep) -> OpenedDay:
+    before = await last_cut(
+        connection, tenant_id, day=step.day, time_zone=step.time_zone, release=step.release
+    )
+    found = await plans_on(connection, tenant_id, step, any_release=True)
+    if before is not None and all(cycle.started_at <= before.at for _, cycle in found):
+        return OpenedDay(cut=False, lists=before.lists)
+    if not found:
+        return OpenedDay(cut=False, lists=0)
+    closes = max(standing.plan.day.close for standing, _ in found)
+    lists = await cut_lists(
+        connection,
+        tenant_id,
+        day=step.day,
+        time_zone=step.time_zone,
+        plans=[
+            PlanOnDay(
+                standing.plan.plan,
+                standing.cycle,
+                standing.plan.care.items_per_day,
+                expire=standing.plan.day.open_items == "expire",
+            )
+            for standing, _ in found
+        ],
+        opens_at=local_instant(step.day, time_of_day.fromisoformat(step.release), step.time_zone),
+        closes_at=local_instant(step.day, closes, step.time_zone),
+    )
+    await note_cut(
+        connection,
+        tenant_id,
+        day=step.day,
+        time_zone=step.time_zone,
+        release=step.release,
+        # A cycle that began a moment ago is in this cut, however the clocks of two machines stand.
+        at=max(step.at, *(cycle.started_at for _, cycle in found)),
+        lists=lists,
+    )
     return OpenedDay(cut=True, lists=lists)
 
 
 async def open_zone_day(
     ledger: Ledger, *, day: date, time_zone: str, release: str, at: datetime
 ) -> OpenedDay:
-    """What the day's workflow does at the release hour, without it: settle what was bought, then cut the lists."""
+    """What workflows do up to the release hour, without them: begin due cycles, settle what was bought, cut the lists.
+
+    Guides who come at once take turns: within a process before they hold a connection, between processes by a lock.
+    """
     step = DayStep(day=day, time_zone=time_zone, release=release, at=at)
-    async with ledger.connection() as connection:
-        before = await lists_cut(connection, ledger.tenant_id, day=day, time_zone=time_zone, release=release)
-    if before is not None:
-        return OpenedDay(cut=False, lists=before)
-    await PurchaseActivities(Context(ledger, lambda: at)).settle_purchases(step)
-    return await cut_zone(ledger, step)
+    async with _turns(ledger), ledger.transaction() as turn:
+        await wait_turn(turn, ledger.tenant_id, day=day, time_zone=time_zone)
+        begun = await _begin_due_cycles(turn, ledger, at)
+        before = await last_cut(turn, ledger.tenant_id, day=day, time_zone=time_zone, release=release)
+        if before is not None and not begun:
+            found = await plans_on(turn, ledger.tenant_id, step, any_release=True)
+            if all(cycle.started_at <= before.at for _, cycle in found):
+                return OpenedDay(cut=False, lists=before.lists)
+        await _settle(ledger, step)
+        return await _cut(turn, ledger.tenant_id, step)
+
+
+async def _settle(ledger: Ledger, step: DayStep) -> None:
+    """Settle what was bought; the day's own workflow may be at it as well."""
+    for left in reversed(range(SETTLE_TRIES)):
+        try:
+            await PurchaseActivities(Context(ledger, lambda: step.at)).settle_purchases(step)
+        except Conflict:
+            if not left:
+                raise
+        else:
+            return
+
+
+async def _begin_due_cycles(connection: Driver, ledger: Ledger, at: datetime) -> int:
+    """Begin the cycles whose members should have been selected by now; returns how many."""
+    begun = 0
+    for plan, cycle in await cycles_to_begin(connection, ledger.tenant_id):
+        zone = await plan_zone(connection, ledger.tenant_id, plan)
+        opens_at, closes_at = cycle_instants(plan, cycle, zone)
+        if opens_at - SELECT_AHEAD <= at < closes_at:
+            step = PlanStep(plan_id=plan.plan, cycle=cycle, at=at)
+            await AssignmentActivities(Context(ledger, lambda: at)).start_cycle(step)
+            begun += 1
+    return begun
+
+
+_TURNS: WeakKeyDictionary[AsyncEngine, asyncio.Lock] = WeakKeyDictionary()
+
+
+def _turns(ledger: Ledger) -> asyncio.Lock:
+    return _TURNS.setdefault(ledger.engine, asyncio.Lock())
 
 
 async def clock_in(ledger: Ledger, guide_code: str, *, at: datetime, actor: str) -> AtWork:
@@ -158,10 +229,9 @@ async def clock_in(ledger: Ledger, guide_code: str, *, at: datetime, actor: str)
         guide_id, zone = guide["guide_id"], guide["time_zone"]
         day = business_date(at, zone)
         there = await _guide_day(connection, ledger.tenant_id, guide_id, day)
-        due = [] if there else await releases_of(connection, ledger.tenant_id, at=at)
+        due = [] if there else await _to_open(connection, ledger.tenant_id, GuideAt(guide_code, zone), at)
     for one in due:
-        if one.time_zone == zone and one.opens_at <= at < one.closes_at:
-            await open_zone_day(ledger, day=day, time_zone=zone, release=one.release, at=at)
+        await open_zone_day(ledger, day=day, time_zone=zone, release=one, at=at)
     key = f"guide-day/{guide_id}/{day}"
     async with ledger.transaction() as connection:
         there = await _guide_day(connection, ledger.tenant_id, guide_id, day)
@@ -191,6 +261,21 @@ async def clock_in(ledger: Ledger, guide_code: str, *, at: datetime, actor: str)
                 at,
             )
     return AtWork(guide_id, day, published=published, listed=there[0] if there else 0)
+
+
+async def _to_open(connection: Driver, tenant_id: int, guide: GuideAt, at: datetime) -> list[str]:
+    """Release hours of the guide's zone that have passed and whose lists nobody has cut, or not from all plans."""
+    hours = {
+        one.release
+        for one in await releases_of(connection, tenant_id, at=at, guide=guide)
+        if one.opens_at <= at < one.closes_at and await wants_cut(connection, tenant_id, one)
+    }
+    # A plan whose cycle nothing has begun: its release hour is not among those of running cycles.
+    for plan, cycle in await cycles_to_begin(connection, tenant_id):
+        opens_at, closes_at = cycle_instants(plan, cycle, guide.time_zone)
+        if plan.care.takes_part(guide.code) and opens_at <= at < closes_at:
+            hours.add(clock_text(plan.day.release))
+    return sorted(hours)
 
 
 async def _guide_day(

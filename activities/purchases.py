@@ -14,7 +14,7 @@ from ledger import facts
 from ledger.cycles import CycleState, read_cycle
 from ledger.door import Driver
 from ledger.ledger import Ledger
-from ledger.plans import PlanState, running_plans
+from ledger.plans import PlanState, holds_running, running_plans
 from ledger.tasks import bought_again, change_tasks, finished_beforehand, known_task_ids
 
 
@@ -36,6 +36,8 @@ class PurchaseActivities:
             plans = await plans_on(connection, ledger.tenant_id, step, any_release=True)
         for standing, cycle in plans:
             async with ledger.transaction() as connection:
+                if not await holds_running(connection, ledger.tenant_id, standing.plan.plan):
+                    continue  # paused, closed or recalled since it was read
                 leaving = await finished_beforehand(
                     connection,
                     ledger.tenant_id,

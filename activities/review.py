@@ -11,14 +11,14 @@ from activities.acting import withdraw_recalled
 from activities.context import ENGINE, Context
 from activities.plans import cycle_bounds, open_days_of
 from domain.act import adjust_goal, goal_by_result
-from domain.events import CycleChecked
+from domain.events import CycleChecked, GoalDecided
 from domain.figures import Figures, add_up, by_guide, by_store
 from domain.messages import Acted, Checked, PlanStep, SettledCycles
 from ledger import facts
 from ledger.cycles import read_check, read_cycle, record_check, unsettled_cycles
 from ledger.days import close
-from ledger.door import Driver
-from ledger.plans import adjust, read_plan
+from ledger.door import Driver, command_used
+from ledger.plans import adjust, note_decision, read_plan
 from ledger.records import cycle_records
 from ledger.sequencer import last_position, sequence
 from ledger.tasks import change_tasks, left_open
@@ -116,6 +116,11 @@ class ReviewActivities:
         ledger = self._context.ledger
         key = f"plan/{step.plan_id}/cycle/{step.cycle}"
         async with ledger.transaction() as connection:
+            # Decided before, be it to keep the goal: a person may have moved it since. The last two are of cycles
+            # that were acted on before decisions to keep were noted.
+            for done in (f"{key}/act", f"{key}/act/goal", f"{key}/expire"):
+                if await command_used(connection, ledger.tenant_id, done):
+                    return Acted(goal="keep", expired=0)
             standing = await read_plan(connection, ledger.tenant_id, step.plan_id)
             stored = await read_check(connection, ledger.tenant_id, step.plan_id, step.cycle, "provisional")
             direction = "keep"
@@ -128,6 +133,9 @@ class ReviewActivities:
                     )
                     command = self._context.command(f"{key}/act/goal", step.at, rehearsal=step.rehearsal)
                     await adjust(connection, ledger.tenant_id, command, standing, adjusted)
+            noted = self._context.command(f"{key}/act", step.at, rehearsal=step.rehearsal)
+            decided = GoalDecided(cycle=step.cycle, direction=direction)
+            await note_decision(connection, ledger.tenant_id, noted, step.plan_id, decided)
             expiring = await left_open(connection, ledger.tenant_id, plan_id=step.plan_id, cycle=step.cycle)
             command = self._context.command(f"{key}/expire", step.at, rehearsal=step.rehearsal)
             await change_tasks(connection, ledger.tenant_id, command, leaving=expiring)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from activities.opening import ZoneRelease, releases_of
 from ledger.door import Driver
-from ledger.zone_days import lists_cut
+from ledger.zone_days import last_cut
 
 MISSED_AFTER = timedelta(minutes=10)
 """A release hour that has passed by more, with no list cut, was missed."""
@@ -24,5 +24,5 @@ async def releases_and_misses(
 
 
 async def _cut(connection: Driver, tenant_id: int, one: ZoneRelease) -> bool:
-    lists = await lists_cut(connection, tenant_id, day=one.day, time_zone=one.time_zone, release=one.release)
-    return lists is not None
+    cut = await last_cut(connection, tenant_id, day=one.day, time_zone=one.time_zone, release=one.release)
+    return cut is not None

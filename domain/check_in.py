@@ -95,6 +95,8 @@ class TaskBefore:
     day_closed: bool
     while_paused: bool = False
     """Whether the plan was paused when it occurred: the phone was offline and did not know."""
+    recalled_at: datetime | None = None
+    """When the plan was recalled, if it was: what occurred before still counts, and brings nothing back."""
 
 
 def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_working_day: date) -> CheckedIn:
@@ -122,6 +124,8 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
     if task.state == "expired":
         # A late report is kept and counts; it does not bring the item back onto a list.
         state = "done" if command.reached else "expired"
+    elif task.recalled_at is not None:
+        state = "done" if command.reached else "withdrawn"
     elif command.reached:
         if command.next_on is not None and grade != "D":
             state, due_on = "open", command.next_on
@@ -146,9 +150,15 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
         attempt=task.attempts + 1,
         dial_days=task.dial_days if command.reached else task.dial_days + 1,
         late=task.day_closed,
-        conflict="plan_paused" if task.while_paused else "",
+        conflict=_conflict(task),
         asked=command.asked,
     )
+
+
+def _conflict(task: TaskBefore) -> str:
+    if task.recalled_at is not None:
+        return "plan_recalled"
+    return "plan_paused" if task.while_paused else ""
 
 
 def _grade(task: TaskBefore, command: CheckIn) -> str | None:
@@ -161,6 +171,13 @@ def _grade(task: TaskBefore, command: CheckIn) -> str | None:
     return command.grade or task.grade
 
 
+def _takes_reports(task: TaskBefore, command: CheckIn) -> bool:
+    """Whether the item is open to the report; what the close or a recall took off is, for what occurred before."""
+    if task.recalled_at is not None:
+        return task.state in {"open", "withdrawn"} and command.occurred_at < task.recalled_at
+    return task.state == "open" or (task.state == "expired" and task.day_closed)
+
+
 def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None:  # noqa: PLR0911, C901 - one line a rule
     if task.guide_id != command.performed_by:
         return Problem("performed_by", str(command.performed_by), "not_your_task")
@@ -168,8 +185,9 @@ def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None: 
         return Problem("task_id", str(task.task_id), "member_opted_out")
     if task.grade == "D":
         return Problem("task_id", str(task.task_id), "member_declined")
-    if task.state not in {"open", "expired"} or (task.state == "expired" and not task.day_closed):
-        return Problem("task_id", str(task.task_id), "task_closed", {"state": task.state})
+    if not _takes_reports(task, command):
+        state = "withdrawn" if task.recalled_at is not None else task.state
+        return Problem("task_id", str(task.task_id), "task_closed", {"state": state})
     if command.occurred_at > command.known_at:
         return Problem(
             "occurred_at",

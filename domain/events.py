@@ -93,6 +93,14 @@ class CycleChecked(Event):
     figures: dict[str, Any]
 
 
+class GoalDecided(Event):
+    """Act by rule, once a cycle: what the result did to the goal (`raise`, `lower`, `keep`)."""
+
+    type: ClassVar[str] = "goal_decided"
+    cycle: int
+    direction: str
+
+
 # --- stream plan-member/{plan}/{cycle}/{member} ---------------------------------------------------
 
 

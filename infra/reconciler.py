@@ -3,7 +3,8 @@
 Every pass starts what should run and does not, tells what has not been told, and closes what an outage left open.
 It never decides: each workflow reads the ledger before each step. `resume` is one pass that starts everything anew.
 
-Cost of a pass: a call to Temporal for each unfinished plan and each release hour of the day, and three reads.
+Cost of a pass: seven reads, however many plans and guides there are; a call to Temporal for each release hour of the day,
+for each plan that changed, and for every unfinished plan each `ALL_PLANS_EVERY` passes.
 """
 
 from __future__ import annotations
@@ -18,30 +19,34 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.opening import releases_of
-from activities.plans import takes_part
+from activities.opening import open_zone_day, releases_of
 from domain.messages import DayRun, GuideDayRun, ReleaseRun
 from domain.plan import clock_text
 from infra.day_workflows import AGAIN, ONCE, start_dispatch, start_guide_day, start_plan_workflow
 from infra.plan_workflows import signal_changed
 from infra.schedules import drop_schedules, ensure_schedules
-from ledger import facts
 from ledger.database import DATABASE_LOST
 from ledger.days import OpenGuideDay, open_guide_days
 from ledger.door import Driver
+from ledger.guide_zones import guide_zones
 from ledger.ledger import Ledger
-from ledger.plans import FINAL, list_plans, read_plan
+from ledger.plan_cycles import unended_plans
 from ledger.unfinished import unfinished_plans
-from ledger.zone_days import lists_cut
+from ledger.zone_days import last_cut
 
 EVERY = 20.0
 """Seconds between two passes."""
+ALL_PLANS_EVERY = 3
+"""Plans that did not change are looked after once in so many passes: Temporal may have lost their workflow."""
 DROP_EVERY = 30
 """Schedules nobody needs are looked for once in so many passes."""
 SCHEDULE_MAY_TAKE = timedelta(minutes=1)
 """So long after a release hour its Schedule is given to start the day."""
-OVERDUE = timedelta(minutes=5)
-"""So long after its close a guide-day without a workflow is given one."""
+OVERDUE = timedelta(minutes=15)
+"""So long after its hour a guide-day that is not published or not closed is given a workflow; 10,000 that close at once
+take Temporal's dev server some six minutes."""
+MOST_A_PASS = 500
+"""Guide-days given a workflow in one pass."""
 STARTS_IN_FLIGHT = 40
 
 log = structlog.get_logger(__name__)
@@ -89,7 +94,7 @@ class Reconciler:
         plans = await self._plans()
         schedules = await self._schedules()
         days = await self._days(at, restart=False)
-        overdue = await self._guide_days(lambda day: day.closes_at + OVERDUE <= at, restart=False)
+        overdue = await self._guide_days(lambda day: _left_behind(day, at), restart=False, most=MOST_A_PASS)
         self._passes += 1
         return Reconciled(plans, days, overdue, schedules)
 
@@ -109,7 +114,10 @@ class Reconciler:
         async with self._ledger.connection() as connection:
             plans = await unfinished_plans(connection, self._ledger.tenant_id)
         started = 0
+        everything = self._passes % ALL_PLANS_EVERY == 0
         for plan in plans:
+            if not everything and self._told.get(plan.plan_id) == plan.version:
+                continue
             if await start_plan_workflow(self._client, plan):
                 started += 1
             elif self._told.get(plan.plan_id) != plan.version:
@@ -131,7 +139,7 @@ class Reconciler:
             due = [
                 (
                     one,
-                    await lists_cut(
+                    await last_cut(
                         connection, tenant_id, day=one.day, time_zone=one.time_zone, release=one.release
                     ),
                 )
@@ -139,33 +147,40 @@ class Reconciler:
                 if one.opens_at + SCHEDULE_MAY_TAKE <= at < one.closes_at
             ]
         started = 0
-        for one, lists in due:
+        for one, cut in due:
             run = DayRun(day=one.day, time_zone=one.time_zone, release=one.release)
             # One that ran to its end without cutting a list came before there was a plan, and is not the day's.
-            reuse = AGAIN if lists is None else ONCE
+            reuse = AGAIN if cut is None else ONCE
             started += await start_dispatch(self._client, run, reuse=reuse, restart=restart)
+            if cut is not None and cut.at < one.started_at:
+                # The day runs, and a plan's cycle has begun since its lists were cut.
+                await open_zone_day(
+                    self._ledger, day=one.day, time_zone=one.time_zone, release=one.release, at=at
+                )
         return started
 
-    async def _guide_days(self, wanted: Callable[[OpenGuideDay], bool], *, restart: bool) -> int:
+    async def _guide_days(
+        self, wanted: Callable[[OpenGuideDay], bool], *, restart: bool, most: int | None = None
+    ) -> int:
         async with self._ledger.connection() as connection:
             days = [day for day in await open_guide_days(connection, self._ledger.tenant_id) if wanted(day)]
         runs = [
             GuideDayRun(guide_id=day.guide_id, day=day.day, opens_at=day.opens_at, closes_at=day.closes_at)
-            for day in days
+            for day in days[:most]
         ]
         return await _window([partial(start_guide_day, self._client, run, restart=restart) for run in runs])
 
 
+def _left_behind(day: OpenGuideDay, at: datetime) -> bool:
+    """Whether a guide-day should long have been published or closed: no workflow is at it."""
+    return day.closes_at + OVERDUE <= at or (day.state == "cut" and day.opens_at + OVERDUE <= at)
+
+
 async def wanted_releases(connection: Driver, tenant_id: int) -> list[ReleaseRun]:
     """The release hours of every plan that is not at its end, in each zone where a guide of it stands."""
-    guides = await facts.guides(connection, tenant_id)
-    wanted = set()
-    for listed in await list_plans(connection, tenant_id):
-        if listed["status"] in FINAL:
-            continue
-        plan = (await read_plan(connection, tenant_id, listed["plan_id"])).plan
-        zones = {guide.time_zone for guide in guides if takes_part(guide, plan)}
-        wanted |= {(zone, clock_text(plan.day.release)) for zone in zones}
+    plans = await unended_plans(connection, tenant_id)
+    zones = await guide_zones(connection, tenant_id, plans)
+    wanted = {(zone, clock_text(plan.day.release)) for plan in plans for zone in zones.of(plan)}
     return [ReleaseRun(time_zone=zone, release=release) for zone, release in sorted(wanted)]
 
 

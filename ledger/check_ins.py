@@ -36,7 +36,7 @@ from ledger.plans import parse_spec
 _READ = """
 SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempts, t.last_attempt_on,
        c.ends_on, pm.grade, pm.dial_days, pm.last_dial_on, pm.last_reached_at, t.known_at AS made_at, s.time_zone,
-       p.spec::text AS spec, $4 <@ p.paused AS while_paused,
+       p.spec::text AS spec, $4 <@ p.paused AS while_paused, p.status AS plan_status, p.ended_at,
        coalesce(m.opted_out_at <= $4, false) AS opted_out,
        d.closes_at, coalesce(d.state = 'closed', false) AS day_closed, h.version, h.hash,
        k.stream AS done_stream, k.version AS done_version,
@@ -92,7 +92,8 @@ WITH {append_ctes(before=_LOCKS, guard=_UNCHANGED)}, projected_check_in AS (
 ), projected_task AS (
     UPDATE task SET state = a.payload->>'state', due_on = (a.payload->>'due_on')::date,
            attempts = (a.payload->>'attempt')::int, last_attempt_on = greatest(task.last_attempt_on, $20),
-           reason = CASE a.payload->>'state' WHEN 'unreached' THEN 'not_reached' WHEN 'expired' THEN reason END
+           reason = CASE a.payload->>'state' WHEN 'unreached' THEN 'not_reached' WHEN 'expired' THEN reason
+           WHEN 'withdrawn' THEN 'recalled' END
     FROM appended a WHERE task.tenant_id = $1 AND task.task_id = $19
 ), projected_member AS (
     UPDATE plan_member pm SET grade = a.payload->>'grade', dial_days = (a.payload->>'dial_days')::int,
@@ -181,6 +182,7 @@ async def _check_in(
         day_closes_at=closes_at,
         day_closed=row["day_closed"] or command.known_at > closes_at,
         while_paused=row["while_paused"],
+        recalled_at=row["ended_at"] if row["plan_status"] == "recalled" else None,
     )
     event = decide_check_in(before, command, on=on, next_working_day=plan.working_calendar.next_working(on))
     event, note_id = _with_note(event, command, salt)

@@ -11,9 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from domain.check_in import MOST_DIAL_DAYS
+from domain.errors import Conflict
 from domain.events import CycleChecked, CycleStarted, Event, MemberAssigned, TaskCreated
-from ledger.door import Driver
+from ledger.door import Driver, lock_heads
 from ledger.ledger import Command, plan_member_stream, plan_stream, record, task_stream
+from ledger.plans import FINAL
 from ledger.tasks import insert_tasks
 
 CHUNK = 5_000
@@ -29,12 +31,13 @@ class CycleState:
     time_zone: str
     state: str
     days_per_unit: dict[int, Decimal]
+    started_at: datetime
 
 
 async def read_cycle(connection: Driver, tenant_id: int, plan_id: str, cycle: int) -> CycleState | None:
     """The cycle as it stands, None if it has not started."""
     row = await connection.fetchrow(
-        "SELECT starts_on, ends_on, time_zone, state, days_per_unit::text AS days_per_unit FROM plan_cycle"
+        "SELECT starts_on, ends_on, time_zone, state, days_per_unit::text AS days_per_unit, started_at FROM plan_cycle"
         " WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3",
         tenant_id,
         plan_id,
@@ -43,7 +46,9 @@ async def read_cycle(connection: Driver, tenant_id: int, plan_id: str, cycle: in
     if row is None:
         return None
     rates = {int(key): Decimal(value) for key, value in json.loads(row["days_per_unit"]).items()}
-    return CycleState(row["starts_on"], row["ends_on"], row["time_zone"], row["state"], rates)
+    return CycleState(
+        row["starts_on"], row["ends_on"], row["time_zone"], row["state"], rates, row["started_at"]
+    )
 
 
 async def start_cycle(
@@ -58,10 +63,27 @@ async def start_cycle(
 ) -> bool:
     """Write a cycle's start, all or none, in one transaction of the caller; False if it was there already.
 
-    The final `cycle_started` is what makes it visible: lists are cut from items of started cycles only.
+    The final `cycle_started` is what makes it visible: lists are cut from items of started cycles only. A plan that
+    was closed or recalled meanwhile starts nothing.
+
+    Raises:
+        Conflict: an earlier cycle is not checked yet.
     """
-    if await read_cycle(connection, tenant_id, plan_id, started.cycle) is not None:
+    if (
+        await _at_end(connection, tenant_id, plan_id)
+        or await read_cycle(connection, tenant_id, plan_id, started.cycle) is not None
+    ):
         return False
+    before = await connection.fetchval(
+        "SELECT cycle FROM plan_cycle WHERE tenant_id = $1 AND plan_id = $2 AND cycle < $3 AND state = 'running'"
+        " ORDER BY cycle LIMIT 1",
+        tenant_id,
+        plan_id,
+        started.cycle,
+    )
+    if before is not None:
+        # Temporal may be ahead of a ledger that was restored: the cycle before would never be checked.
+        raise Conflict(f"plan {plan_id}: cycle {before} is not checked yet, so {started.cycle} cannot begin")
     events: list[tuple[str, Event]] = [
         (plan_member_stream(plan_id, started.cycle, one.member), one) for one in assigned
     ]
@@ -73,11 +95,16 @@ async def start_cycle(
         await record(connection, tenant_id, chunk, events[at : at + CHUNK])
     await _insert_members(connection, tenant_id, assigned, as_of=command.occurred_at)
     await insert_tasks(connection, tenant_id, tasks, known_at=command.known_at)
+    # Only now, so that nobody waits for the whole draw; whoever closes or recalls the plan holds its head too.
+    await lock_heads(connection, tenant_id, [plan_stream(plan_id)])
+    if await _at_end(connection, tenant_id, plan_id):
+        raise Conflict(f"plan {plan_id} came to its end while its cycle {started.cycle} was drawn")
     await record(connection, tenant_id, command, [(plan_stream(plan_id), started)])
     await connection.execute(
         """
-        INSERT INTO plan_cycle (tenant_id, plan_id, cycle, starts_on, ends_on, time_zone, state, days_per_unit)
-        VALUES ($1, $2, $3, $4, $5, $6, 'running', $7::text::jsonb)""",
+        INSERT INTO plan_cycle (tenant_id, plan_id, cycle, starts_on, ends_on, time_zone, state, days_per_unit,
+                                started_at)
+        VALUES ($1, $2, $3, $4, $5, $6, 'running', $7::text::jsonb, $8)""",
         tenant_id,
         plan_id,
         started.cycle,
@@ -85,6 +112,7 @@ async def start_cycle(
         started.ends_on,
         started.time_zone,
         json.dumps(started.days_per_unit),
+        command.known_at,
     )
     await connection.execute(
         "UPDATE plan SET cycle = $3, version = version + 1 WHERE tenant_id = $1 AND plan_id = $2",
@@ -93,6 +121,17 @@ async def start_cycle(
         started.cycle,
     )
     return True
+
+
+async def _at_end(connection: Driver, tenant_id: int, plan_id: str) -> bool:
+    return bool(
+        await connection.fetchval(
+            "SELECT status = ANY($3) FROM plan WHERE tenant_id = $1 AND plan_id = $2",
+            tenant_id,
+            plan_id,
+            list(FINAL),
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,14 +61,16 @@ async def cut_lists(
                  AND NOT coalesce($2 BETWEEN g.on_leave_from AND coalesce(g.on_leave_to, 'infinity'), false)
             JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id AND s.time_zone = $3
             JOIN plan l ON l.tenant_id = $1 AND l.plan_id = t.plan_id
-                 AND (l.canary IS NULL OR s.code = ANY(l.canary))
+                 AND l.status = 'running' AND (l.canary IS NULL OR s.code = ANY(l.canary))
             JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
             WHERE t.tenant_id = $1 AND t.state = 'open' AND t.due_on <= $2
               AND pm.grade IS DISTINCT FROM 'D' AND pm.dial_days < $9
               AND (pm.last_dial_on IS NULL OR pm.last_dial_on < $2)
               AND (m.opted_out_at IS NULL OR m.opted_out_at > $7)
-              AND NOT EXISTS (SELECT FROM list_item o WHERE o.tenant_id = $1 AND o.business_date = $2
-                              AND o.task_id = t.task_id)
+              -- nobody is called twice a day: neither about this item nor about another one that was listed before
+              AND t.member_id NOT IN (SELECT lt.member_id FROM list_item o
+                                      JOIN task lt ON lt.tenant_id = $1 AND lt.task_id = o.task_id
+                                      WHERE o.tenant_id = $1 AND o.business_date = $2)
         ), one_a_member AS ( -- nobody is called twice a day; the member's other items come another day
             SELECT DISTINCT ON (member_id) guide_id, task_id, place FROM due ORDER BY member_id, place
         ), ranked AS (
@@ -119,23 +121,25 @@ async def open_days(
 
 @dataclass(frozen=True, slots=True)
 class OpenGuideDay:
-    """A guide-day that is not closed."""
+    """A guide-day that is not closed; `state` is cut or published."""
 
     guide_id: UUID
     day: date
     opens_at: datetime
     closes_at: datetime
+    state: str
 
 
 async def open_guide_days(connection: Driver, tenant_id: int) -> list[OpenGuideDay]:
     """Every guide-day of any date that is not closed, by date and guide."""
     rows = await connection.fetch(
-        "SELECT guide_id, business_date, opens_at, closes_at FROM guide_day"
+        "SELECT guide_id, business_date, opens_at, closes_at, state FROM guide_day"
         " WHERE tenant_id = $1 AND state <> 'closed' ORDER BY business_date, guide_id",
         tenant_id,
     )
     return [
-        OpenGuideDay(row["guide_id"], row["business_date"], row["opens_at"], row["closes_at"]) for row in rows
+        OpenGuideDay(row["guide_id"], row["business_date"], row["opens_at"], row["closes_at"], row["state"])
+        for row in rows
     ]
 
 
@@ -196,12 +200,15 @@ async def publish(connection: Driver, tenant_id: int, command: Command, *, guide
     published = ListPublished(guide=guide_id, business_date=day, tasks=tuple(row["task_id"] for row in items))
     await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), published)])
     await connection.execute(
-        "UPDATE guide_day SET state = 'published', published_at = $4"
-        " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",
+        """
+        UPDATE guide_day SET state = 'published', published_at = $4, clocked_in_at = coalesce(clocked_in_at, (
+            SELECT occurred_at FROM event e WHERE e.tenant_id = $1 AND e.stream = $5 AND e.type = 'clocked_in'))
+        WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3""",
         tenant_id,
         guide_id,
         day,
         command.occurred_at,
+        guide_day_stream(guide_id, day),  # who came before the release hour
     )
     return True
 
@@ -306,7 +313,8 @@ async def close(
         """
         SELECT t.task_id, t.attempts,
                t.state = 'open' AND t.guide_id = $2 AND t.last_attempt_on IS DISTINCT FROM $3 AS untouched,
-               p.spec->'day'->>'open_items' = 'expire' AND p.status <> 'paused' AS expire, c.reached
+               p.spec->'day'->>'open_items' = 'expire' AND p.status <> 'paused' AS expire,
+               p.status = 'recalled' AS recalled, c.reached
         FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
         JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
@@ -322,19 +330,25 @@ async def close(
     expiring = [
         Leaving(row["task_id"], row["attempts"], "expired", "day_closed")
         for row in rows
-        if row["untouched"] and row["expire"]
+        if row["untouched"] and row["expire"] and not row["recalled"]
+    ]
+    withdrawn = [
+        # A recall that has not got to them yet, or was killed on its way.
+        Leaving(row["task_id"], row["attempts"], "withdrawn", "recalled")
+        for row in rows
+        if row["untouched"] and row["recalled"]
     ]
     closed = DayClosed(
         listed=len(rows),
         done=sum(row["reached"] is not None for row in rows),
         reached=sum(bool(row["reached"]) for row in rows),
-        carried=sum(row["untouched"] for row in rows) - len(expiring),
+        carried=sum(row["untouched"] for row in rows) - len(expiring) - len(withdrawn),
         expired=len(expiring),
         reason=reason,
     )
     await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), closed)])
     expire = Command(f"{command.command_id}/expire", command.occurred_at, command.known_at, command.actor)
-    await change_tasks(connection, tenant_id, expire, leaving=expiring)
+    await change_tasks(connection, tenant_id, expire, leaving=[*expiring, *withdrawn])
     await connection.execute(
         "UPDATE guide_day SET state = 'closed', done = $4, reached = $5, carried = $6, closed_at = $7,"
         " closes_at = least(closes_at, $7)"

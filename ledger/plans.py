@@ -9,17 +9,17 @@ from functools import lru_cache
 from typing import Any
 
 from domain.errors import NotFound, Problem, Refused
-from domain.events import CanaryConfirmed, PlanAdjusted, PlanLaunched, PlanStatusChanged
+from domain.events import CanaryConfirmed, GoalDecided, PlanAdjusted, PlanLaunched, PlanStatusChanged
 from domain.plan import Plan
 from domain.playbook import References
 from ledger.door import Appended, Driver, Head, append, read_head
-from ledger.ledger import Command, plan_stream, stream_batch
+from ledger.ledger import Command, plan_stream, record, stream_batch
 
 FINAL = ("closed", "recalled")
 """Nothing comes after these."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def parse_spec(spec: str) -> Plan:
     """The plan of a stored playbook; a plan is frozen, and a running one is asked for at every check-in."""
     return Plan.model_validate_json(spec)
@@ -114,16 +114,28 @@ async def launch(
     return appended
 
 
-async def launched_before(connection: Driver, tenant_id: int, plan: Plan) -> bool:
-    """Whether this very playbook was launched, whatever was adjusted since."""
-    spec = await connection.fetchval(
-        "SELECT payload->>'spec' FROM event WHERE tenant_id = $1 AND stream = $2 AND version = 1",
+async def launched_before(
+    connection: Driver, tenant_id: int, plan: Plan, canary: tuple[str, ...] = ()
+) -> bool:
+    """Whether this very playbook was launched, whatever was adjusted since.
+
+    Raises:
+        Refused: it was, but in other stores: whoever asks would believe it runs there only.
+    """
+    row = await connection.fetchrow(
+        "SELECT payload->>'spec' AS spec, payload->>'canary' AS canary FROM event WHERE tenant_id = $1 AND stream = $2 AND version = 1",
         tenant_id,
         plan_stream(plan.plan),
     )
-    if spec is None:
+    if row is None:
         return False
-    return bool(json.loads(spec) == plan_json(await without_member_codes(connection, tenant_id, plan)))
+    if json.loads(row["spec"]) != plan_json(await without_member_codes(connection, tenant_id, plan)):
+        return False
+    before = tuple(json.loads(row["canary"] or "[]"))
+    if canary and sorted(canary) != sorted(before):
+        runs_in = ", ".join(before) or "*"
+        raise Refused([Problem("canary", ", ".join(canary), "launched_elsewhere", {"stores": runs_in})])
+    return True
 
 
 async def without_member_codes(connection: Driver, tenant_id: int, plan: Plan) -> Plan:
@@ -191,14 +203,16 @@ async def change_status(
         await connection.execute(
             """
             UPDATE plan SET status = $3, version = $4,
-                   paused = CASE WHEN $3 = 'paused' THEN paused + tstzmultirange(tstzrange($5, NULL))
-                                 ELSE paused - tstzmultirange(tstzrange($5, NULL)) END
+                   ended_at = CASE WHEN $3::text = ANY($6::text[]) THEN $5::timestamptz END,
+                   paused = CASE WHEN $3 = 'paused' THEN paused + tstzmultirange(tstzrange($5::timestamptz, NULL))
+                                 ELSE paused - tstzmultirange(tstzrange($5::timestamptz, NULL)) END
             WHERE tenant_id = $1 AND plan_id = $2""",
             tenant_id,
             plan_id,
             status,
             appended.version,
             command.occurred_at,
+            list(FINAL),
         )
     return appended
 
@@ -228,6 +242,16 @@ async def confirm_canary(
     return appended
 
 
+async def note_decision(
+    connection: Driver, tenant_id: int, command: Command, plan_id: str, decided: GoalDecided
+) -> None:
+    """Note what Act by rule came to, so that it is not decided again; call it in the transaction that acted."""
+    if not (await record(connection, tenant_id, command, [(plan_stream(plan_id), decided)])).duplicate:
+        await connection.execute(
+            "UPDATE plan SET version = version + 1 WHERE tenant_id = $1 AND plan_id = $2", tenant_id, plan_id
+        )
+
+
 async def _append_to_plan(
     connection: Driver,
     tenant_id: int,
@@ -254,6 +278,17 @@ async def running_plans(connection: Driver, tenant_id: int) -> list[PlanState]:
         "SELECT plan_id FROM plan WHERE tenant_id = $1 AND status = 'running' ORDER BY plan_id", tenant_id
     )
     return [await read_plan(connection, tenant_id, row["plan_id"]) for row in rows]
+
+
+async def holds_running(connection: Driver, tenant_id: int, plan_id: str) -> bool:
+    """Whether the plan runs; if so it goes on running until the caller's transaction ends."""
+    return bool(
+        await connection.fetchval(
+            "SELECT status = 'running' FROM plan WHERE tenant_id = $1 AND plan_id = $2 FOR SHARE",
+            tenant_id,
+            plan_id,
+        )
+    )
 
 
 async def list_plans(

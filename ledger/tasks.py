@@ -273,12 +273,18 @@ async def known_task_ids(connection: Driver, tenant_id: int, tasks: Sequence[UUI
 
 
 async def left_open(connection: Driver, tenant_id: int, *, plan_id: str, cycle: int) -> list[Leaving]:
-    """Items still open when their cycle has been checked; they expire with it."""
+    """Items still open when their cycle has been checked; they expire with it, or are withdrawn with their plan."""
     rows = await connection.fetch(
-        "SELECT task_id, attempts FROM task WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3 AND state = 'open'"
+        "SELECT task_id, attempts, (SELECT status = 'recalled' FROM plan p WHERE p.tenant_id = $1 AND p.plan_id = $2)"
+        " AS recalled FROM task WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3 AND state = 'open'"
         " ORDER BY task_id",
         tenant_id,
         plan_id,
         cycle,
     )
-    return [Leaving(row["task_id"], row["attempts"], "expired", "cycle_ended") for row in rows]
+    return [
+        Leaving(row["task_id"], row["attempts"], "withdrawn", "recalled")
+        if row["recalled"]
+        else Leaving(row["task_id"], row["attempts"], "expired", "cycle_ended")
+        for row in rows
+    ]

@@ -28,7 +28,7 @@ async def unfinished_plans(connection: Driver, tenant_id: int) -> list[Unfinishe
         """
         SELECT p.plan_id, p.version, p.cycle, p.status = ANY($2) AS at_end,
                p.cycle >= (p.spec->'period'->>'cycles')::int AS last_cycle,
-               coalesce(bool_or(c.state = 'running'), false) AS running,
+               min(c.cycle) FILTER (WHERE c.state = 'running') AS running,
                coalesce(bool_or(c.state = 'checked'), false) AS unsettled
         FROM plan p LEFT JOIN plan_cycle c ON c.tenant_id = $1 AND c.plan_id = p.plan_id
         WHERE p.tenant_id = $1
@@ -37,7 +37,9 @@ async def unfinished_plans(connection: Driver, tenant_id: int) -> list[Unfinishe
         list(FINAL),
     )
     return [
-        UnfinishedPlan(row["plan_id"], row["version"], max(row["cycle"], 1), opened=row["cycle"] > 0)
+        UnfinishedPlan(
+            row["plan_id"], row["version"], row["running"] or max(row["cycle"], 1), opened=row["cycle"] > 0
+        )
         for row in rows
-        if row["running"] or row["unsettled"] or not (row["at_end"] or row["last_cycle"])
+        if row["running"] is not None or row["unsettled"] or not (row["at_end"] or row["last_cycle"])
     ]

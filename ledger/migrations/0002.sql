@@ -1,5 +1,6 @@
 -- The engine stands: recall and canary of plans, when a zone's lists were cut, messages to endpoints and their stop.
--- Safe beside the version before: it only adds columns with defaults, tables and wider checks.
+-- Safe beside the version before: it adds columns with defaults, tables, indexes and wider checks. It holds `plan`,
+-- `check_in` and `outbox` while it runs: check-ins wait for it, on a big ledger some seconds.
 SET ROLE daogou_owner;
 SET LOCAL search_path = daogou;
 
@@ -12,12 +13,24 @@ ALTER TABLE plan ADD COLUMN canary text[];
 -- When the plan was paused, so that a check-in of that time is known for what it is whenever it arrives.
 ALTER TABLE plan ADD COLUMN paused tstzmultirange NOT NULL DEFAULT '{}';
 
+UPDATE plan p SET paused = tstzmultirange(tstzrange(e.occurred_at, NULL))
+FROM event e
+WHERE p.status = 'paused' AND e.tenant_id = p.tenant_id AND e.stream = 'plan/' || p.plan_id
+  AND e.type = 'plan_status_changed'
+  AND e.version = (SELECT max(version) FROM event l WHERE l.tenant_id = e.tenant_id AND l.stream = e.stream
+                   AND l.type = 'plan_status_changed');
+-- When it was closed or recalled: a report of something that occurred before still counts.
+ALTER TABLE plan ADD COLUMN ended_at timestamptz;
+
 ALTER TABLE guide_day ADD COLUMN clocked_in_at timestamptz;
 
 -- Why a check-in stands against the plan's state (e.g. plan_paused); null: nothing does.
 ALTER TABLE check_in ADD COLUMN conflict text;
 -- For check-ins a second: append-only and in the order of known_at, so a block range index is tiny and cheap to keep.
 CREATE INDEX check_in_known ON check_in USING brin (known_at) WITH (autosummarize = on, pages_per_range = 32);
+
+-- When its members were selected; lists cut before that do not hold its items.
+ALTER TABLE plan_cycle ADD COLUMN started_at timestamptz NOT NULL DEFAULT '-infinity';
 
 -- A zone's lists of a day are cut once a release hour, whether by its workflow or at the first clock-in.
 CREATE TABLE zone_day (
@@ -85,8 +98,7 @@ BEGIN
     END LOOP;
 END $$;
 GRANT SELECT ON zone_day, message_stop TO daogou_worker, daogou_api, daogou_reader;
-GRANT INSERT ON zone_day TO daogou_worker, daogou_api;
-GRANT INSERT, UPDATE ON message_stop TO daogou_worker, daogou_api;
+GRANT INSERT, UPDATE ON zone_day, message_stop TO daogou_worker, daogou_api;
 GRANT SELECT, INSERT, UPDATE ON endpoint TO daogou_worker;
 -- Where a message stands may change; to whom it goes and what it says may not.
 GRANT UPDATE (state, claimed_at, claimed_by, ended_at, not_before, attempts, why) ON outbox TO daogou_worker;

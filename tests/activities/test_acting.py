@@ -21,7 +21,8 @@ from activities.acting import (
 )
 from domain.errors import NotFound, Problem, Refused
 from domain.messages import PlanRun, PlanStep
-from tests.brand import MONDAY, Brand, at, plan
+from ledger.days import PlanOnDay, cut_lists
+from tests.brand import MONDAY, ZONE, Brand, at, plan
 
 
 def asked(key: str | None = None, when: datetime | None = None) -> Asked:
@@ -187,3 +188,66 @@ async def test_a_canary_reaches_one_store_until_it_is_confirmed(running: Brand) 
     await running.morning(3)
     assert sorted(await running.rows(stores, at(3).date())) == [("S1",), ("S2",)]
     assert (await codes(running))[-1] == "canary_confirmed"
+
+
+async def test_a_launch_given_again_with_other_canary_stores_is_refused(running: Brand) -> None:
+    await launch_plan(running.ledger, plan(), asked())
+    problem = await refused(launch_plan(running.ledger, plan(), asked(), canary=("S1",)))
+    assert (problem.field, problem.code) == ("canary", "launched_elsewhere")
+
+
+async def test_a_day_that_closes_before_a_killed_recall_is_finished_withdraws_its_items(
+    running: Brand,
+) -> None:
+    await running.start(plan(day={"open_items": "expire"}))
+    guide = await running.value("SELECT guide_id FROM guide WHERE code = 'G1'")
+    await running.morning(2, guide)
+    await change_plan_status(running.ledger, "p1", "recalled", "wrong price", asked(when=at(2, 10)))
+    await running.evening(2, guide)
+    assert await running.rows("SELECT state, reason, count(*) FROM task GROUP BY 1, 2 ORDER BY 1") == [
+        ("open", None, 1),
+        ("withdrawn", "recalled", 2),
+    ]
+
+
+async def test_a_contact_before_the_recall_counts_however_late_the_phone_reports_it(running: Brand) -> None:
+    await running.start(plan())
+    guide = await running.value("SELECT guide_id FROM guide WHERE code = 'G1'")
+    await running.morning(2, guide)
+    (first,), (second,) = await running.rows(
+        "SELECT task_id FROM list_item WHERE guide_id = $1 ORDER BY rank", guide
+    )
+    await recall_plan(running.ledger, "p1", "wrong price", asked(when=at(2, 11)))
+    kept = await running.report(first, guide, at(2, 10), "refused", grade="D", known_at=at(2, 11, 5))
+    assert kept.state == "done"
+    missed = await running.report(second, guide, at(2, 10, 30), "no_answer", known_at=at(2, 11, 5))
+    assert missed.state == "withdrawn", "it does not come back onto a list"
+    assert await running.rows("SELECT outcome, grade, conflict FROM check_in ORDER BY 1") == [
+        ("no_answer", "C", "plan_recalled"),
+        ("refused", "D", "plan_recalled"),
+    ]
+    assert await running.standing(second) == ("withdrawn", "recalled", MONDAY)
+
+
+async def test_a_cycle_does_not_begin_in_a_plan_that_came_to_its_end_meanwhile(running: Brand) -> None:
+    await launch_plan(running.ledger, plan(), asked())
+    await recall_plan(running.ledger, "p1", "wrong price", asked())
+    await running.assignment.start_cycle(PlanStep(plan_id="p1", cycle=1, at=at(2, 8, 30), rehearsal=True))
+    assert await running.value("SELECT count(*) FROM plan_cycle") == 0
+    assert await running.value("SELECT count(*) FROM task") == 0
+
+
+async def test_a_plan_paused_between_reading_and_cutting_gets_nothing_onto_lists(running: Brand) -> None:
+    await running.start(plan())
+    await change_plan_status(running.ledger, "p1", "paused", "stock", asked(when=at(2, 8, 59)))
+    async with running.ledger.transaction() as connection:
+        lists = await cut_lists(
+            connection,
+            1,
+            day=MONDAY,
+            time_zone=ZONE,
+            plans=[PlanOnDay("p1", 1, 50, expire=False)],
+            opens_at=at(2, 9),
+            closes_at=at(2, 21),
+        )
+    assert lists == 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
+from datetime import date, timedelta
 
+import asyncpg
 import pytest
 
 from activities.acting import Asked, change_plan_status
@@ -152,3 +153,82 @@ async def test_a_day_closed_by_hand_takes_no_later_report(two_guides: Brand) -> 
         reason="storm",
     )
     assert again == 0
+
+
+async def test_guides_who_come_a_moment_apart_do_not_get_in_each_others_way(brand: Brand) -> None:
+    await brand.open_store()
+    codes = [f"G{number}" for number in range(1, 9)]
+    for code in codes:
+        guide = await brand.hire(code)
+        for member in await brand.due_on(2, *(f"{code}-M{item}" for item in range(6)), guide=guide):
+            if str(member) > "8":
+                await brand.buy(
+                    member, at(2, 8, 45), guide=guide
+                )  # bought this morning: settled when lists are cut
+    await brand.start(plan())
+    there = await asyncio.gather(
+        *(
+            clock_in(brand.ledger, code, at=at(2, 9, 5) + timedelta(milliseconds=number), actor="guide")
+            for number, code in enumerate(codes)
+        )
+    )
+    assert sum(one.listed for one in there) == await brand.value("SELECT count(*) FROM list_item")
+    assert await brand.value("SELECT count(*) FROM task WHERE reason = 'bought_before_contact'") > 0
+
+
+async def test_a_plan_whose_cycle_began_after_the_cut_still_reaches_its_guides_that_day(
+    two_guides: Brand,
+) -> None:
+    await cut_zone(two_guides.ledger, STEP)
+    lists = await two_guides.rows("SELECT guide_id, rank, task_id FROM list_item ORDER BY 1, 2")
+    third = await two_guides.hire("G3")
+    await two_guides.due_on(2, "M9", guide=third)
+    await two_guides.start(plan(plan="p2", care={"guides": ["G3"]}), when=at(2, 9, 30))
+    there = await clock_in(two_guides.ledger, "G3", at=at(2, 9, 40), actor="guide")
+    assert (there.published, there.listed) == (True, 1)
+    kept = await two_guides.rows(
+        "SELECT guide_id, rank, task_id FROM list_item WHERE guide_id <> $1 ORDER BY 1, 2", third
+    )
+    assert kept == lists
+    assert not (await cut_zone(two_guides.ledger, STEP.model_copy(update={"at": at(2, 10)}))).cut
+
+
+async def test_on_a_plans_first_morning_the_clock_in_begins_the_cycle_too(brand: Brand) -> None:
+    await brand.open_store()
+    guide = await brand.hire("G1")
+    await brand.due_on(2, "M1", "M2", guide=guide)
+    await brand.launch(plan())
+    assert not (await clock_in(brand.ledger, "G1", at=at(2, 8), actor="guide")).published
+    assert await brand.value("SELECT count(*) FROM plan_cycle") == 0
+    there = await clock_in(brand.ledger, "G1", at=at(2, 9, 1), actor="guide")
+    assert (there.published, there.listed) == (True, 2)
+    assert await brand.rows("SELECT cycle, state FROM plan_cycle") == [(1, "running")]
+
+
+async def test_who_clocked_in_before_the_release_hour_is_seen_to_be_at_work(two_guides: Brand) -> None:
+    await clock_in(two_guides.ledger, "G1", at=at(2, 8, 50), actor="guide")
+    there = await clock_in(two_guides.ledger, "G1", at=at(2, 9, 10), actor="guide")
+    assert there.published
+    assert await two_guides.value(
+        "SELECT clocked_in_at FROM guide_day WHERE guide_id = $1", there.guide_id
+    ) == at(2, 8, 50)
+
+
+async def test_a_clock_in_costs_the_same_whatever_the_number_of_guides(
+    two_guides: Brand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted before the release hour, when everybody comes and nobody has a list yet."""
+    asked: list[str] = []
+    fetch = asyncpg.Connection.fetch
+
+    async def counted(self: asyncpg.Connection, query: str, *arguments: object, **options: object) -> object:
+        asked.append(query)
+        return await fetch(self, query, *arguments, **options)
+
+    monkeypatch.setattr(asyncpg.Connection, "fetch", counted)
+    for name in ("p2", "p3"):
+        await two_guides.start(plan(plan=name))
+    asked.clear()
+    await clock_in(two_guides.ledger, "G1", at=at(2, 8, 50), actor="guide")
+    assert len(asked) <= 4, asked
+    assert not any("FROM guide g" in query and "code = $2" not in query for query in asked)

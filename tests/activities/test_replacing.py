@@ -8,6 +8,7 @@ import pytest
 
 from activities.replacing import Replacement, replace_guide
 from domain.errors import Refused
+from domain.messages import PlanStep
 from tests.brand import Brand, at, plan
 
 THREE = {"care": {"members_per_guide": 3, "strategies": [{"strategy": "round_robin"}]}}
@@ -88,6 +89,7 @@ async def test_a_replaced_guide_does_not_come_back_with_the_next_cycle(brand: Br
     await brand.start(standing)
     assert await replace(brand, "G1", "G2") == Replacement(members=2, tasks=2, unassigned=0)
     await brand.hire("G0")  # whom an even split would take first
+    await brand.review.check_cycle(PlanStep(plan_id="p1", cycle=1, at=at(6, 21, 5), rehearsal=True))
     await brand.start(standing, 2)
     held = await brand.rows(
         "SELECT member_id, g.code, pm.strategy FROM plan_member pm JOIN guide g USING (guide_id) WHERE cycle = 2"

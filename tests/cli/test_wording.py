@@ -116,9 +116,7 @@ def test_states_of_the_schema_are_worded() -> None:
     )
     states = {
         state
-        for listed in re.findall(
-            r"(?:state|status)\s+(?:text NOT NULL CHECK \(\w+ )?IN \(([^)]*)\)", schema
-        )
+        for listed in re.findall(r"(?:state|status)\s+(?:text NOT NULL CHECK \(\w+ )?IN \(([^)]*)\)", schema)
         for state in re.findall(r"'(\w+)'", listed)
     }
     assert {"running", "open", "cut", "recalled"} <= states
