@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types contracts lock clean bench-import
+.PHONY: demo test lint types contracts lock clean bench-import chaos
 
 demo: $(VENV)/runtime.done ## set up, import a year of real purchases, rehearse 28 business days, show the Check
 	@$(BIN)/daogou demo
@@ -24,6 +24,9 @@ contracts: $(VENV)/dev.done
 
 bench-import: $(VENV)/runtime.done ## import speed beside bare COPY -> bench/results/import.json
 	@$(BIN)/python -m bench.import_purchases
+
+chaos: $(VENV)/runtime.done ## a day under >= 200 kills and faults beside an undisturbed one, some 15 minutes -> bench/results/chaos.json
+	@$(BIN)/python -m bench.chaos $(if $(SEED),--seed $(SEED))
 
 # The lock files are made without addresses, so that they serve behind any mirror.
 lock: $(VENV)/runtime.done

@@ -23,6 +23,7 @@ DATABASE_LOST = (
     TimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # killed between two messages: asyncpg is left in a state of its own (#1069)
     DBAPIError,
     PoolTimeoutError,
 )
@@ -80,7 +81,11 @@ async def driver_connection(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connec
         driver = raw.driver_connection
         if driver is None:  # pragma: no cover - a checked-out connection always has its driver
             raise ConnectionError("the pool lent a connection that is closed")
-        yield driver
+        try:
+            yield driver
+        except asyncpg.InternalClientError:
+            await connection.invalidate()  # whatever state it is in, nobody is lent it again
+            raise
 
 
 @asynccontextmanager

@@ -1,0 +1,367 @@
+"""One business day from launch to Check, on a real engine, with or without chaos."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from bench.chaos import script as scripted
+from bench.chaos.clients import ATTEMPT_S, Answered, Clients, TooSlowError
+from bench.chaos.engine import Engine
+from bench.chaos.evidence import Evidence, gather
+from bench.chaos.kills import Kills
+from bench.chaos.receiver import Receiver
+from bench.chaos.script import MAIN, PAUSED, RECALLED, Hours, Pace, Report, Script
+from imports.loading import import_frame
+from imports.report import Kind, Tenant
+from infra.clock import now
+from infra.databases import open_ledger
+from infra.settings import Settings
+from ledger.database import DATABASE_LOST
+from ledger.endpoints import add_endpoint
+from ledger.ledger import Ledger
+
+READY_S = 120.0
+END_S = 600.0
+"""An hour that was missed is found by the reconciler five minutes later; so much and more is waited for."""
+LOOK_S = 0.2
+READ_EVERY_S = 0.3
+
+
+@dataclass
+class Lived:
+    """A day that is over."""
+
+    evidence: Evidence
+    clients: Clients
+    acknowledged: dict[str, datetime]
+    """Keys of the check-ins that were taken, with the instant the client gave."""
+    surprises: list[str]
+    """Answers the script does not know."""
+    occurred: list[str]
+    """Check-ins in the ledger that say another instant than their client."""
+    seconds: float
+
+
+@dataclass
+class Day:
+    """Plays the script on an engine."""
+
+    engine: Engine
+    receiver: Receiver
+    script: Script
+    zone: str
+    pace: Pace
+    say: Callable[[str], None]
+    kills: Kills | None = None
+    least_kills: int = 0
+    """The kills go on until there were so many, the day being over or not."""
+    tasks: dict[str, str] = field(default_factory=dict)
+    """Item by member."""
+    acknowledged: dict[str, datetime] = field(default_factory=dict)
+    surprises: list[str] = field(default_factory=list)
+
+    async def live(self) -> Lived:
+        """From the first start of the engine to the last count.
+
+        Raises:
+            TooSlowError: the machine could not keep up with the hours of the script.
+        """
+        began = time.monotonic()
+        timeout = httpx.Timeout(ATTEMPT_S)
+        async with (
+            self.engine.running(),
+            httpx.AsyncClient(timeout=timeout, trust_env=False) as http,
+        ):
+            clients = Clients(self.engine.api, http)
+            await self._until(self._healthy, "the engine is up", READY_S)
+            self.say("the engine is up")
+            async with self.engine.ledger() as ledger:
+                killing = None if self.kills is None else asyncio.create_task(self.kills.go_on())
+                reading = asyncio.create_task(self._read(clients))
+                try:
+                    hours = self.pace.hours(now(), self.zone)
+                    await self._play(clients, ledger, hours, killing)
+                    while self.kills is not None and self.kills.total < self.least_kills:
+                        _raise_if_ended(killing)
+                        await asyncio.sleep(LOOK_S)
+                finally:
+                    for task in (killing, reading):
+                        if task is not None:
+                            task.cancel()
+                            with suppress(asyncio.CancelledError):
+                                await task
+                await self._until(self._healthy, "the engine is up again", READY_S)
+                await self._until(lambda: self._quiet(ledger), "nothing waits", END_S)
+                evidence = await gather(ledger, after="now()")
+                occurred = await self._occurred(ledger)
+        return Lived(evidence, clients, self.acknowledged, self.surprises, occurred, time.monotonic() - began)
+
+    # --- before anybody comes ---------------------------------------------------------------------
+
+    async def open_brand(self) -> None:
+        """Stores, guides, members, what they have at home, and a robot for each store; before the engine starts."""
+        settings = Settings(home=self.engine.home)
+        day = now().astimezone(ZoneInfo(self.zone)).date()
+        async with open_ledger(settings, id_secret=scripted.SECRET) as (ledger, _):
+            for kind, frame in (
+                (Kind.STORES, scripted.stores_frame(self.zone)),
+                (Kind.GUIDES, scripted.guides_frame()),
+                (Kind.MEMBERS, scripted.members_frame()),
+                (Kind.PURCHASES, scripted.stock_frame(day)),
+            ):
+                report = await import_frame(
+                    ledger.engine,
+                    Tenant(ledger.tenant_id, scripted.SECRET),
+                    kind,
+                    frame,
+                    known_at=now(),
+                    actor="chaos",
+                )
+                if report.rows_bad or report.rows_new != report.rows_read:
+                    raise SystemExit(f"the brand of the script is refused: {kind.value} {report.bad[:3]}")
+            for number in range(1, scripted.STORES + 1):
+                await add_endpoint(
+                    ledger,
+                    scope="store",
+                    code=f"S{number}",
+                    kind="webhook",
+                    address=self.receiver.address(f"S{number}"),
+                    per_minute=600,
+                )
+
+    # --- the day ----------------------------------------------------------------------------------
+
+    async def _play(
+        self, clients: Clients, ledger: Ledger, hours: Hours, killing: asyncio.Task[None] | None
+    ) -> None:
+        self.say(f"launch; release {hours.release:%H:%M:%S}Z, close {hours.close:%H:%M:%S}Z")
+        for plan in (MAIN, PAUSED, RECALLED):
+            body = scripted.playbook(plan, hours)
+            await self._manager(clients, "", body, by=hours.release, launch=True)
+        await self._until(lambda: self._started(ledger), "the cycles have started", _left(hours.release))
+        await self._read_tasks(ledger)
+        self.say(f"{len(self.tasks)} items")
+        await _sleep_until(hours.release)
+        await self._wave(clients, hours, 0)
+        await self._manager(clients, f"/{PAUSED}/pause", {"reason": "chaos"}, by=hours.slots[0])
+        goal = {"reason": "chaos", "target": self.script.goal}
+        await self._manager(clients, f"/{MAIN}/goal", goal, by=hours.slots[0])
+        await self._import(hours)
+        await self._slot(ledger, hours, 0, killing)
+        await self._wave(clients, hours, 1)
+        await self._manager(clients, f"/{PAUSED}/resume", {"reason": "chaos"}, by=hours.slots[1])
+        await self._manager(clients, f"/{RECALLED}/recall", {"reason": "chaos"}, by=hours.slots[1])
+        await self._slot(ledger, hours, 1, killing)
+        await self._wave(clients, hours, 2)
+        await self._until(lambda: self._closed(ledger), "every day is closed", _left(hours.close) + END_S)
+        self.say("every day is closed")
+        for plan in (MAIN, PAUSED):
+            await self._manager(clients, f"/{plan}/close", {"reason": "chaos"})
+        await self._until(lambda: self._checked(ledger), "every plan is checked", END_S)
+        self.say("every plan is checked")
+
+    async def _wave(self, clients: Clients, hours: Hours, number: int) -> None:
+        ends = hours.ends(number)
+        by = time.monotonic() + _left(ends)
+        await asyncio.gather(*(self._guide(clients, hours, guide, number, by) for guide in scripted.guides()))
+        if _left(ends) <= 0:
+            raise TooSlowError(f"wave {number} was acknowledged {-_left(ends):.0f} s after its end")
+        self.say(f"wave {number} is acknowledged, {_left(ends):.0f} s before its end")
+
+    async def _guide(self, clients: Clients, hours: Hours, guide: str, number: int, by: float) -> None:
+        if number == 0:
+            at_work = await clients.send("POST", f"/v1/guides/{guide}/clock-in", by=by)
+            self._expect(at_work, {200}, f"clock-in {guide}")
+            listed = await clients.send("GET", f"/v1/guides/{guide}/today", by=by)
+            self._expect(listed, {200}, f"today {guide}")
+            wanted = sum(scripted.ITEMS.values())
+            if listed.status == 200 and len(listed.body["items"]) != wanted:
+                self.surprises.append(f"{guide}: {len(listed.body['items'])} items on the list, not {wanted}")
+        for report in self.script.of(guide, number):
+            await self._report(clients, hours, report, by)
+
+    async def _report(self, clients: Clients, hours: Hours, report: Report, by: float) -> None:
+        occurred_at = report.occurred_at(hours)
+        await _sleep_until(occurred_at)
+        body: dict[str, Any] = {
+            "performed_by": report.guide,
+            "occurred_at": occurred_at.isoformat(),
+            "channel": "phone",
+            "outcome": report.outcome,
+            "grade": report.grade,
+            "note": f"chaos {report.key}" if report.place == 1 else None,
+        }
+        if report.tomorrow:
+            body["next_on"] = scripted.tomorrow(hours).isoformat()
+        began = time.monotonic()
+        path = f"/v1/tasks/{self.tasks[report.member]}/check-ins"
+        answered = await clients.send("POST", path, by=by, key=report.key, body=body)
+        if report.again:
+            self._expect(answered, {409}, f"again {report.key}")
+            return
+        clients.seconds.append(time.monotonic() - began)
+        if self._expect(answered, {200, 201}, f"check-in {report.key}"):
+            self.acknowledged[report.key] = occurred_at
+
+    async def _manager(
+        self,
+        clients: Clients,
+        path: str,
+        body: dict[str, Any],
+        *,
+        by: datetime | None = None,
+        launch: bool = False,
+    ) -> None:
+        key = f"launch-{body['plan']}" if launch else path.replace("/", "-")
+        left = END_S if by is None else _left(by)
+        answered = await clients.send(
+            "POST", f"/v1/plans{path}", by=time.monotonic() + left, key=key, body=body
+        )
+        self._expect(answered, {200, 201}, f"plans{path} {key}")
+        if by is not None and _left(by) <= 0:
+            raise TooSlowError(f"plans{path}: acknowledged {-_left(by):.0f} s late")
+
+    async def _import(self, hours: Hours) -> None:
+        """What was bought meanwhile, by the command of a person, given again until it succeeds."""
+        file = self.engine.home / "bought.csv"
+        scripted.bought_frame(self.script, hours).write_csv(file)
+        command = self.engine.command("import", "purchases", str(file), "--json")
+        while True:
+            done = await asyncio.to_thread(self._run, command, file.parent)
+            if done.returncode == 0:
+                break
+            if _left(hours.slots[0]) <= 0:
+                raise TooSlowError(
+                    f"the import was not taken in time: {done.stdout[-500:]} {done.stderr[-500:]}"
+                )
+        if _left(hours.slots[0]) <= 0:
+            raise TooSlowError("the import came after the slot")
+        self.say(f"purchases are imported, {_left(hours.slots[0]):.0f} s before the slot")
+
+    def _run(self, command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - ourselves
+            command,
+            cwd=folder,
+            env=self.engine.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    async def _slot(
+        self, ledger: Ledger, hours: Hours, number: int, killing: asyncio.Task[None] | None
+    ) -> None:
+        """Let the slot come, and let its nudges be decided on before anybody goes on."""
+        await _sleep_until(hours.slots[number])
+        ends = hours.ends(number + 1)
+        _raise_if_ended(killing)
+        await self._until(lambda: self._nudged(ledger, number + 1), f"slot {number} is nudged", _left(ends))
+        self.say(f"slot {number} is nudged, {_left(ends):.0f} s before the next")
+
+    async def _read(self, clients: Clients) -> None:
+        """People who look: at lists and plans, all day."""
+        paths = [f"/v1/guides/{guide}/today" for guide in scripted.guides()] + ["/v1/plans", "/health/ready"]
+        place = 0
+        while True:
+            with suppress(TooSlowError):
+                await clients.send("GET", paths[place % len(paths)], by=time.monotonic() + 5)
+            place += 1
+            await asyncio.sleep(READ_EVERY_S)
+
+    def _expect(self, answered: Answered, statuses: set[int], what: str) -> bool:
+        if answered.status in statuses:
+            return True
+        self.surprises.append(f"{what}: {answered.status} {sorted(answered.codes)}")
+        return False
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    async def _until(self, look: Callable[[], Awaitable[bool]], what: str, within: float) -> None:
+        deadline = time.monotonic() + within
+        while True:
+            with suppress(*DATABASE_LOST):
+                if await look():
+                    return
+            if time.monotonic() > deadline:
+                raise TooSlowError(f"{what}: not within {within:.0f} s")
+            await asyncio.sleep(LOOK_S)
+
+    async def _healthy(self) -> bool:
+        return self.engine.healthy()
+
+    async def _started(self, ledger: Ledger) -> bool:
+        return await self._count(ledger, "SELECT count(*) FROM plan_cycle WHERE tenant_id = $1") == 3
+
+    async def _nudged(self, ledger: Ledger, slots: int) -> bool:
+        query = "SELECT count(DISTINCT payload->>'slot') FROM event WHERE tenant_id = $1 AND type = 'nudged'"
+        return await self._count(ledger, query) == slots
+
+    async def _closed(self, ledger: Ledger) -> bool:
+        query = "SELECT count(*) FROM guide_day WHERE tenant_id = $1 AND state <> 'closed'"
+        return await self._count(ledger, query) == 0
+
+    async def _checked(self, ledger: Ledger) -> bool:
+        # The recalled plan's workflow looks again five minutes after its recall; its Check is not waited for.
+        counted = f"SELECT count(*) FROM plan_check WHERE tenant_id = $1 AND plan_id <> '{RECALLED}'"
+        left = "SELECT count(*) FROM task WHERE tenant_id = $1 AND state = 'open'"
+        return (await self._count(ledger, counted), await self._count(ledger, left)) == (2, 0)
+
+    async def _quiet(self, ledger: Ledger) -> bool:
+        """No event waits for its position, no message for its end; a killed sender's ends when its lease does."""
+        query = (
+            "SELECT (SELECT count(*) FROM event_pending WHERE tenant_id = $1) + (SELECT count(*) FROM outbox"
+            " WHERE tenant_id = $1 AND state IN ('waiting', 'sending'))"
+        )
+        return await self._count(ledger, query) == 0
+
+    async def _count(self, ledger: Ledger, query: str) -> int:
+        async with ledger.connection() as connection:
+            return int(await connection.fetchval(query, ledger.tenant_id))
+
+    async def _read_tasks(self, ledger: Ledger) -> None:
+        async def look() -> bool:
+            async with ledger.connection() as connection:
+                rows = await connection.fetch(
+                    "SELECT p.code, t.task_id::text FROM task t JOIN member_person p USING (tenant_id, member_id)"
+                    " WHERE t.tenant_id = $1",
+                    ledger.tenant_id,
+                )
+            self.tasks = dict(tuple(row) for row in rows)
+            return True
+
+        await self._until(look, "the items are read", READY_S)
+
+    async def _occurred(self, ledger: Ledger) -> list[str]:
+        """Acknowledged check-ins whose event says another instant."""
+        async with ledger.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT cause, occurred_at FROM event WHERE tenant_id = $1 AND type = 'checked_in'",
+                ledger.tenant_id,
+            )
+        stored = {row["cause"].removeprefix("check-in/"): row["occurred_at"] for row in rows}
+        return [key for key, at in self.acknowledged.items() if stored.get(key) != at]
+
+
+def _left(instant: datetime) -> float:
+    return (instant - now()).total_seconds()
+
+
+async def _sleep_until(instant: datetime) -> None:
+    while (left := _left(instant)) > 0:  # noqa: ASYNC110 - the wall clock is no event of this loop
+        await asyncio.sleep(left)
+
+
+def _raise_if_ended(task: asyncio.Task[None] | None) -> None:
+    if task is not None and task.done():
+        task.result()
