@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from domain.errors import DaogouError
-from infra.databases import open_ledger
+from infra.databases import open_ledger, read_id_secret
 from infra.fingerprints import changed
 from infra.lifeline import lifeline_cut, tell_ready
 from infra.logs import configure_logs, log_file
@@ -21,6 +21,7 @@ from infra.replay import replay_stored
 from infra.server_errors import EmbeddedServerError
 from infra.settings import Settings, read_settings
 from infra.temporal_client import connect
+from infra.temporal_mark import brand_mark, claim_namespace
 from infra.worker_loops import worker_loops
 from infra.workers import running_workers
 from ledger.database import DATABASE_LOST
@@ -45,7 +46,7 @@ def run() -> None:
             asyncio.run(_run(settings))
     except asyncio.CancelledError:
         log.info("worker_stopped", while_="starting")
-    except (DaogouError, EmbeddedServerError, OSError) as error:
+    except (DaogouError, EmbeddedServerError, *DATABASE_LOST) as error:
         log.error("worker_not_started", reason=str(error))  # noqa: TRY400 - the reason is for the operator
         raise SystemExit(1) from error
 
@@ -154,6 +155,7 @@ async def _run(settings: Settings) -> None:
     lifeline.add_done_callback(lambda cut: None if cut.cancelled() else stop())
     async with open_ledger(settings) as (ledger, _):
         client = await connect(settings)
+        await claim_namespace(client, brand_mark(await read_id_secret(ledger), ledger.tenant_id))
         async with running_workers(client, ledger, build_id=settings.build_id):
             starting = False
             log.info("worker_started", temporal=settings.temporal_address)

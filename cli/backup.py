@@ -148,7 +148,7 @@ def _restore_screen(session: Session, done: Restored, target: Target) -> list[Re
         (words("restore.upto"), _upto(session, done, target)),
         (words("restore.last"), _ledger(session, ledger.position, ledger.last_event_at)),
     ]
-    stop = session.command("outbox", "stop", "--reason", "restore")
+    start = session.command("outbox", "start", "--reason", "…")
     if done.aside is not None:
         rows.append((words("restore.aside"), words("restore.aside_text", folder=done.aside)))
     return [
@@ -162,7 +162,7 @@ def _restore_screen(session: Session, done: Restored, target: Target) -> list[Re
             (words("restore.resume"), session.command("resume")),
             (words("restore.backup"), session.command("backup")),
         ),
-        Text(words("restore.outbox", command=stop), style="yellow"),
+        Text(words("restore.outbox", command=start), style="yellow"),
     ]
 
 
@@ -210,6 +210,7 @@ def _restore_json(done: Restored, target: Target) -> dict[str, object]:
         "last_event_at": done.ledger.last_event_at,
         "verification": verification_json(done.ledger.verification),
         "reachable": {"from": done.reach.first, "to": done.reach.last, "missing_segment": done.reach.missing},
+        "messages_stopped": True,
         "replaced": None if done.aside is None else str(done.aside),
         "seconds": round(done.seconds, 3),
     }

@@ -14,8 +14,10 @@ import click
 import psutil
 
 from cli.session import Session, json_option, logs_to, pass_session
-from cli.up_screens import addresses, event_line, state_json, status_screen
+from cli.up_screens import addresses, backup_json, backup_screen, event_line, state_json, status_screen
 from domain.errors import Problem, Refused
+from infra.api_socket import refuse_taken
+from infra.backup_standing import backup_standing
 from infra.clock import now
 from infra.processes import send, wait_ended
 from infra.settings import Settings, read_settings
@@ -23,7 +25,7 @@ from infra.supervised_process import own_modules, python
 from infra.supervised_slot import PartFailed
 from infra.supervisor import Supervisor, UpOptions
 from infra.up_health import Health, healths
-from infra.up_state import UpState, read_running, up_runs_already
+from infra.up_state import UpState, read_left, read_running, up_runs_already
 
 NOT_HEALTHY, NOT_RUNNING = 1, 3
 DOWN_S = 60.0
@@ -57,6 +59,9 @@ def up(session: Session, workers: int, apis: int, port: int | None, detach: bool
     options = UpOptions(workers, apis, port)
     if (running := read_running(session.settings.home)) is not None:
         raise Refused([up_runs_already(running)])
+    # After a killed `up` its API may hold the port for seconds yet; the new one waits for it and asks then.
+    if apis and read_left(session.settings.home) is None:
+        refuse_taken(port)
     if detach:
         _detach(session, options)
         return
@@ -145,12 +150,15 @@ async def _until_started(
 def status(session: Session) -> None:
     """引擎在运行吗、健康吗（退出码 0 健康，1 不健康，3 未运行）/ Is it up, and healthy (exit 0, 1, 3)."""
     state = read_running(session.settings.home)
+    standing = backup_standing(session.settings)
+    backup = {"backup": backup_json(standing, now())}
     if state is None:
-        _say_not_running(session, state_json(None, {}))
+        _say_not_running(session, state_json(None, {}) | backup)
         raise click.exceptions.Exit(NOT_RUNNING)
     health = session.run(healths(_settings_of(session, state), state))
     state = read_running(session.settings.home) or state
-    session.show(state_json(state, health), *status_screen(session, state, health, now()))
+    screen = [*status_screen(session, state, health, now()), *backup_screen(session, standing, now())]
+    session.show(state_json(state, health) | backup, *screen)
     _exit_unless_healthy(health)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cli.layout import NOTHING, heading, labelled, number, table
 from cli.session import Session
+from infra.backup_standing import BackupStanding
 from infra.up_health import Health
 from infra.up_state import UpState
 
@@ -82,6 +83,36 @@ def status_screen(
     return [heading(title), parts, Text(""), processes]
 
 
+def backup_json(standing: BackupStanding | None, at: datetime) -> dict[str, Any] | None:
+    """The newest backup's end and the kept WAL's bytes; None: no embedded database."""
+    if standing is None:
+        return None
+    return {
+        "newest_at": standing.newest_at,
+        "archive_bytes": standing.archive_bytes,
+        "wanting": standing.wanting(at),
+    }
+
+
+def backup_screen(
+    session: Session, standing: BackupStanding | None, at: datetime
+) -> Iterator[RenderableType]:
+    """The newest backup and the kept WAL, and a warning where a backup is due."""
+    if standing is None:
+        return
+    words, newest = session.words, standing.newest_at
+    told = words(
+        "up.backup_text",
+        newest=NOTHING if newest is None else local(newest),
+        size=f"{standing.archive_bytes / _MEGABYTE:,.1f} MB",
+    )
+    yield Text("")
+    yield labelled((words("up.backup"), told))
+    if standing.wanting(at):
+        key = "up.backup_none" if newest is None else "up.backup_old"
+        yield Text(words(key, command=session.command("backup")), style="yellow")
+
+
 def event_line(session: Session, at: datetime, event: str, gaps: Mapping[str, str | int]) -> Text:
     """One line for something that happened to a running `up`."""
     line = Text(f"{local(at)[-8:]} ", style="dim")
@@ -101,6 +132,7 @@ def lived(seconds: float) -> str:
     return f"{days}d {time}" if days else time
 
 
+_MEGABYTE = 1_000_000
 _STYLES = {
     "part_ended": "yellow",
     "part_not_ready": "yellow",

@@ -26,6 +26,7 @@ import structlog
 from domain.errors import NotFound, Problem, Refused
 from infra.backup_folders import backups_in, growing, remove
 from infra.backup_record import BackupRecord, write_record
+from infra.backup_standing import FOLDER, note_backup
 from infra.clock import now
 from infra.durable_files import sync_folder
 from infra.embedded_postgres import PostgresAddress, running_postgres
@@ -35,7 +36,6 @@ from infra.settings import Settings
 from infra.wal_archive import ArchiveState, archive_state, prune_before
 
 KEEP = 7
-FOLDER = "backups"
 
 OnStage = Callable[[str, int, int], None]
 
@@ -100,6 +100,7 @@ def back_up(settings: Settings, *, to: Path | None, keep: int | None, on_stage: 
             why = error.strerror or type(error).__name__
             raise Refused([Problem("--to", str(target), "backup_folder_unusable", {"why": why})]) from error
         archive = asyncio.run(_archive(address, site))
+    note_backup(home, record)
     removed, segments = _prune(home, target, record, keep if to or keep else KEEP)
     log.info("backup_made", folder=str(target), bytes=size, position=record.position, removed=len(removed))
     return Backup(target, record, size, monotonic() - clock, archive, removed, segments)

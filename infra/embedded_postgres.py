@@ -152,6 +152,11 @@ class EmbeddedPostgres:
             return None
         return process if process is not None and alive(process) else None
 
+    @property
+    def left_pid_file(self) -> bool:
+        """Whether the server that ended left its pid file: one that shuts down by itself removes it."""
+        return self._site is not None and read_pid_file(self._site.data) is not None
+
     def role_password(self, role: str) -> str:
         """The role's password: random, made at the first call, kept in a file only we may read.
 

@@ -17,14 +17,13 @@ from functools import partial
 
 import asyncpg
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from channels.plugins import Transport, read_bases
 from channels.sending import send
 from channels.texts import nudge_text
 from domain.delivery import Delivery, End
 from ledger.claims import LEASE, Claimed, claim, due_endpoints, end_overdue, finish, give_back
+from ledger.database import DATABASE_LOST
 from ledger.ledger import Ledger
 
 LOOK_EVERY = 1.0
@@ -35,19 +34,12 @@ LOOK_AT_LEAST_EVERY = 5.0
 """The same while the database does not answer."""
 AT_ONCE = 8
 """Endpoints served side by side; at most so many connections of the pool."""
+MOST_THREADS = 64
+"""Of one process: one an endpoint that is served, and one an endpoint that is stuck in its last attempt."""
 ATTEMPT_WITHIN = 30.0
 """Seconds; then nobody waits for the thread any more and the end is unknown. Well below the lease."""
 DRAIN_WITHIN = 6.0
 """Seconds that attempts on their way are given when the sender is told to end."""
-DATABASE_LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    DBAPIError,
-    PoolTimeoutError,
-)
-"""What a restart of PostgreSQL can look like from here."""
 
 log = structlog.get_logger("outbox")
 
@@ -65,6 +57,8 @@ class Sender:
     _room: asyncio.Semaphore = field(init=False)
     _busy: dict[int, asyncio.Task[None]] = field(init=False, default_factory=dict)
     """Endpoints that are being served."""
+    _stuck: dict[int, asyncio.Future[Delivery]] = field(init=False, default_factory=dict)
+    """Attempts, by endpoint, that nobody waits for any more though their thread has not ended."""
     _unheard: dict[str, datetime] = field(init=False, default_factory=dict)
     """Claims of which it is not known whether they were committed; nobody sent them."""
     _ending: bool = field(init=False, default=False)
@@ -72,7 +66,7 @@ class Sender:
     """Messages by the state in which they ended, or wait again, since the start."""
 
     def __post_init__(self) -> None:
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="outbox")
+        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="outbox")
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def look(self) -> None:
@@ -121,7 +115,9 @@ class Sender:
                     state = await self._deliver(claimed)
                     self.ended[state] += 1
                     if state != "sent":
-                        return
+                        break
+            if stuck := self._stuck.pop(endpoint_id, None):
+                await asyncio.wait({stuck})  # one thread an endpoint, however often it does not answer
         except DATABASE_LOST as error:
             log.warning("outbox_waits", reason=type(error).__name__)
         finally:
@@ -161,9 +157,15 @@ class Sender:
         work = partial(
             send, claimed.kind, claimed.address, text, purpose=claimed.purpose, transport=self.transport
         )
-        attempt = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        running = self._threads.submit(work)
+        attempt = asyncio.wrap_future(running)
         done, _ = await asyncio.wait({attempt}, timeout=self.attempt_within)
-        return attempt.result() if done else Delivery(End.UNKNOWN, "no_answer")
+        if done:
+            return attempt.result()
+        if running.cancel():  # no thread was free: it has not begun, and now never will
+            return Delivery(End.NOT_SENT, "no_thread")
+        self._stuck[claimed.endpoint_id] = attempt
+        return Delivery(End.UNKNOWN, "no_answer")
 
     async def _write_down(self, claimed: Claimed, delivery: Delivery) -> str:
         """Until it is written: what is known must not become unknown because the database was away."""

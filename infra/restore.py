@@ -4,6 +4,8 @@ Everything happens in a folder beside the data folder: unpacking, checking every
 recovery, verification of the ledger. Only what came through is moved into place, so a restore that is
 refused, fails or is killed leaves the home as it was. What it replaces is moved aside, never deleted.
 
+A restored ledger sends nothing until a person says so: what it sent after its instant it no longer knows of.
+
 The restored cluster gets the superuser's password of the home it goes to, and no other role keeps one. That
 is better than keeping passwords in the backup: a lost backup opens no running server, and a restore needs
 nothing but the backup.
@@ -34,6 +36,7 @@ from domain.errors import Problem, Refused
 from infra.backup import OnStage
 from infra.backup_folders import in_use
 from infra.backup_record import BackupRecord, instant_text, read_record
+from infra.cluster_swap import archive_root, incoming, replace_cluster
 from infra.durable_files import sync_folder
 from infra.embedded_postgres import SUPERUSER, EmbeddedPostgres
 from infra.postgres_process import end_leftovers
@@ -43,8 +46,8 @@ from infra.processes import run_until_terminated
 from infra.recovery_range import RecoveryRange, recovery_range
 from infra.restored_ledger import RestoredLedger, change_passwords, examine
 from infra.server_errors import EmbeddedServerError
-from infra.service_user import Account, Site, incoming, locate, programs
-from infra.wal_archive import SUFFIX, archive_root, begin_life
+from infra.service_user import Account, Site, locate, programs
+from infra.wal_archive import SUFFIX, discard_coming_life, prepare_life
 from ledger.migrate import known_revisions
 
 Target = datetime | Literal["latest"] | None
@@ -108,17 +111,20 @@ def restore(
                 on_stage("restore_unpack", 0, 1)
                 _unpack(folder, there)
                 on_stage("restore_unpack", 1, 1)
-                ledger = _recover(there, home, record, _target(at, reach), archive, reach, on_stage)
+                ledger = _recover(there, home, record, _target(at, reach), archive, reach, as_of, on_stage)
                 if archive_root(site.data).exists():
-                    begin_life(site)  # its log goes on from where the old one does, and must not mix with it
-                aside = _put_in_place(site.data, work, as_of)
+                    prepare_life(
+                        site
+                    )  # its log goes on from where the old one does, and must not mix with it
+                aside = site.data.with_name(f"{site.data.name}.replaced-{as_of:%Y%m%dT%H%M%S.%fZ}")
+                replaced = replace_cluster(site.data, work, aside)
             finally:
                 _remove(work)
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise Refused([Problem("--into", str(into), "restore_home_unusable", {"why": why})]) from error
     log.info("backup_restored", folder=str(folder), home=str(home), position=ledger.position)
-    return Restored(home, record, reach, ledger, aside, monotonic() - clock)
+    return Restored(home, record, reach, ledger, replaced, monotonic() - clock)
 
 
 def _read(folder: Path) -> BackupRecord:
@@ -195,6 +201,7 @@ def _sweep(data: Path) -> None:
     left = list(data.parent.glob(f"{data.name}.restore-*"))
     if data.exists() and incoming(data).exists():
         left.append(incoming(data))
+    discard_coming_life(data)
     for folder in left:
         _remove(folder)
         log.info("interrupted_restore_removed", folder=str(folder))
@@ -249,9 +256,10 @@ def _recover(
     target: dict[str, str],
     archive: Path | None,
     reach: RecoveryRange,
+    as_of: datetime,
     on_stage: OnStage,
 ) -> RestoredLedger:
-    """Bring the cluster in the data folder of `site` to the target and give it the home's password."""
+    """Bring the cluster in `site` to the target, stop its messages and give it the home's password."""
     command = "false"
     if archive is not None and "recovery_target" not in target:
         staged = _stage(archive, reach, site)
@@ -270,7 +278,12 @@ def _recover(
     with private_server(site, home / "run" / "restore.console.log", settings) as login:
         on_stage("restore_recover", 1, 1)
         ledger = run_until_terminated(
-            examine(login, record.database, on_progress=lambda done, total: on_stage("verify", done, total))
+            examine(
+                login,
+                record.database,
+                as_of=as_of,
+                on_progress=lambda done, total: on_stage("verify", done, total),
+            )
         )
         asyncio.run(change_passwords(login, password))
     return ledger
@@ -286,22 +299,3 @@ def _stage(archive: Path, reach: RecoveryRange, site: Site) -> Path:
         for path in (staged, *staged.iterdir()):
             os.chown(path, site.account.uid, site.account.gid)
     return staged
-
-
-def _put_in_place(data: Path, work: Path, as_of: datetime) -> Path | None:
-    """Move `work` to `data`; gives where that went which stood there.
-
-    Killed between the renames, the next start finishes it (`service_user.finish_replacing`): it never finds
-    an empty place, in which it would make an empty database.
-    """
-    if not data.exists():
-        work.rename(data)
-        sync_folder(data.parent)
-        return None
-    aside = data.with_name(f"{data.name}.replaced-{as_of:%Y%m%dT%H%M%S.%fZ}")
-    work.rename(incoming(data))
-    sync_folder(data.parent)
-    data.rename(aside)
-    incoming(data).rename(data)
-    sync_folder(data.parent)
-    return aside

@@ -11,11 +11,18 @@ from pathlib import Path
 import asyncpg
 
 from infra.backup import last_event
-from infra.databases import scram_verifier
+from infra.databases import ensure_months_ahead, scram_verifier
 from infra.embedded_postgres import SUPERUSER
 from infra.private_server import PORT
+from ledger.database import open_database
+from ledger.ledger import Command, Ledger
 from ledger.migrate import migrate
+from ledger.outbox import stop_messages
 from ledger.verify import Verification, verify
+
+ACTOR = "daogou"
+STOP_REASON = "restored_from_backup"
+"""A code the screens word (`outbox.stop_reasons`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +34,16 @@ class RestoredLedger:
     verification: Verification
 
 
-async def examine(login: Path, database: str, *, on_progress: Callable[[int, int], None]) -> RestoredLedger:
-    """Migrate and verify the ledger of every tenant in a database reached through the socket in `login`."""
-    await migrate(f"postgresql://{SUPERUSER}@/{database}?host={login}&port={PORT}")
+async def examine(
+    login: Path, database: str, *, as_of: datetime, on_progress: Callable[[int, int], None]
+) -> RestoredLedger:
+    """Migrate and verify the ledger of every tenant in a database reached through the socket in `login`.
+
+    Then every tenant's messages are stopped, as of `as_of`: a stop given after the ledger's end is forgotten,
+    and so is what was sent since.
+    """
+    url = f"postgresql://{SUPERUSER}@/{database}?host={login}&port={PORT}"
+    await migrate(url)
     connection = await _connect(login, database, {"search_path": "daogou", "jit": "off"})
     try:
         last = await last_event(connection)
@@ -47,9 +61,22 @@ async def examine(login: Path, database: str, *, on_progress: Callable[[int, int
 
             parts.append(await verify(connection, tenant, on_progress=told))
         on_progress(total, total)
+        for tenant in tenants:
+            await _stop_messages(url, tenant, as_of)
         return RestoredLedger(last["position"], last["last_event_at"], _together(parts))
     finally:
         await connection.close()
+
+
+async def _stop_messages(url: str, tenant: int, as_of: datetime) -> None:
+    engine = open_database(url, tenant_id=tenant, pool_size=1)
+    try:
+        ledger = Ledger(engine, tenant)
+        await ensure_months_ahead(ledger, as_of.date())  # the backup may be older than the months it made
+        command = Command(f"messages/restored/{as_of.isoformat()}", as_of, as_of, ACTOR)
+        await stop_messages(ledger, command, STOP_REASON)
+    finally:
+        await engine.dispose()
 
 
 async def change_passwords(login: Path, password: str) -> None:

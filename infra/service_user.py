@@ -22,7 +22,8 @@ from pathlib import Path
 
 import structlog
 
-from infra.durable_files import sync_folder, write_durably
+from infra.cluster_swap import finish_replacing
+from infra.durable_files import write_durably
 from infra.postgres_process import end_leftovers, find_postmaster
 from infra.server_errors import EmbeddedServerError
 
@@ -83,19 +84,6 @@ def locate(home: Path) -> Site:
         stat = data.parent.stat()  # a folder made earlier keeps its owner, even if `daogou` was added since
         owner = Account(stat.st_uid, stat.st_gid)
         return Site(_readable_programs(wheel, owner) / "bin", data, owner)
-
-
-def incoming(data: Path) -> Path:
-    """Where a restored cluster waits, whole, while the one it replaces is moved out of its place."""
-    return data.with_name(f"{data.name}.incoming")
-
-
-def finish_replacing(data: Path) -> None:
-    """A restore killed between its two renames: the place is empty, and what belongs there is beside it."""
-    if not data.exists() and incoming(data).exists():
-        incoming(data).rename(data)
-        sync_folder(data.parent)
-        log.warning("interrupted_restore_finished", data=str(data))
 
 
 def programs() -> Path:

@@ -71,10 +71,11 @@ class PostgresServer:
             self._server = EmbeddedPostgres(self._home, settings=archive_settings(self._home))
         return self._server.start()
 
-    async def ended(self) -> None:
-        """Wait for its end; how it ended cannot be known, for it is no child of ours."""
+    async def ended(self) -> str:
+        """Wait for its end; gives how it ended as far as its files tell, for it is no child of ours."""
         while self._process is not None and alive(self._process):  # noqa: ASYNC110 - it is no event of this loop
             await asyncio.sleep(WATCH_S)
+        return "killed" if await asyncio.to_thread(lambda: self.server.left_pid_file) else "shut down"
 
     async def stop(self) -> None:
         """Give up our hold on it; it stops unless another program uses it."""
@@ -97,6 +98,7 @@ class KeptServer:
         self._changed = changed
         self._restarts = 0
         self._since: datetime | None = None
+        self._pid: int | str = ""  # of the last one that ran, for the log once it is gone
 
     def state(self) -> PartState:
         """What `status` shows of it."""
@@ -117,16 +119,19 @@ class KeptServer:
         """
         await self._server.start()
         self._since = now()
+        identity = self._server.identity
+        self._pid = "" if identity is None else identity.pid
         self.up.set()
 
     async def keep(self) -> None:
         """Start it again whenever it ends; until cancelled."""
         pauses, began = Pauses(), time.monotonic()
         while True:
-            code = await self._server.ended()
+            ended = await self._server.ended()
+            how = ended if isinstance(ended, str) else how_ended(ended)
             self.up.clear()
             self._restarts += 1
-            self._tell("part_ended", part=self.name, pid="", how="" if code is None else how_ended(code))
+            self._tell("part_ended", part=self.name, pid=self._pid, how=how)
             while True:
                 await asyncio.sleep(pauses.after(time.monotonic() - began))
                 began = time.monotonic()
@@ -138,6 +143,5 @@ class KeptServer:
                     self._tell("part_not_started", part=self.name, why=str(error))
                 else:
                     break
-            identity = self._server.identity
-            self._tell("part_ready", part=self.name, pid="" if identity is None else identity.pid)
+            self._tell("part_ready", part=self.name, pid=self._pid)
             self._changed()

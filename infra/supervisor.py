@@ -70,7 +70,9 @@ class Supervisor:
         self._stop, self._roll_asked = asyncio.Event(), asyncio.Event()
         self._rolled, self._rolled_ok = 0, True
         self._postgres = PostgresServer(home) if settings.database_url is None else None
-        self._temporal = TemporalProcess(home) if settings.temporal_address is None else None
+        self._temporal = (
+            TemporalProcess(home, settings.database) if settings.temporal_address is None else None
+        )
         self._servers: list[KeptServer] = []
         self._slots: list[Slot] = []
         self._children: list[SupervisedProcess] = []

@@ -25,6 +25,7 @@ from infra.logs import RotatingLog
 from infra.processes import HOST
 from infra.server_errors import EmbeddedServerError
 from infra.server_records import Identity, end_abandoned, write_record
+from infra.settings import DEFAULT_DATABASE
 from infra.stable_ports import stable_port
 from infra.supervised_process import SupervisedProcess
 
@@ -39,10 +40,14 @@ log = structlog.get_logger(__name__)
 
 
 class TemporalProcess:
-    """The dev server of a home, kept in `temporal/temporal.db`; its words go to `logs/temporal.log`."""
+    """The dev server of a home, kept in `temporal/<database>.db`; its words go to `logs/temporal.log`.
 
-    def __init__(self, home: Path) -> None:
+    A file for each database of the home: workflows of one would act on the other.
+    """
+
+    def __init__(self, home: Path, database: str = DEFAULT_DATABASE) -> None:
         self._home = home.resolve()
+        self._file = self._home / "temporal" / f"{database}.db"
         self._words = _words_log(self._home / "logs" / "temporal.log")
         self._process: SupervisedProcess | None = None
         self._record: Path | None = None
@@ -71,12 +76,11 @@ class TemporalProcess:
             EmbeddedServerError: its program is missing, it ended while starting, or does not answer.
         """
         run = await asyncio.to_thread(end_abandoned, self._home)
-        database = self._home / "temporal" / "temporal.db"
-        database.parent.mkdir(parents=True, exist_ok=True)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
         self.port = stable_port(run / "temporal.port", wished=PORT)
         self.ui_port = stable_port(run / "temporal-ui.port", wished=UI_PORT, avoid=frozenset({self.port}))
         self._process = await SupervisedProcess.start(
-            _command(database, self.port, self.ui_port), _environment(os.environ), hear=self._hear
+            _command(self._file, self.port, self.ui_port), _environment(os.environ), hear=self._hear
         )
         self._record = run / f"temporal-{os.getpid()}-{self.port}.json"
         with suppress(psutil.NoSuchProcess):  # if it is over already, there is nobody to record

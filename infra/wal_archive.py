@@ -18,6 +18,7 @@ import os
 import re
 import secrets
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from pathlib import Path
 import asyncpg
 import structlog
 
+from infra.cluster_swap import COMING, CURRENT, archive_root
 from infra.durable_files import sync_folder, write_durably
 from infra.service_user import Site, locate
 
@@ -32,7 +34,6 @@ ARCHIVE_TIMEOUT_S = 60
 """A segment that is not full is closed and kept after so long: at most so much is lost with the machine."""
 SUFFIX = ".gz"
 SEGMENT = re.compile(r"[0-9A-F]{24}")
-_CURRENT = "current"
 _COPY = (
     'f={folder}/%f.gz; p="$f.part";'
     ' if [ -e "$f" ]; then gzip -dc < "$f" | cmp -s - "%p" && exit 0;'
@@ -54,11 +55,6 @@ class ArchiveState:
     kept_until: datetime | None
     waiting: int
     failed_at: datetime | None
-
-
-def archive_root(data: Path) -> Path:
-    """The folder of all archives of the cluster in `data`."""
-    return data.with_name(f"{data.name}.wal")
 
 
 def archive_settings(home: Path) -> dict[str, str]:
@@ -100,7 +96,7 @@ def archive_folder(site: Site) -> Path | None:
     """Where the present life's WAL is kept; None where none is."""
     root = archive_root(site.data)
     try:
-        name = (root / _CURRENT).read_text().strip()
+        name = (root / CURRENT).read_text().strip()
     except FileNotFoundError:
         return None
     return root / name
@@ -108,11 +104,29 @@ def archive_folder(site: Site) -> Path | None:
 
 def begin_life(site: Site) -> Path:
     """A new, empty folder for what the database in `site` is from now on; nothing old is removed."""
+    return _new_life(site, CURRENT)
+
+
+def prepare_life(site: Site) -> Path:
+    """A folder for the cluster that is about to be put in the place of the one in `site` (`cluster_swap`)."""
+    return _new_life(site, COMING)
+
+
+def discard_coming_life(data: Path) -> None:
+    """A restore that prepared a life was killed before it counted: the old one goes on."""
+    named = archive_root(data) / COMING
+    if named.exists():
+        with suppress(OSError):  # somebody's file is in it: it may stay
+            (archive_root(data) / named.read_text().strip()).rmdir()
+        named.unlink()
+
+
+def _new_life(site: Site, named_by: str) -> Path:
     root = archive_root(site.data)
     _make_folder(root, site)
     folder = root / secrets.token_hex(4)
     _make_folder(folder, site)
-    write_durably(root / _CURRENT, f"{folder.name}\n", mode=0o600)
+    write_durably(root / named_by, f"{folder.name}\n", mode=0o600)
     return folder
 
 

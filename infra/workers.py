@@ -24,6 +24,7 @@ from activities.rehearsal import RehearsalActivities
 from activities.reminders import ReminderActivities
 from activities.review import ReviewActivities
 from infra.clock import now
+from infra.heartbeats import Heartbeats
 from ledger.ledger import Ledger
 from workflows.dispatch import DispatchWorkflow
 from workflows.guide_day import GuideDayWorkflow
@@ -123,6 +124,7 @@ async def running_workers(
                 graceful_shutdown_timeout=DRAIN,
                 max_cached_workflows=max_cached_workflows,
                 deployment_config=deployment or None,
+                interceptors=[Heartbeats()],
             )
             for queue in (PLANS, DAYS, BULK)
         ]

@@ -25,15 +25,17 @@ from click.testing import CliRunner, Result
 from domain.errors import Refused
 from infra.backup import Backup, back_up
 from infra.backup_folders import in_use
+from infra.backup_standing import backup_standing
 from infra.clock import now
+from infra.cluster_swap import COMING, archive_root, incoming
 from infra.databases import DatabaseUrls, ensure_months, ensure_tenant, provide_embedded
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
 from infra.postgres_process import find_postmaster, processes_in
 from infra.restore import Restored, Target, restore
 from infra.server_errors import EmbeddedServerError
-from infra.service_user import incoming, locate
+from infra.service_user import locate
 from infra.settings import Settings
-from infra.wal_archive import archive_folder, archive_root, archive_settings, kept_segments
+from infra.wal_archive import archive_folder, archive_settings, kept_segments, prepare_life
 from ledger.database import open_database
 from ledger.door import NewEvent, StreamBatch, append
 from ledger.ledger import Ledger
@@ -56,6 +58,9 @@ from infra.clock import now
 from infra.restore import restore
 restore(Path(sys.argv[1]), into=Path(sys.argv[2]), at=None, wal=None, replace=True, as_of=now(), on_stage=lambda *_: None)
 """
+
+
+SENT_NOTES = "SELECT array_agg(cause) FROM daogou.event WHERE type = 'noted'"
 
 
 def silent(_stage: str, _done: int, _total: int) -> None:
@@ -180,7 +185,7 @@ def bring_back(folder: Path, into: Path, at: Target = None, **more: Any) -> Rest
 def events_in(home: Path) -> set[str]:
     """The commands in the ledger of a home, read as `daogou` would: by the home's own password."""
     with running_postgres(home, settings=SMALL) as (_, address):
-        rows = asyncio.run(fetch(address.url("daogou"), "SELECT array_agg(cause) FROM daogou.event"))
+        rows = asyncio.run(fetch(address.url("daogou"), SENT_NOTES))
     return set(rows)
 
 
@@ -271,6 +276,40 @@ def test_a_restored_home_opens_by_its_own_password_and_no_longer_by_the_old_one(
                         "SELECT 1",
                     )
                 )
+
+
+def test_a_restored_ledger_sends_nothing_until_a_person_says_so(made: Backup, tmp_path: Path) -> None:
+    bring_back(made.folder, tmp_path / "home")
+    with running_postgres(tmp_path / "home", settings=SMALL) as (_, address):
+        url = address.url("daogou")
+        asked = (
+            "SELECT stopped AND reason = 'restored_from_backup' FROM daogou.message_stop WHERE tenant_id = 1"
+        )
+        assert asyncio.run(fetch(url, asked)) is True
+        recorded = "SELECT type FROM daogou.event WHERE cause LIKE 'messages/restored/%'"
+        assert asyncio.run(fetch(url, recorded)) == "messages_stopped"
+    done = bring_back(made.folder, tmp_path / "again")
+    assert done.ledger.verification.ok
+
+
+def test_status_warns_where_there_is_no_backup_of_the_present_life_or_an_old_one(tmp_path: Path) -> None:
+    with brand_in(tmp_path / "home") as mine:
+        none = backup_standing(mine.settings)
+        assert none is not None
+        assert none.wanting(now())
+        made = mine.back_up(tmp_path / "elsewhere")
+        mine.keep_wal()
+        standing = backup_standing(mine.settings)
+    assert standing is not None
+    assert standing.newest_at == made.record.ended_at
+    assert standing.archive_bytes > 0
+    assert not standing.wanting(now())
+    assert standing.wanting(now() + timedelta(days=2))
+    bring_back(made.folder, mine.home, replace=True)
+    after = backup_standing(mine.settings)
+    assert after is not None
+    assert after.newest_at is None, "points in time of the restored database begin with its own backup"
+    assert backup_standing(Settings(home=tmp_path / "nothing")) is None
 
 
 # --- points in time -----------------------------------------------------------------------------------
@@ -592,6 +631,34 @@ def test_a_restore_killed_between_its_renames_is_finished_by_the_next_start(
     assert not incoming(data).exists()
 
 
+def test_a_restore_killed_before_the_swap_leaves_the_old_life_of_the_kept_wal(tmp_path: Path) -> None:
+    with brand_in(tmp_path / "home") as mine:
+        backup, old = mine.back_up(), mine.archive
+        mine.write("before")
+    site = locate(mine.home.resolve())
+    prepared = prepare_life(site)
+    shutil.copytree(site.data, incoming(site.data))  # as it stands when it is killed just before the swap
+    with brand_in(mine.home) as again:
+        assert again.archive == old
+        again.write("after the kill")
+    done = bring_back(backup.folder, mine.home, "latest", replace=True)
+    assert done.aside is not None
+    assert {"before", "after the kill"} <= events_in(mine.home), "its points in time went on"
+    assert archive_folder(site) not in {old, prepared}
+    assert not prepared.exists()
+
+
+def test_a_restore_killed_in_the_swap_is_finished_with_its_own_life_of_the_kept_wal(tmp_path: Path) -> None:
+    with brand_in(tmp_path / "home") as mine:
+        mine.write("once")
+    site = locate(mine.home.resolve())
+    old, prepared = archive_folder(site), prepare_life(site)
+    site.data.rename(incoming(site.data))
+    assert locate(mine.home.resolve()).data.exists()
+    assert archive_folder(site) == prepared != old
+    assert not (archive_root(site.data) / COMING).exists()
+
+
 # --- the commands -------------------------------------------------------------------------------------
 
 
@@ -617,6 +684,11 @@ def test_the_commands_say_where_how_much_and_what_comes_next(brand: Brand, tmp_p
     )
     assert told["verification"]["ok"] is True
     assert told["replaced"]
+    assert told["messages_stopped"] is True
+    assert "outbox start --reason" in "".join(done.stdout.split("\n"))
+    for language, said in (("zh", "恢复备份后自动停发"), ("en", "restored from a backup")):
+        shown = run("--home", home, "--lang", language, "outbox")
+        assert said in shown.stdout.replace("\n", " "), shown.output
 
 
 def test_bad_instants_and_a_database_of_yours_are_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -628,7 +700,8 @@ def test_bad_instants_and_a_database_of_yours_are_refused_with_what_to_do(tmp_pa
     for command in (["backup"], ["restore", home, "--into", home]):
         refused = run("--home", home, *command, DATABASE_URL="postgresql://u:secret@db.invalid/x")
         assert refused.exit_code == 1
-        assert all(text in refused.stderr for text in ("pg_dump", "daogou resume"))
+        said = "".join(refused.stderr.split())  # lines are broken anywhere
+        assert all(text in said for text in ("pg_dump", f"--home{home}resume"))
         assert "secret" not in refused.output
 
 

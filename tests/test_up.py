@@ -26,9 +26,10 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.messages import PlanRun
+from infra.api_socket import listen
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
 from infra.embedded_temporal import dev_server
-from infra.processes import alive, wait_ended
+from infra.processes import alive, free_port, wait_ended
 from infra.settings import Settings
 from infra.up_health import healths
 from infra.up_state import UpState, read_left, read_running
@@ -143,6 +144,9 @@ def test_status_has_the_addresses_and_the_health_of_each_part_and_no_password(
     names = [part["name"] for part in answer["parts"]]
     assert names == ["postgresql", "temporal", "worker-1", "worker-2", "api-1", "api-2"]
     assert addresses(answer) == addresses(engine)
+    assert answer["backup"]["newest_at"] is None
+    assert answer["backup"]["archive_bytes"] >= 0
+    assert f"--home {home} backup" in "".join(daogou(home, "status").stdout.split("\n"))
 
 
 def test_the_state_is_for_its_owner_only_and_secrets_are_in_no_file_of_the_run_or_its_logs(
@@ -170,6 +174,7 @@ def test_a_second_up_is_refused_and_told_where_the_first_runs(engine: dict[str, 
     assert problem["code"] == "up_runs_already"
     assert problem["value"] == str(running(home).process.pid)
     assert engine["api"] in problem["reason"]
+    assert f"--home {home} down" in problem["remedy"]
     assert status(home)[0] == 0
 
 
@@ -180,6 +185,10 @@ def test_whatever_is_killed_comes_back_where_it_was(engine: dict[str, Any], home
     assert not wait_ended([killed], 10)
     wait_for(lambda: restarts(home)[part] == before[part] + 1)
     wait_for(lambda: healthy(home))
+    said = [json.loads(line) for line in (home / "logs" / "up.log").read_text().splitlines()]
+    ended = next(line for line in reversed(said) if line.get("event") == "part_ended")
+    assert (ended["part"], ended["pid"]) == (part, killed.pid)
+    assert ended["how"] in {"SIGKILL", "killed"}
     assert addresses(status(home)[1]) == addresses(engine)
     if part in {"temporal", "postgresql"}:
         others = {name: number for name, number in restarts(home).items() if name != part}
@@ -385,6 +394,15 @@ def test_a_port_asked_for_and_taken_is_refused(tmp_path: Path, taken_port: int) 
     (problem,) = json.loads(done.stdout)["error"]["problems"]
     assert (problem["code"], problem["value"]) == ("port_taken", str(taken_port))
     assert read_left(tmp_path) is None
+    assert not (tmp_path / "run").exists(), "nothing was made for it"
+
+
+def test_a_port_asked_for_is_had_again_by_the_next_start_that_asks_for_none(tmp_path: Path) -> None:
+    asked = free_port()
+    (tmp_path / "run").mkdir()
+    for port in (asked, None):
+        with listen(tmp_path, port) as held:
+            assert held.getsockname()[1] == asked
 
 
 @pytest.fixture

@@ -76,6 +76,18 @@ def test_run_with_a_temporal_that_does_not_answer_says_so(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
+async def test_run_with_a_postgresql_that_answers_but_serves_nobody_says_so(tmp_path: Path) -> None:
+    # As one does that recovers after a crash: the driver's error, not one of the network.
+    with running_postgres(tmp_path) as (_, address):
+        url = address.url("missing")
+        done = await asyncio.to_thread(
+            worker, tmp_path, "run", DATABASE_URL=url, TEMPORAL_ADDRESS="127.0.0.1:9"
+        )
+    assert done.returncode == 1
+    assert "worker_not_started" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 async def test_run_polls_until_sigterm_and_drains_within_ten_seconds(tmp_path: Path) -> None:
     async with dev_server(tmp_path) as server:
         address = server.client.service_client.config.target_host

@@ -9,7 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from domain.messages import Cut, DayOutcome, DayRun, DayStep, DayView, NudgedGuides, Settled, Started
     from workflows.business_clock import business_now, sleep_until, stamp
-    from workflows.options import FAN_OUT, READ, SET_BASED
+    from workflows.options import FAN_OUT, READ, STEP_OF_THE_DAY
     from workflows.patches import NUDGE_A_LITTLE_LATE, SKIP_A_DAY_THAT_IS_OVER
 
 LATE_NUDGE = timedelta(hours=1)
@@ -39,25 +39,27 @@ class DispatchWorkflow:
             return DayOutcome()
         await sleep_until(day.opens_at, run.time)
         opened = self._step(stamp(day.opens_at, run.time))
-        await workflow.execute_activity("settle_purchases", opened, result_type=Settled, **SET_BASED)
-        cut: Cut = await workflow.execute_activity("cut_lists", opened, result_type=Cut, **SET_BASED)
+        await workflow.execute_activity("settle_purchases", opened, result_type=Settled, **STEP_OF_THE_DAY)
+        cut: Cut = await workflow.execute_activity("cut_lists", opened, result_type=Cut, **STEP_OF_THE_DAY)
         if cut.lists == 0:
             return DayOutcome()
         await workflow.execute_activity("start_guide_days", opened, result_type=Started, **FAN_OUT)
         nudges = 0
         grace = LATE_NUDGE if workflow.patched(NUDGE_A_LITTLE_LATE) else timedelta(0)
-        for slot in day.slots:
+        for number, slot in enumerate(day.slots):
             if self._over(slot.at + grace):
                 continue  # after an outage nobody is reminded of a past hour
+            if grace and number + 1 < len(day.slots) and self._over(day.slots[number + 1].at):
+                continue  # nor twice at once: the later slot says all
             await sleep_until(slot.at, run.time)
             nudges += await self._nudge(stamp(slot.at, run.time), slot.name)
         return DayOutcome(lists=cut.lists, nudges=nudges)
 
     async def _nudge(self, at: datetime, slot: str) -> int:
         step = self._step(at, slot)
-        await workflow.execute_activity("settle_purchases", step, result_type=Settled, **SET_BASED)
+        await workflow.execute_activity("settle_purchases", step, result_type=Settled, **STEP_OF_THE_DAY)
         nudged: NudgedGuides = await workflow.execute_activity(
-            "nudge_guides", step, result_type=NudgedGuides, **SET_BASED
+            "nudge_guides", step, result_type=NudgedGuides, **STEP_OF_THE_DAY
         )
         return nudged.guides
 

@@ -39,6 +39,12 @@ SET_BASED: ActivityConfig = {
 }
 """A transaction over all guides or members of a plan."""
 
+STEP_OF_THE_DAY: ActivityConfig = {**SET_BASED, "heartbeat_timeout": timedelta(seconds=30)}
+"""The same at an hour people wait for: a killed worker is noticed within seconds, not after five minutes.
+
+The worker beats for it (`infra/heartbeats.py`). Not for steps that compute for long: they would hold up the beat.
+"""
+
 FAN_OUT: ActivityConfig = {
     "start_to_close_timeout": timedelta(minutes=30),
     "schedule_to_close_timeout": _OUTAGE,
