@@ -55,7 +55,7 @@ async def replace_guide(  # noqa: PLR0913 - who, whom, when, why
     """
     standing = await read_plan(connection, tenant_id, plan_id)
     if standing.status in FINAL:
-        raise Refused([Problem("plan", plan_id, "plan_already", {"status": standing.status})])
+        raise Refused([Problem("plan", plan_id, "plan_ended", {"status": standing.status})])
     by_code = {guide.code: guide for guide in await facts.guides(connection, tenant_id)}
     unknown = [
         Problem(field, code, "unknown_guide", {"nearest": "—"})

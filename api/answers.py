@@ -75,6 +75,7 @@ class PlanLine(Answer):
     status: str
     cycle: int
     launched_at: datetime
+    canary: list[str] = Field(description="The only stores it runs in so far; empty: all.")
 
 
 class StoredCheck(Answer):

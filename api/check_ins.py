@@ -22,7 +22,7 @@ from api.fields import STORABLE, Body, Code, Day, Instant
 from api.problems import responses
 from api.replayed import REPLAYED, mark_replayed
 from domain.check_in import Channel, CheckIn, Grade, Outcome
-from domain.errors import Problem, Refused
+from domain.errors import NotFound, Problem, Refused
 from ledger.check_ins import Recorded, check_in
 from ledger.check_ins_before import taken_before
 
@@ -60,7 +60,7 @@ RequiredKey = Annotated[
     "/{task_id}/check-ins",
     operation_id="check_in",
     status_code=201,
-    responses=responses(400, 404, 409, 413)
+    responses=responses(400, 404, 409, 413, 415)
     | {
         200: {
             "model": TakenAnswer,
@@ -74,7 +74,7 @@ async def report(
 ) -> TakenAnswer:
     """Check in an item; sent twice with the same key it counts once."""
     at = here.clock()
-    guide = await here.guides.id_of(body.performed_by)
+    guide = await _performer(here, body.performed_by)
     command = CheckIn(
         command_id=f"check-in/{key}",
         task_id=task_id,
@@ -95,12 +95,27 @@ async def report(
     except Refused as error:
         if any(problem.code == "command_used_elsewhere" for problem in error.problems):
             raise _used_otherwise(key) from error
-        raise
+        raise Refused([_as_sent(problem, body) for problem in error.problems]) from error
     if taken.duplicate:
         response.status_code = 200
         mark_replayed(response)
         return await _as_answered(here, taken, command, key)
     return TakenAnswer.model_validate(taken)
+
+
+async def _performer(here: Here, code: str) -> UUID:
+    """The guide of the field `performed_by`; a code nobody has is a wrong field."""
+    try:
+        return await here.guides.id_of(code)
+    except NotFound as error:
+        raise Refused([Problem("performed_by", code, error.problem.code)]) from error
+
+
+def _as_sent(problem: Problem, body: Report) -> Problem:
+    """With the guide's code as it came: ids of guides are ours."""
+    if problem.field != "performed_by":
+        return problem
+    return Problem(problem.field, body.performed_by, problem.code, problem.params)
 
 
 async def _as_answered(here: Here, taken: Recorded, command: CheckIn, key: str) -> TakenAnswer:

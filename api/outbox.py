@@ -133,21 +133,21 @@ async def summary(here: AtHand) -> Summary:
     return Summary.model_validate({"switch": switch, "states": counts})
 
 
-@router.post("/stop", operation_id="stop_messages", responses=responses(400))
+@router.post("/stop", operation_id="stop_messages", responses=responses(400, 415))
 async def stop(here: AtHand, body: Throw, response: Response, key: OptionalKey = None) -> ThrownAnswer:
     """Stop all messages; works while Temporal is away. What is on its way arrives."""
     thrown = await stop_messages(here.ledger, _command(here, key, "stop"), body.reason)
     return _thrown(thrown.switch, changed=thrown.changed, response=response)
 
 
-@router.post("/start", operation_id="start_messages", responses=responses(400))
+@router.post("/start", operation_id="start_messages", responses=responses(400, 415))
 async def start(here: AtHand, body: Throw, response: Response, key: OptionalKey = None) -> ThrownAnswer:
     """Send again; what expired meanwhile stays unsent."""
     thrown = await resume_messages(here.ledger, _command(here, key, "start"), body.reason)
     return _thrown(thrown.switch, changed=thrown.changed, response=response)
 
 
-@router.post("/retry", operation_id="retry_message", responses=responses(400, 404, 409))
+@router.post("/retry", operation_id="retry_message", responses=responses(400, 404, 409, 415))
 async def retry(here: AtHand, body: Retry, key: OptionalKey = None) -> MessageAnswer:
     """Send a message once more whose end is unknown or that was refused for good: a person says it did not arrive."""
     what = f"retry/{body.purpose}/{body.endpoint_id}"

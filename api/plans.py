@@ -122,7 +122,7 @@ async def plans(here: AtHand, after: After = None, limit: Limit = 50) -> Page[Pl
     )
 
 
-_LINE = ("name", "status", "cycle", "launched_at")
+_LINE = ("name", "status", "cycle", "launched_at", "canary")
 
 
 @router.get("/{plan}", operation_id="read_plan", responses=responses(404))
@@ -163,7 +163,7 @@ async def report(
     return ReportAnswer.model_validate(report_json(found, goal))
 
 
-@router.post("/{plan}/pause", operation_id="pause_plan", responses=responses(400, 404, 409))
+@router.post("/{plan}/pause", operation_id="pause_plan", responses=responses(400, 404, 409, 415))
 async def pause(
     here: AtHand, plan: PlanId, body: Reasoned, response: Response, key: OptionalKey = None
 ) -> Acted:
@@ -171,7 +171,7 @@ async def pause(
     return await _stand(here, plan, "paused", body.reason, key, response)
 
 
-@router.post("/{plan}/resume", operation_id="resume_plan", responses=responses(400, 404, 409))
+@router.post("/{plan}/resume", operation_id="resume_plan", responses=responses(400, 404, 409, 415))
 async def resume(
     here: AtHand, plan: PlanId, body: Reasoned, response: Response, key: OptionalKey = None
 ) -> Acted:
@@ -179,7 +179,7 @@ async def resume(
     return await _stand(here, plan, "running", body.reason, key, response)
 
 
-@router.post("/{plan}/close", operation_id="close_plan", responses=responses(400, 404, 409))
+@router.post("/{plan}/close", operation_id="close_plan", responses=responses(400, 404, 409, 415))
 async def close(
     here: AtHand, plan: PlanId, body: Reasoned, response: Response, key: OptionalKey = None
 ) -> Acted:
@@ -187,7 +187,7 @@ async def close(
     return await _stand(here, plan, "closed", body.reason, key, response)
 
 
-@router.post("/{plan}/recall", operation_id="recall_plan", responses=responses(400, 404, 409))
+@router.post("/{plan}/recall", operation_id="recall_plan", responses=responses(400, 404, 409, 415))
 async def recall(
     here: AtHand, plan: PlanId, body: Reasoned, response: Response, key: OptionalKey = None
 ) -> Acted:
@@ -196,7 +196,7 @@ async def recall(
     return _acted(here, acted, response)
 
 
-@router.post("/{plan}/confirm", operation_id="confirm_canary", responses=responses(400, 404, 409))
+@router.post("/{plan}/confirm", operation_id="confirm_canary", responses=responses(400, 404, 409, 415))
 async def confirm(
     here: AtHand, plan: PlanId, body: Reasoned, response: Response, key: OptionalKey = None
 ) -> Acted:
@@ -205,7 +205,7 @@ async def confirm(
     return _acted(here, acted, response)
 
 
-@router.post("/{plan}/goal", operation_id="adjust_goal", responses=responses(400, 404, 409))
+@router.post("/{plan}/goal", operation_id="adjust_goal", responses=responses(400, 404, 409, 415))
 async def goal(
     here: AtHand, plan: PlanId, body: NewGoal, response: Response, key: OptionalKey = None
 ) -> Acted:
@@ -214,7 +214,7 @@ async def goal(
     return _acted(here, acted, response)
 
 
-@router.post("/{plan}/means", operation_id="tune_means", responses=responses(400, 404, 409))
+@router.post("/{plan}/means", operation_id="tune_means", responses=responses(400, 404, 409, 415))
 async def means(
     here: AtHand, plan: PlanId, body: NewMeans, response: Response, key: OptionalKey = None
 ) -> Acted:
@@ -230,7 +230,7 @@ async def means(
     return _acted(here, acted, response)
 
 
-@router.post("/{plan}/people", operation_id="replace_guide", responses=responses(400, 404, 409))
+@router.post("/{plan}/people", operation_id="replace_guide", responses=responses(400, 404, 409, 415))
 async def people(
     here: AtHand, plan: PlanId, body: NewGuide, response: Response, key: OptionalKey = None
 ) -> Replaced:

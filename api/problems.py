@@ -51,6 +51,7 @@ KINDS = {
 STANDS_AGAINST = frozenset({
     "already_today",
     "endpoint_removed",
+    "launched_elsewhere",
     "member_declined",
     "member_opted_out",
     "message_not_retriable",
@@ -60,6 +61,7 @@ STANDS_AGAINST = frozenset({
     "nothing_to_change",
     "plan_already",
     "plan_closed",
+    "plan_ended",
     "plan_exists",
     "task_closed",
 })  # fmt: skip
@@ -79,6 +81,7 @@ DATABASE_LOST = (
     asyncpg.UndefinedTableError,
     asyncpg.InvalidSchemaNameError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # killed between two messages: asyncpg is left in a state of its own (#1069)
     PoolTimeoutError,
 )
 """A PostgreSQL that is away, starting, stopping, full, failing over or not migrated yet."""
@@ -177,7 +180,7 @@ def answered(request: Request, error: Exception) -> Response:
         case Conflict():
             answer = problem_response(words, 409, [Problem("ledger", "", "conflict")])
         case RequestValidationError():
-            answer = _invalid(words, error.errors())
+            answer = _invalid(request, words, error.errors())
         case HTTPException():
             answer = _framework(request, words, error)
         case Unavailable():
@@ -228,10 +231,14 @@ def problem_schemas() -> dict[str, Any]:
     return {**schema.pop("$defs", {}), "ProblemDetails": schema}
 
 
-def _invalid(words: Catalogue, details: Sequence[Any]) -> Response:
+def _invalid(request: Request, words: Catalogue, details: Sequence[Any]) -> Response:
     problems, status = [], 422
     for detail in details:
         place, *path = detail["loc"]
+        if place == "body" and isinstance(detail["input"], bytes):
+            # The framework reads a body only where its kind is said to be JSON.
+            kind = request.headers.get("content-type", "")[:200]
+            return problem_response(words, 415, [Problem("Content-Type", kind, "not_sent_as_json")])
         told = {**detail, "loc": tuple(path) or (place,)}
         problem = problem_of(cast("ErrorDetails", told), _CODES)
         if problem.code == "not_valid":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ from apprise.plugins.email.base import NotifyEmail
 
 from channels.plugins import make_plugin
 from domain.errors import Problem, Refused
+
+_PORT = re.compile(r":([0-9]{1,99})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,16 @@ def check_address(address: str) -> Kind:
     """The kind of channel an address leads to.
 
     Raises:
-        Refused: the scheme is none of ours, the rest is not an address of its kind, or a mail names several
-            recipients. The problem shows the address masked.
+        Refused: the scheme is none of ours, the rest is not an address of its kind, its port is none, or a mail
+            names several recipients. The problem shows the address masked.
     """
     kind = SCHEMES.get(_scheme(address))
     shown = _scheme_only(address)  # in what cannot be read, a secret may stand where the host should
     if kind is None:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise Refused([Problem("address", shown, "channel_scheme", {"known": known})])
+    if _has_no_port(address):
+        raise Refused([Problem("address", shown, "channel_port", {"example": kind.example})])
     plugin = make_plugin(address)
     if plugin is None:
         raise Refused([Problem("address", shown, "channel_address", {"example": kind.example})])
@@ -80,6 +85,15 @@ def _scheme(address: str) -> str:
 def _scheme_only(address: str) -> str:
     scheme = _scheme(address)
     return f"{scheme}://…" if scheme.isalnum() and len(scheme) <= 12 and "://" in address else "…"
+
+
+def _has_no_port(address: str) -> bool:
+    """Whether a number stands where the port does that is none; apprise takes it, and nothing would ever arrive."""
+    try:
+        written = _PORT.search(urlsplit(address).netloc)
+    except ValueError:
+        return False
+    return written is not None and not 1 <= int(written[1]) <= 65_535
 
 
 def _host(address: str) -> str:

@@ -110,8 +110,8 @@ def check_in_command(session: Session, /, guide: str, rank: str, **options: Any)
     RANK 是今日清单上的序号；同一行再敲一次只计一次 / RANK is the item's number on today's list; the same line
     typed twice counts once.
     """
-    report = _read_report(**options)
-    done = session.run(_check_in(session, guide, _rank(rank), report))
+    number, report = _read_line(rank, **options)
+    done = session.run(_check_in(session, guide, number, report))
     session.show(_machine(guide, report, done), *_screen(session, guide, report, done))
 
 
@@ -186,11 +186,20 @@ def _command_id(report: Report, item: ListedItem, day: date) -> str:
     return f"check-in/line/{derived_id('check-in', str(item.task_id), day.isoformat(), *line)}"
 
 
-def _read_report(
-    *, outcome: str, grade: str | None, next_on: str | None, channel: str, note: str | None, key: str | None
-) -> Report:
+def _read_line(
+    rank: str,
+    *,
+    outcome: str,
+    grade: str | None,
+    next_on: str | None,
+    channel: str,
+    note: str | None,
+    key: str | None,
+) -> tuple[int, Report]:
     """What was typed, or every problem it has."""
     problems: list[Problem] = []
+    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", rank):
+        problems.append(Problem("RANK", rank[:80], "not_a_rank"))
 
     def choice(option: str, value: str, group: str, choices: tuple[str, ...]) -> Any:
         """The code of a choice; its word in either language is understood too."""
@@ -216,13 +225,7 @@ def _read_report(
         problems.append(Problem("--note", f"{note[:40]}…", "note_too_long", {"limit": 2000}))
     if problems:
         raise Refused(problems)
-    return Report(chosen, graded, again, reached_by, note or None, key)
-
-
-def _rank(written: str) -> int:
-    if not written.isascii() or not written.isdigit() or len(written) > 6:
-        raise Refused([Problem("RANK", written, "not_a_rank")])
-    return int(written)
+    return int(rank), Report(chosen, graded, again, reached_by, note or None, key)
 
 
 def _as_typed(problem: Problem, guide: str, rank: int | None, zone: str) -> Problem:
@@ -274,6 +277,8 @@ def _screen(session: Session, guide: str, report: Report, done: Reported) -> lis
     )
     after = words.code("statuses", recorded.state)
     if recorded.state == "open":
-        after = words("check_in.next", day=recorded.due_on)
+        ends_on = done.item.cycle_ends_on
+        again = recorded.due_on <= ends_on
+        after = words("check_in.next", day=recorded.due_on) if again else words("check_in.over", last=ends_on)
     worked = sum(one.done or one.rank == done.item.rank for one in done.listed.items)
     return [line, words("check_in.state", state=after, done=worked, listed=len(done.listed.items))]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -10,6 +12,7 @@ from rich.text import Text
 
 from cli.layout import NOTHING, counts, heading, labelled, money, number, percent, table
 from domain.act import measured
+from domain.calendar import business_date
 from domain.figures import Figures
 from domain.plan import Goal
 from ledger.report import Report, ReportRow, UnassignedReason
@@ -40,7 +43,14 @@ def _as_of(words: Catalogue, report: Report) -> str:
     planned = (
         report.ends_on if report.kind == "provisional" else report.ends_on + report.plan.attribution_window
     )
-    return words(f"check.{report.kind}", as_of=f"{min(report.as_of.date(), planned):%m-%d}")
+    return words(
+        f"check.{report.kind}", as_of=f"{min(business_date(report.as_of, report.time_zone), planned):%m-%d}"
+    )
+
+
+def local(instant: datetime, time_zone: str) -> str:
+    """An instant as the plan's clocks show it, and which those are."""
+    return f"{instant.astimezone(ZoneInfo(time_zone)):%Y-%m-%d %H:%M} {time_zone}"
 
 
 _Cells = Callable[[Catalogue, Figures], tuple[str, str]]

@@ -24,7 +24,7 @@ from ledger import facts
 from ledger.cycles import read_cycle
 from ledger.door import Driver
 from ledger.ledger import Ledger
-from ledger.plans import running_plans
+from ledger.plans import list_plans, running_plans
 from ledger.store_days import ListStillOpen, StoreDay, lists_still_open, read_store_days, store_zones
 
 ACTOR = "hq"
@@ -144,7 +144,7 @@ async def _cycles_begun(session: Session, ledger: Ledger) -> None:
     """
     async with ledger.connection() as connection:
         if not await running_plans(connection, ledger.tenant_id):
-            raise Refused([Problem("plan", "", "no_plan_runs")])
+            raise Refused(await _none_runs(connection, ledger.tenant_id))
         waiting = await _not_begun(connection, ledger.tenant_id)
     told = [await start_plan(session.settings, plan_id) for plan_id in waiting]
     driven = all(one in {Told.YES, Told.NOT_NEEDED} for one in told)
@@ -155,6 +155,15 @@ async def _cycles_begun(session: Session, ledger: Ledger) -> None:
         await asyncio.sleep(LOOK_EVERY)
         async with ledger.connection() as connection:
             waiting = await _not_begun(connection, ledger.tenant_id)
+
+
+async def _none_runs(connection: Driver, tenant_id: int) -> list[Problem]:
+    """Why no plan runs: those that are paused, else that there is none."""
+    plans = await list_plans(connection, tenant_id)
+    paused = [one["plan_id"] for one in plans if one["status"] == "paused"]
+    return [Problem("plan", plan, "plan_paused", {"plan": plan}) for plan in paused] or [
+        Problem("plan", "", "no_plan_runs")
+    ]
 
 
 async def _not_begun(connection: Driver, tenant_id: int) -> list[str]:

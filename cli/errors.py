@@ -19,6 +19,7 @@ DATABASE_ERRORS = (
     OverflowError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     SQLAlchemyError,
 )
 """What opening a database can raise."""

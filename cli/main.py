@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 import structlog
-from rich.console import Console
 from rich.text import Text
 
 from cli.audit import audit
@@ -35,7 +34,7 @@ from domain.errors import Problem, Refused
 from infra.processes import run_entry, terminate_as_exit
 from infra.settings import Settings, read_settings
 from infra.up_state import read_running
-from wording.catalogue import LANGUAGES, Catalogue, Language, catalogue
+from wording.catalogue import LANGUAGES, Language, catalogue
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 INTERRUPTED = 130
@@ -110,26 +109,33 @@ def root(ctx: click.Context, lang: str | None, database: str | None, home: Path 
 
 def _tell(session: Session, problems: tuple[Problem, ...]) -> None:
     """One message a problem: field, value, reason, remedy."""
-    words = session.words
     if session.as_json:
-        click.echo(to_json({"error": {"problems": [problem_json(words, problem) for problem in problems]}}))
+        click.echo(to_json({"error": {"problems": [problem_json(session, problem) for problem in problems]}}))
         return
     for problem in problems:
-        _print_problem(session.err, words, problem)
+        _print_problem(session, problem)
 
 
-def problem_json(words: Catalogue, problem: Problem) -> dict[str, str]:
+def problem_json(session: Session, problem: Problem) -> dict[str, str]:
     """A problem for programs; `code` never changes its meaning, the sentences may."""
     return {
         "field": problem.field,
         "value": problem.value,
         "code": problem.code,
-        "reason": words.reason(problem),
-        "remedy": words.remedy(problem),
+        "reason": session.words.reason(problem),
+        "remedy": _remedy(session, problem),
     }
 
 
-def _print_problem(console: Console, words: Catalogue, problem: Problem) -> None:
+def _remedy(session: Session, problem: Problem) -> str:
+    """What to do, with commands that work as typed here: `daogou status` asks for the right home, too."""
+    commands = "|".join(root.commands)
+    named = rf"(?<![\w/-])daogou (?=(?:{commands})\b)"
+    return re.sub(named, lambda _: f"{session.command()} ", session.words.remedy(problem))
+
+
+def _print_problem(session: Session, problem: Problem) -> None:
+    console, words = session.err, session.words
     value = _printable(problem.value)
     head = Text("✗ ", style="bold red")
     head.append(problem.field, style="bold")
@@ -138,7 +144,7 @@ def _print_problem(console: Console, words: Catalogue, problem: Problem) -> None
         head.append(value)
     console.print(head)
     console.print(Text(f"  {words('error.reason', reason=_printable(words.reason(problem)))}"))
-    console.print(Text(f"  {words('error.remedy', remedy=_printable(words.remedy(problem)))}"))
+    console.print(Text(f"  {words('error.remedy', remedy=_printable(_remedy(session, problem)))}"))
 
 
 def _printable(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from channels.addresses import check_address, masked
-from cli.outbox_screens import Overview, channel_line, channel_table, messages_screen
+from cli.outbox_screens import Overview, channel_line, channel_table, messages_screen, stop_reason
 from cli.session import Session, json_option, pass_session
 from domain.errors import NotFound, Problem, Refused
 from infra.clock import now
@@ -30,6 +30,7 @@ from ledger.outbox import (
     retry_message,
     stop_messages,
 )
+from wording.catalogue import LANGUAGES, catalogue
 
 ACTOR = "hq"
 SETTLED_SINCE = timedelta(days=7)
@@ -50,6 +51,7 @@ def outbox(context: click.Context, state: str | None, limit: int, after: str | N
     if context.invoked_subcommand is not None:
         return
     session = context.ensure_object(Session)
+    state = None if state is None else _read_state(state)
     place = None if after is None else _read_place(after)
     shown = session.run(_overview(session, state, place, limit))
     session.show(_overview_json(shown), *messages_screen(session, shown, SETTLED_SINCE))
@@ -83,6 +85,17 @@ def _overview_json(shown: Overview) -> dict[str, Any]:
         "messages": [asdict(message) for message in shown.messages],
         "next": shown.following,
     }
+
+
+def _read_state(written: str) -> str:
+    """The code of a state; the word a screen shows for it is understood too."""
+    for code in STATES:
+        if written.strip().casefold() in {
+            code,
+            *(catalogue(one).code("statuses", code).casefold() for one in LANGUAGES),
+        }:
+            return code
+    return written
 
 
 def _write_place(place: Place) -> str:
@@ -138,7 +151,10 @@ async def _throw(session: Session, reason: str, *, stop: bool) -> Thrown:
 def _show_thrown(session: Session, thrown: Thrown) -> None:
     words, switch = session.words, thrown.switch
     key = f"outbox.{'stopped' if switch.stopped else 'started'}{'' if thrown.changed else '_already'}"
-    session.show({"switch": asdict(switch), "changed": thrown.changed}, words(key, reason=switch.reason))
+    session.show(
+        {"switch": asdict(switch), "changed": thrown.changed},
+        words(key, reason=stop_reason(words, switch.reason)),
+    )
 
 
 # --- once more ---------------------------------------------------------------------------------------

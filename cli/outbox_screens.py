@@ -15,6 +15,7 @@ from cli.layout import NOTHING, heading, number, table
 from cli.session import Session
 from ledger.endpoints import Endpoint
 from ledger.outbox import Message, StateCount, Switch
+from wording.catalogue import Catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,18 @@ class Overview:
     """`--after` of the next page; None: this is the last."""
 
 
+def stop_reason(words: Catalogue, reason: str) -> str:
+    """Why messages are stopped: what a person wrote, or the wording of a reason of ours."""
+    return words.code("outbox.stop_reasons", reason)
+
+
 def messages_screen(session: Session, shown: Overview, settled: timedelta) -> Iterator[RenderableType]:
     """The switch, the counts, what wants a person with reason and remedy, then the list."""
     words, switch = session.words, shown.switch
     if switch.stopped and switch.changed_at is not None:
         since = age(switch.changed_at, shown.at)
-        yield Text(words("outbox.is_stopped", age=since, reason=switch.reason), style="bold red")
+        why, start = stop_reason(words, switch.reason), session.command("outbox", "start", "--reason", "…")
+        yield Text(words("outbox.is_stopped", age=since, reason=why, command=start), style="bold red")
     yield heading(words("outbox.title", days=settled.days))
     counts = table(words("outbox.state"), words("outbox.count"), words("outbox.oldest"), right=(1, 2))
     for state, count in shown.counts.items():
@@ -48,9 +55,16 @@ def messages_screen(session: Session, shown: Overview, settled: timedelta) -> It
         yield ""
         yield heading(words("outbox.troubled"))
         yield _table(session, shown.troubled, shown.at)
-        for state, why in dict.fromkeys((message.state, message.why or "") for message in shown.troubled):
-            yield f"{words.code('statuses', state)} · {_why(session, why)}"
-            yield f"  {words('error.remedy', remedy=_remedy(session, state, why))}"
+        told = {
+            (
+                f"{words.code('statuses', one.state)} · {_why(session, one.why or '')}",
+                _remedy(session, one, shown.at),
+            )
+            for one in shown.troubled
+        }
+        for trouble, remedy in sorted(told):
+            yield trouble
+            yield f"  {words('error.remedy', remedy=remedy)}"
     if shown.messages:
         yield ""
         yield heading(words("outbox.newest"))
@@ -129,10 +143,15 @@ def _why(session: Session, why: str) -> str:
     return session.words.code("outbox.whys", why)
 
 
-def _remedy(session: Session, state: str, why: str) -> str:
+def _remedy(session: Session, message: Message, at: datetime) -> str:
+    """What to do about it; nothing that would be refused."""
     words = session.words
-    if state == "unknown":
+    if not message.channel_active:
+        return words("outbox.remedies.channel_gone", channel=message.endpoint_id)
+    if message.expires_at <= at:
+        return words("outbox.remedies.too_late")
+    if message.state == "unknown":
         return words("outbox.remedies.unknown")
-    if why in {"not_connected", "certificate"}:
+    if message.why in {"not_connected", "certificate"}:
         return words("outbox.remedies.unreachable")
     return words("outbox.remedies.refused")

@@ -19,8 +19,8 @@ from domain.errors import NotFound, Problem, Refused
 from domain.plan import Goal, Plan
 from infra.clock import now
 from infra.plan_workflows import Told, start_plan
-from ledger.cycles import read_check, read_cycle
-from ledger.plans import PlanState, list_plans, plan_json, read_plan
+from ledger.cycles import CycleState, read_check, read_cycle
+from ledger.plans import FINAL, PlanState, list_plans, plan_json, read_plan
 from ledger.report import Report, read_report
 
 ACTOR = "hq"
@@ -81,15 +81,16 @@ async def _check(session: Session, written: Plan, on: date | None) -> Preview:
 def launch_command(session: Session, file: Path, canary: tuple[str, ...]) -> None:
     """检查并发布计划；同一文件发布两次不会重复 / Check and launch; twice the same file changes nothing."""
     written = read_playbook(file)
-    new, started = session.run(_launch(session, written, canary))
+    new, runs_in, started = session.run(_launch(session, written, canary))
     words = session.words
     screen = [words("launch.launched" if new else "launch.there", plan=written.plan, name=written.name)]
-    if new and canary:
-        screen.append(words("launch.canary", stores="、".join(canary), plan=written.plan))
+    if runs_in:
+        screen.append(words("launch.canary", stores="、".join(runs_in), plan=written.plan))
     again = session.command("plan", "launch", str(file))
     machine: dict[str, object] = {
         "plan": written.plan,
         "launched": new,
+        "canary": runs_in,
         "workflow_started": started.as_json(),
     }
     match started:
@@ -105,11 +106,16 @@ def launch_command(session: Session, file: Path, canary: tuple[str, ...]) -> Non
     session.show(machine, *screen)
 
 
-async def _launch(session: Session, written: Plan, canary: tuple[str, ...]) -> tuple[bool, Told]:
-    """Whether the plan is new to the ledger, and what came of starting its workflow."""
+async def _launch(
+    session: Session, written: Plan, canary: tuple[str, ...]
+) -> tuple[bool, tuple[str, ...], Told]:
+    """Whether the plan is new to the ledger, the only stores it runs in, and what came of starting its workflow."""
     async with session.ledger() as (ledger, _):
         acted = await launch_plan(ledger, written, Asked(key=None, at=now(), actor=ACTOR), canary=canary)
-    return not acted.duplicate, await start_plan(session.settings, written.plan)
+        async with ledger.connection() as connection:
+            standing = await read_plan(connection, ledger.tenant_id, written.plan)
+    runs_in = () if standing.status in FINAL else standing.canary
+    return not acted.duplicate, runs_in, await start_plan(session.settings, written.plan)
 
 
 @plan.command("status")
@@ -128,9 +134,10 @@ def status_command(session: Session, name: str | None) -> None:
             "plan": name,
             "status": standing.status,
             "cycle": standing.cycle,
-            "cycle_state": cycle,
+            "cycle_state": cycle and cycle.state,
             "version": standing.version,
             "launched_at": standing.launched_at,
+            "canary": standing.canary,
             "checks": checks,
             "playbook": plan_json(standing.plan),
         },
@@ -143,7 +150,7 @@ async def _plans(session: Session) -> list[dict[str, Any]]:
         return await list_plans(connection, ledger.tenant_id)
 
 
-async def _status(session: Session, name: str) -> tuple[PlanState, str | None, list[dict[str, Any]]]:
+async def _status(session: Session, name: str) -> tuple[PlanState, CycleState | None, list[dict[str, Any]]]:
     async with session.ledger() as (ledger, _), ledger.connection() as connection:
         standing = await read_plan(connection, ledger.tenant_id, name)
         state = await read_cycle(connection, ledger.tenant_id, name, standing.cycle)
@@ -153,7 +160,7 @@ async def _status(session: Session, name: str) -> tuple[PlanState, str | None, l
             for kind in ("provisional", "settled")
             if (stored := await read_check(connection, ledger.tenant_id, name, cycle, kind)) is not None
         ]
-    return standing, state.state if state else None, checks
+    return standing, state, checks
 
 
 @plan.command("report")

@@ -13,7 +13,8 @@ from cli.layout import NOTHING, heading, labelled, number, table
 from cli.session import Session
 from domain.events import CycleStarted
 from domain.plan import Goal, Plan
-from ledger.plans import PlanState, cycle_span
+from ledger.cycles import CycleState
+from ledger.plans import FINAL, PlanState, cycle_span
 from ledger.report import Report, UnassignedReason
 
 
@@ -60,7 +61,7 @@ def plans(session: Session, rows: Sequence[dict[str, Any]]) -> RenderableType:
     """Every plan, newest first."""
     words = session.words
     if not rows:
-        return words("status.no_plans")
+        return words("status.no_plans", command=session.command("plan", "check", "FILE"))
     made = table(
         words("status.plan"), words("status.name"), words("status.status"), words("status.cycle"),
         words("status.launched"), right=(3,), fold=(1,),
@@ -69,7 +70,7 @@ def plans(session: Session, rows: Sequence[dict[str, Any]]) -> RenderableType:
         made.add_row(
             row["plan_id"],
             row["name"],
-            words.code("statuses", row["status"]),
+            _status(session, row["status"], row["canary"]),
             number(row["cycle"]),
             f"{row['launched_at']:%Y-%m-%d}",
         )
@@ -77,18 +78,18 @@ def plans(session: Session, rows: Sequence[dict[str, Any]]) -> RenderableType:
 
 
 def status(
-    session: Session, standing: PlanState, cycle: str | None, checks: Sequence[dict[str, Any]]
+    session: Session, standing: PlanState, cycle: CycleState | None, checks: Sequence[dict[str, Any]]
 ) -> Table:
     """One plan as it stands."""
     words, plan = session.words, standing.plan
     means = plan.means[0]
     return labelled(
         (words("status.plan"), f"{plan.plan} · {plan.name}"),
-        (words("status.status"), words.code("statuses", standing.status)),
+        (words("status.status"), _status(session, standing.status, standing.canary)),
         (
             words("status.cycle"),
             f"{standing.cycle} / {plan.period.cycles}"
-            + (f" · {words.code('statuses', cycle)}" if cycle else ""),
+            + (f" · {words.code('statuses', cycle.state)}" if cycle else ""),
         ),
         (words("preview.period"), _period(session, plan)),
         (words("preview.goal"), _goal(session, plan)),
@@ -110,7 +111,7 @@ def status(
                     "status.check",
                     cycle=one["cycle"],
                     kind=words.code("statuses", one["kind"]),
-                    as_of=f"{one['as_of']:%Y-%m-%d %H:%M} UTC",
+                    as_of=check.local(one["as_of"], cycle.time_zone if cycle else "UTC"),
                 )
                 for one in checks
             )
@@ -128,7 +129,7 @@ def report(session: Session, stored: Report, goal: Goal) -> Iterator[RenderableT
         first=stored.starts_on,
         last=stored.ends_on,
         kind=words.code("statuses", stored.kind),
-        as_of=f"{stored.as_of:%Y-%m-%d %H:%M} UTC",
+        as_of=check.local(stored.as_of, stored.time_zone),
         position=number(stored.position),
     )
     yield ""
@@ -140,6 +141,17 @@ def report(session: Session, stored: Report, goal: Goal) -> Iterator[RenderableT
     yield check.breakdown(words, words("check.guides"), stored.guides)
     yield ""
     yield check.unassigned(words, stored.unassigned)
+
+
+def _status(session: Session, status: str, canary: Sequence[str]) -> str:
+    """The status, and the only stores the plan runs in while it is in canary."""
+    words = session.words
+    told = words.code("statuses", status)
+    return (
+        words("status.canary", status=told, stores="、".join(canary))
+        if canary and status not in FINAL
+        else told
+    )
 
 
 def _period(session: Session, plan: Plan) -> str:

@@ -66,17 +66,22 @@ def _screen(session: Session, listed: TodaysList) -> list[RenderableType]:
         parts.append(words("today.rest", rest=number(listed.rest)))
     scripts = dict.fromkeys(item.script for item in listed.items)
     parts += [words("today.script", script=script) for script in scripts]
-    if listed.state != "closed" and done < len(listed.items):
+    following = _next(listed)
+    if listed.state != "closed" and following is not None:
         command = session.command(
-            "check-in", listed.guide_code, str(_next(listed)), "--outcome", "interested"
+            "check-in", listed.guide_code, str(following.rank), "--outcome", "interested"
         )
         parts.append(words("today.check_in", command=command))
     return parts
 
 
-def _next(listed: TodaysList) -> int:
-    """The number of the first item still to be done."""
-    return next(item.rank for item in listed.items if not item.done)
+def _next(listed: TodaysList) -> ListedItem | None:
+    """The first item still to be done, where there is one; what a paused plan asks for is not."""
+    to_do = (
+        item for item in listed.items
+        if not item.done and item.state == "open" and item.plan_status != "paused"
+    )  # fmt: skip
+    return next(to_do, None)
 
 
 def _state(session: Session, item: ListedItem) -> str:

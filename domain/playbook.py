@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -181,6 +182,16 @@ def problem_of(detail: ErrorDetails, codes: Mapping[str, str] | None = None) -> 
     return Problem(field, value, code, params)
 
 
+def _as_json(value: object) -> str:
+    """A value as it may have been written; its Python spelling tells a writer of YAML or JSON nothing."""
+    if not isinstance(value, (dict, list, tuple, bool)):
+        return str(value)
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):  # keys that are dates, or a list that holds itself
+        return "…"
+
+
 def _shown(value: object) -> str:
-    text = "" if value is None else str(value)
+    text = value if isinstance(value, str) else "" if value is None else _as_json(value)
     return text if len(text) <= 80 else f"{text[:77]}…"

@@ -288,6 +288,18 @@ async def nudge(
         [row["guide_id"] for row in rows],
         [row["open_items"] for row in rows],
     )
+    # After an outage a guide is told once how things stand, not once a slot.
+    await connection.execute(
+        """
+        UPDATE outbox SET state = 'expired', why = 'overtaken', ended_at = $4
+        WHERE tenant_id = $1 AND state = 'waiting' AND kind = 'nudge' AND guide_id = ANY($5)
+          AND content->>'date' = $2::date::text AND content->>'slot' < $3""",
+        tenant_id,
+        day,
+        slot,
+        command.occurred_at,
+        [row["guide_id"] for row in rows],
+    )
     return len(rows)
 
 

@@ -54,7 +54,7 @@ async def add_endpoint(
     """Add an endpoint; one that is there already is used again with the new rate.
 
     Raises:
-        Refused: there is no such region, store or guide, or the rate is not positive.
+        Refused: there is no code or no such region, store or guide, or the rate is not positive.
     """
     problems = []
     if per_minute < 1:
@@ -64,7 +64,9 @@ async def add_endpoint(
     elif scope == "brand" and code:
         problems.append(Problem("code", code, "channel_brand_code"))
     async with ledger.transaction() as connection:
-        if scope in _CODES:
+        if scope in _CODES and not code:
+            problems.append(Problem("code", "", "channel_code_missing", {"scope": scope}))
+        elif scope in _CODES:
             query, problem = _CODES[scope]
             if not await connection.fetchval(query, ledger.tenant_id, code):
                 problems.append(Problem("code", code, problem))

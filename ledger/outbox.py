@@ -22,7 +22,8 @@ RETRIABLE = ("unknown", "dead")
 _MESSAGES = """
 SELECT o.purpose, o.endpoint_id, o.kind, o.guide_id, g.code AS guide_code, (o.content->>'date')::date AS day,
        o.content->>'slot' AS slot, o.state, o.why, o.attempts, o.created_at, o.expires_at, o.not_before,
-       o.claimed_at, o.ended_at, e.kind AS channel, e.scope, e.code
+       o.claimed_at, o.ended_at, e.kind AS channel, e.scope, e.code,
+       e.active AS channel_active
 FROM outbox o
 LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = o.guide_id
 LEFT JOIN endpoint e ON e.tenant_id = $1 AND e.endpoint_id = o.endpoint_id
@@ -59,6 +60,7 @@ class Message:
     channel: str | None
     scope: str | None
     code: str | None
+    channel_active: bool | None
 
     @property
     def place(self) -> Place:

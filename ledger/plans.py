@@ -195,8 +195,10 @@ async def change_status(
         Refused: the plan is at its end already, or stands where it should go.
     """
     standing = await read_plan(connection, tenant_id, plan_id)
-    if standing.status in (*FINAL, status):
+    if standing.status == status:
         raise Refused([Problem("status", status, "plan_already", {"status": standing.status})])
+    if standing.status in FINAL:
+        raise Refused([Problem("status", status, "plan_ended", {"status": standing.status})])
     changed = PlanStatusChanged(status=status, reason=reason)
     appended = await _append_to_plan(connection, tenant_id, command, standing, changed)
     if not appended.duplicate:
@@ -294,10 +296,10 @@ async def holds_running(connection: Driver, tenant_id: int, plan_id: str) -> boo
 async def list_plans(
     connection: Driver, tenant_id: int, *, after: tuple[datetime, str] | None = None, limit: int | None = None
 ) -> list[dict[str, Any]]:
-    """Plans with status, cycle and launch, newest first; `after` is launch and id of the last one seen."""
+    """Plans with status, cycle, launch and canary stores, newest first; `after` is launch and id of the last one seen."""
     rows = await connection.fetch(
         """
-        SELECT plan_id, spec->>'name' AS name, status, cycle, launched_at FROM plan
+        SELECT plan_id, spec->>'name' AS name, status, cycle, launched_at, coalesce(canary, '{}') AS canary FROM plan
         WHERE tenant_id = $1 AND ($2::timestamptz IS NULL OR launched_at < $2
               OR (launched_at = $2 AND plan_id > $3::text COLLATE "C"))
         ORDER BY launched_at DESC, plan_id LIMIT $4""",

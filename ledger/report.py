@@ -45,6 +45,8 @@ class Report:
     position: int
     starts_on: date
     ends_on: date
+    time_zone: str
+    """On whose calendar and clocks the cycle runs."""
     total: Figures
     stores: tuple[ReportRow, ...]
     guides: tuple[ReportRow, ...]
@@ -79,6 +81,7 @@ async def read_report(
         position=position,
         starts_on=state.starts_on,
         ends_on=state.ends_on,
+        time_zone=state.time_zone,
         total=Figures(**figures["total"]),
         stores=await _rows(connection, tenant_id, figures["stores"], "store", _STORES),
         guides=await _rows(connection, tenant_id, figures["guides"], "guide", _GUIDES),

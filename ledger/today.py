@@ -32,6 +32,8 @@ class ListedItem:
     material: str
     plan_status: str
     """Of the item's plan: where it is paused, nobody is asked to do the item."""
+    cycle_ends_on: date
+    """After this day the item does not come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,13 @@ async def read_todays_list(
                EXISTS (SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = t.task_id
                        AND k.business_date = $3) AS done,
                p.spec->'means'->0->>'script' AS script, p.spec->'means'->0->>'material' AS material,
-               p.status AS plan_status
+               p.status AS plan_status, pc.ends_on AS cycle_ends_on
         FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
         JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
         JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
              AND pm.member_id = t.member_id
+        JOIN plan_cycle pc ON pc.tenant_id = $1 AND pc.plan_id = t.plan_id AND pc.cycle = t.cycle
         JOIN category c ON c.tenant_id = $1 AND c.category_id = t.category_id
         LEFT JOIN member_person mp ON mp.tenant_id = $1 AND mp.member_id = t.member_id
         WHERE i.tenant_id = $1 AND i.guide_id = $2 AND i.business_date = $3 ORDER BY i.rank""",

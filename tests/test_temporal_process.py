@@ -115,7 +115,7 @@ async def test_a_server_that_cannot_start_is_told_with_its_last_words(
     server: TemporalProcess, tmp_path: Path
 ) -> None:
     (tmp_path / "temporal").mkdir()
-    (tmp_path / "temporal" / "temporal.db").write_text("this is no database" * 100)
+    (tmp_path / "temporal" / "daogou.db").write_text("this is no database" * 100)
     with pytest.raises(EmbeddedServerError, match="Temporal's dev server does not start") as told:
         await server.start()
     assert "temporal.log" in told.value.where

@@ -53,11 +53,13 @@ class Catalogue:
         if text is None:
             return problem.code if part == "reason" else self.texts["problems.not_valid.remedy"]
         gaps = {name: self._gap(name, str(value)) for name, value in problem.params.items()}
-        return text.format_map(_Gaps({"value": problem.value, "field": problem.field} | gaps))
+        return text.format_map(_Gaps({"value": problem.value, "field": problem.field, "nearest": ""} | gaps))
 
     def _gap(self, name: str, value: str) -> str:
         if name in _CODED_GAPS:
             return self.code("statuses", value)
+        if name == "nearest":
+            return "" if value in {"", "—"} else self("nearest", name=value)
         if name == "expected" and self.language == "zh":
             return value.replace(" or ", " 或 ")
         return value

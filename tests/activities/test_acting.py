@@ -174,7 +174,7 @@ async def test_nothing_comes_after_a_recall(running: Brand) -> None:
         adjust_goal_of(ledger, "p1", Decimal(90), "why", asked()),
         replace_guide_in(ledger, "p1", "G1", "G2", "why", asked()),
     ):
-        assert (await refused(command)).code in {"plan_already", "plan_closed"}
+        assert (await refused(command)).code in {"plan_ended", "plan_closed"}
 
 
 async def test_a_canary_reaches_one_store_until_it_is_confirmed(running: Brand) -> None:

@@ -97,14 +97,35 @@ async def test_a_key_that_cannot_be_one_is_refused(api: Api, task: UUID, key: st
     assert problem(answer) == (400, [("Idempotency-Key", "not_a_key")])
 
 
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+async def test_a_body_that_is_not_said_to_be_json_is_told_the_header(
+    api: Api, task: UUID, kind: str | None
+) -> None:
+    headers = {"Idempotency-Key": "a"} | ({} if kind is None else {"Content-Type": kind})
+    answer = await api.http.post(
+        f"/v1/tasks/{task}/check-ins", content=b'{"outcome": "came"}', headers=headers
+    )
+    assert problem(answer) == (415, [("Content-Type", "not_sent_as_json")])
+    (told,) = answer.json()["problems"]
+    assert told["value"] == (kind or "")
+    assert "Content-Type: application/json" in told["remedy"]
+
+
+async def test_a_value_is_given_back_as_json_has_it(api: Api, task: UUID) -> None:
+    answer = await api.check_in(task, outcome={"a": True})
+    assert answer.json()["problems"][0]["value"] == '{"a": true}'
+
+
 async def test_an_unknown_item_is_not_found(api: Api) -> None:
     assert problem(await api.check_in(uuid4())) == (404, [("task_id", "unknown_task")])
 
 
-async def test_an_unknown_guide_is_not_found_until_there_is_one(api: Api, shop: Brand, task: UUID) -> None:
-    assert problem(await api.check_in(task, performed_by="G2")) == (404, [("guide", "unknown_guide")])
+async def test_an_unknown_guide_is_refused_until_there_is_one(api: Api, shop: Brand, task: UUID) -> None:
+    assert problem(await api.check_in(task, performed_by="G2")) == (422, [("performed_by", "unknown_guide")])
     await shop.hire("G2")
-    assert problem(await api.check_in(task, performed_by="G2")) == (422, [("performed_by", "not_your_task")])
+    other = await api.check_in(task, performed_by="G2")
+    assert problem(other) == (422, [("performed_by", "not_your_task")])
+    assert other.json()["problems"][0]["value"] == "G2"
 
 
 async def test_an_item_that_is_done_is_a_conflict_with_a_remedy(api: Api, task: UUID) -> None:

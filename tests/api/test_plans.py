@@ -124,6 +124,7 @@ async def test_another_playbook_under_the_same_name_is_a_conflict(api: Api) -> N
 async def test_a_plan_is_tried_in_one_store_and_then_confirmed(api: Api) -> None:
     assert (await api.post("/v1/plans", written(), canary=["S1"])).status_code == 201
     assert (await api.get("/v1/plans/p1")).json()["canary"] == ["S1"]
+    assert [one["canary"] for one in (await api.get("/v1/plans")).json()["items"]] == [["S1"]]
     confirmed = await api.post("/v1/plans/p1/confirm", REASON)
     assert confirmed.status_code == 200
     assert (await api.get("/v1/plans/p1")).json()["canary"] == []
@@ -158,7 +159,8 @@ async def test_a_plan_is_paused_resumed_and_closed(api: Api) -> None:
             status,
             version,
         )
-    assert problem(await api.post("/v1/plans/p1/resume", REASON)) == (409, [("status", "plan_already")])
+    assert problem(await api.post("/v1/plans/p1/resume", REASON)) == (409, [("status", "plan_ended")])
+    assert problem(await api.post("/v1/plans/p1/close", REASON)) == (409, [("status", "plan_already")])
 
 
 async def test_a_plan_is_recalled(api: Api) -> None:

@@ -45,7 +45,12 @@ def test_a_launch_without_temporal_says_that_nothing_will_run(shop: Shop) -> Non
 
 def test_launching_the_same_file_twice_changes_nothing(shop: Shop) -> None:
     file = shop.playbook()
-    assert shop.json("plan", "launch", file) == {"plan": "spring", "launched": True, "workflow_started": None}
+    assert shop.json("plan", "launch", file) == {
+        "plan": "spring",
+        "launched": True,
+        "canary": [],
+        "workflow_started": None,
+    }
     before = shop.traces()
     assert shop.json("plan", "launch", file)["launched"] is False
     assert shop.traces() == before
@@ -56,6 +61,22 @@ def test_the_same_file_may_be_launched_again_after_the_plan_was_adjusted(shop: S
     shop.run("plan", "launch", file)
     assert shop.run("plan", "goal", "spring", "85", "--reason", "r").exit_code == 0
     assert shop.json("plan", "launch", file)["launched"] is False
+
+
+def test_the_canary_stores_are_shown_until_they_are_confirmed(shop: Shop) -> None:
+    file = shop.playbook()
+    shop.run("plan", "launch", file, "--canary", "S1")
+    again = shop.run("plan", "launch", file).stdout
+    assert "试点门店（S1）" in again
+    assert "daogou plan confirm spring" in again
+    assert shop.json("plan", "launch", file)["canary"] == ["S1"]
+    for line in (("plan", "status"), ("plan", "status", "spring")):
+        assert "试点，只在 S1" in shop.run(*line).stdout
+    assert shop.json("plan", "status", "spring")["canary"] == ["S1"]
+    assert shop.json("plan", "status")["plans"][0]["canary"] == ["S1"]
+    shop.run("plan", "confirm", "spring", "--reason", "r")
+    assert "试点" not in shop.run("plan", "launch", file).stdout
+    assert "试点" not in shop.run("plan", "status").stdout
 
 
 def test_another_plan_of_the_same_name_is_refused(launched: Shop) -> None:
@@ -82,6 +103,11 @@ def test_pausing_twice_is_refused(launched: Shop) -> None:
         launched.json("plan", "pause", "spring", "--reason", "r")["error"]["problems"][0]["code"]
         == "plan_already"
     )
+    twice = launched.run("plan", "pause", "spring", "--reason", "r").stderr
+    launched.run("plan", "close", "spring", "--reason", "r")
+    ended = launched.run("plan", "pause", "spring", "--reason", "r").stderr
+    assert "另发布一份" not in twice
+    assert "另发布一份" in ended
 
 
 def test_goal_and_means_are_adjusted_and_shown(launched: Shop) -> None:

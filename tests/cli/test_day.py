@@ -105,9 +105,14 @@ def test_a_day_is_not_opened_before_its_plans_have_their_members(launched: Shop)
     nothing = problem(shop.json("day", "open"))
     shop.run("plan", "launch", str(playbook(shop)))
     waiting = problem(shop.json("day", "open"))
+    shop.run("plan", "pause", "practice", "--reason", "r")
+    paused = shop.json("day", "open")
+    remedy = shop.run("day", "open").stderr
     asyncio.run(drop_database(shop.address, shop.database))
     assert nothing == ("plan", "", "no_plan_runs")
     assert waiting == ("plan", "practice", "cycle_not_begun")
+    assert problem(paused) == ("plan", "practice", "plan_paused")
+    assert "daogou plan resume practice" in remedy
 
 
 def test_only_today_and_only_a_zone_with_stores_is_opened(practice: Shop) -> None:
@@ -181,7 +186,7 @@ def test_outcomes_and_channels_are_understood_in_chinese_too(opened: Shop) -> No
     [
         (("G9", "1", "--outcome", "came"), ("GUIDE", "G9", "unknown_guide")),
         (("G1", "7", "--outcome", "came"), ("RANK", "7", "rank_not_listed")),
-        (("G1", "0", "--outcome", "came"), ("RANK", "0", "rank_not_listed")),
+        (("G1", "0", "--outcome", "came"), ("RANK", "0", "not_a_rank")),
         (("G1", "first", "--outcome", "came"), ("RANK", "first", "not_a_rank")),
         (("G1", "1", "--outcome", "happy"), ("--outcome", "happy", "not_a_choice")),
         (("G1", "1", "--outcome", "came", "--grade", "E"), ("--grade", "E", "not_a_choice")),
@@ -211,6 +216,25 @@ def test_everything_wrong_with_a_line_is_told_at_once(at_work: Shop) -> None:
         "--channel",
         "--next-on",
     ]
+    told = check_in(at_work, "W2", "0", "--outcome", "great", "--grade", "Z")
+    assert [one["field"] for one in told["error"]["problems"]] == ["RANK", "--outcome", "--grade"]
+
+
+def test_a_miss_on_the_plans_last_day_promises_no_other_day(opened: Shop) -> None:
+    line = ("check-in", "G1", "1", "--outcome", "no_answer")
+    day = opened.json("today", "G1")["day"]
+    told = opened.run(*line).stdout
+    assert f"到 {day} 结束，不再联系" in told
+    assert "再联系；" not in told
+    assert "so no more contact" in opened.run(*line, lang="en").stdout
+
+
+def test_a_list_of_a_paused_plan_offers_no_check_in(opened: Shop) -> None:
+    assert "check-in" in opened.run("today", "G1").stdout
+    opened.run("plan", "pause", "practice", "--reason", "r")
+    paused = opened.run("today", "G1").stdout
+    assert "计划暂停" in paused
+    assert "check-in" not in paused
 
 
 def test_an_item_reported_twice_with_different_outcomes_is_refused(opened: Shop) -> None:

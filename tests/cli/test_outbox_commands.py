@@ -89,6 +89,7 @@ def test_an_address_may_come_from_standard_input(shop: Shop) -> None:
         ("https://qyapi.weixin.qq.com/?key=c0ffee", ["--scope", "brand"], ("address", "channel_scheme")),
         ("wecombot://c0ffee!", ["--scope", "brand"], ("address", "channel_address")),
         (ROBOT, ["--scope", "store", "--code", "S9"], ("code", "channel_store")),
+        (ROBOT, ["--scope", "store"], ("code", "channel_code_missing")),
         (ROBOT, ["--scope", "guide", "--code", "G9"], ("code", "channel_guide")),
         (ROBOT, ["--scope", "region", "--code", "East"], ("code", "channel_region")),
         (ROBOT, ["--scope", "brand", "--code", "S1"], ("code", "channel_brand_code")),
@@ -138,6 +139,26 @@ def test_what_wants_a_person_is_on_top_with_why_and_remedy(shop: Shop) -> None:
     english = shop.run("outbox", lang="en").stdout
     for part in ("it left, no answer came", "refused (code 93000)"):
         assert part in english
+
+
+def test_nothing_that_would_be_refused_is_given_as_a_remedy(shop: Shop) -> None:
+    add(shop)
+    a_message(shop, "dead", "http_403")
+    assert "outbox retry" in shop.run("outbox").stdout
+    execute(shop, "UPDATE daogou.outbox SET expires_at = created_at")
+    late = shop.run("outbox").stdout
+    shop.run("outbox", "channel", "remove", "1")
+    gone = shop.run("outbox").stdout
+    assert "时限已过" in late
+    assert "渠道 1 已停用" in gone
+    assert "outbox retry" not in late + gone
+
+
+@pytest.mark.parametrize("written", ["dead", "发送失败", "Failed"])
+def test_a_state_is_named_by_its_code_or_as_it_is_shown(shop: Shop, written: str) -> None:
+    a_message(shop, "dead", "http_403")
+    a_message(shop, "sent", purpose=f"{PURPOSE}/2")
+    assert [one["state"] for one in shop.json("outbox", "--state", written)["messages"]] == ["dead"]
 
 
 def test_pages_and_states(shop: Shop) -> None:

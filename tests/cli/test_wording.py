@@ -128,3 +128,13 @@ def test_a_code_in_a_gap_is_worded_too() -> None:
     problem = Problem("plan", "spring", "plan_exists", {"status": "paused"})
     assert "已暂停" in catalogue("zh").reason(problem)
     assert "paused" in catalogue("en").reason(problem)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_nearest_name_is_told_only_where_there_is_one(language: Language) -> None:
+    words = catalogue(language)
+    for params, told in (({"nearest": "G1"}, True), ({"nearest": "—"}, False), ({}, False)):
+        remedy = words.remedy(Problem("guide", "X", "unknown_guide", dict(params)))
+        assert ("G1" in remedy) is told
+        assert "—" not in remedy
+        assert (words("nearest", name="").strip(" （）()：:") in remedy) is told

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -30,6 +32,7 @@ from ledger.outbox import (
 from tests.brand import Brand, at, plan
 from tests.channels.fakes import Answer, Service, free_port, http_service
 from tests.conftest import LedgerDatabase
+from tests.live import until
 
 NOON = at(2, 12)
 TRANSPORT = Transport(connect=2.0, answer=0.3)
@@ -188,7 +191,7 @@ async def test_a_plan_in_its_canary_nudges_in_its_stores_only(shop: Brand) -> No
     ("scope", "code", "per_minute", "field", "problem"),
     [
         ("store", "S9", 60, "code", "channel_store"),
-        ("region", "", 60, "code", "channel_region"),
+        ("region", "", 60, "code", "channel_code_missing"),
         ("guide", "G9", 60, "code", "channel_guide"),
         ("brand", "S1", 60, "code", "channel_brand_code"),
         ("planet", "", 60, "scope", "channel_scope"),
@@ -285,8 +288,11 @@ async def test_what_is_past_its_time_expires_unsent(shop: Brand, service: Servic
     await a_day(shop)
     endpoint = await a_webhook(shop, service.port)
     await nudge(shop)
-    await nudge(shop, "15:00", 15)
     clock.move(hours=2)
+    assert await claimed(shop, endpoint, clock) is None
+    assert await states(shop) == [("expired", "too_late")]
+    await nudge(shop, "15:00", 15)
+    clock.move(hours=1)
     assert await claimed(shop, endpoint, clock) is not None
     assert await states(shop) == [("expired", "too_late"), ("sending", None)]
     clock.move(hours=1)
@@ -319,6 +325,22 @@ async def test_nothing_is_sent_outside_the_shift(shop: Brand, service: Service, 
     await deliver(shop, clock)
     assert (await states(shop))[1] == ("expired", "day_over")
     assert len(service.requests) == 1
+
+
+async def test_after_an_outage_a_guide_is_told_once_how_things_stand(
+    shop: Brand, service: Service, clock: Clock
+) -> None:
+    await a_day(shop)
+    await a_webhook(shop, service.port)
+    await nudge(shop)
+    await nudge(shop, "17:00", 17)
+    clock.move(hours=5)
+    await deliver(shop, clock)
+    assert len(service.requests) == 1
+    assert await shop.rows("SELECT content->>'slot', state, why FROM outbox ORDER BY 1") == [
+        ("12:00", "expired", "overtaken"),
+        ("17:00", "sent", None),
+    ]
 
 
 async def test_one_that_expired_does_not_hold_up_the_others(
@@ -562,6 +584,58 @@ async def test_a_sender_that_is_told_to_end_lets_what_is_on_its_way_end(
     assert len(service.requests) == 1
 
 
+async def test_endpoints_that_hang_hold_up_nobody_else(shop: Brand, service: Service, clock: Clock) -> None:
+    guides = [f"G{n}" for n in range(1, 12)]
+    await a_day(shop, guides=len(guides))
+    with http_service() as hanging:
+        hanging.answer = Answer(silent=True)
+        for code in guides:
+            port = service.port if code == guides[-1] else hanging.port
+            await a_webhook(shop, port, scope="guide", code=code, path=code)
+        await nudge(shop)
+        sender = Sender(shop.ledger, clock, "zh", transport=Transport(answer=20.0), attempt_within=0.5)
+        await sender.look()
+        await asyncio.to_thread(service.wait_for, 1)
+
+        async def ended() -> bool:
+            return sender.ended.total() == len(guides)
+
+        await until(ended, "every attempt to be written down")
+        assert sorted(await shop.rows("SELECT state, count(*) FROM outbox GROUP BY 1")) == [
+            ("sent", 1),
+            ("unknown", 10),
+        ]
+        hanging.over.set()
+        await sender.settle()
+        await sender.end()
+        assert len(hanging.requests) == 10
+
+
+async def test_what_found_no_thread_in_time_does_not_leave_when_one_comes_free_but_is_tried_again(
+    shop: Brand, service: Service, clock: Clock
+) -> None:
+    await a_day(shop)
+    await a_webhook(shop, service.port)
+    await nudge(shop)
+    sender = Sender(shop.ledger, clock, "zh", transport=TRANSPORT, attempt_within=0.3)
+    sender._threads = ThreadPoolExecutor(1)
+    held = threading.Event()
+    taken = sender._threads.submit(held.wait, 30)
+    await sender.look()
+    await sender.settle()
+    assert await states(shop) == [("waiting", "no_thread")]
+    held.set()
+    assert taken.result(10)
+    assert sender._threads.submit(len, "the queue is empty").result(10)
+    assert service.requests == []
+    clock.move(minutes=10)
+    await sender.look()
+    await sender.settle()
+    await sender.end()
+    assert len(service.requests) == 1
+    assert await states(shop) == [("sent", None)]
+
+
 async def test_the_endless_sender_sends_what_comes_and_ends_when_it_is_cancelled(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
@@ -712,7 +786,7 @@ async def test_pages_hold_every_message_once_newest_first(shop: Brand) -> None:
             await list_messages(connection, 1, state="lost")
     assert len(seen) == len({message.place for message in seen}) == 20
     assert seen == sorted(seen, key=lambda message: message.place, reverse=True)
-    assert waiting == seen[1:]
+    assert waiting == seen[1:10], "those of the earlier slot have been overtaken"
     assert (seen[0].slot, seen[0].day, seen[0].channel) == ("15:00", date(2026, 3, 2), "webhook")
 
 

@@ -148,10 +148,10 @@ async def test_a_closed_plan_stays_closed(shop: Brand) -> None:
     await shop.start()
     await turn(shop, "closed")
     assert (await shop.dispatch.cut_lists(shop.day(2))).lists == 0
-    for status in ("running", "paused", "closed"):
+    for status, code in (("running", "plan_ended"), ("paused", "plan_ended"), ("closed", "plan_already")):
         with pytest.raises(Refused) as refusal:
             await turn(shop, status)
-        assert refusal.value.problems[0].code == "plan_already"
+        assert refusal.value.problems[0].code == code
     assert (await standing(shop)).status == "closed"
 
 
