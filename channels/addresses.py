@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -65,17 +64,16 @@ def check_address(address: str) -> Kind:
 
 
 def masked(address: str) -> str:
-    """The address without its secrets, for screens: `wecombot://…#3fa91c`, `mailtos://…@smtp.example.com#0b7712`.
+    """The address without its secrets, for screens: `wecombot://…`, `mailtos://…@smtp.example.com`.
 
-    The six digits tell two addresses apart and lead back to neither.
+    Nothing is derived from the secret: even a short digest would let a guessed password be tried.
     """
     scheme = _scheme(address)
-    digest = hashlib.sha256(address.encode(errors="surrogatepass")).hexdigest()[:6]
     kind = SCHEMES.get(scheme)
     if kind is None:
         return _scheme_only(address)
     host = _host(address) if kind in {MAIL, WEBHOOK} else ""
-    return f"{scheme}://…{'@' if host else ''}{host}#{digest}"
+    return f"{scheme}://…{'@' if host else ''}{host}"
 
 
 def _scheme(address: str) -> str:
