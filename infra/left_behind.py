@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import signal
+import time
+from urllib.parse import urlsplit
 
 import structlog
 
 from infra.processes import send, wait_ended
+from infra.stable_ports import can_listen
 from infra.supervised_slot import DRAIN_S
 from infra.up_state import UpState
 
+LOOK_EVERY_S = 0.1
 CHILDREN = ("worker-", "api-")
 
 log = structlog.get_logger(__name__)
 
 
 def end_left_behind(left: UpState) -> None:
-    """Wait until none of them runs, for they hold the API's port; kill who has not drained in ten seconds."""
+    """Wait until none of them runs and the API's port is free; kill who has not drained in ten seconds.
+
+    A child that had just been started is in no state yet; it lets go of the port by itself once it looks.
+    """
     found = [
         process
         for part in left.parts
@@ -28,3 +35,7 @@ def end_left_behind(left: UpState) -> None:
             log.warning("orphan_ended", pid=process.pid, signal=number.name)
             send(process, number)
         found = wait_ended(found, DRAIN_S)
+    port = urlsplit(left.api or "").port
+    deadline = time.monotonic() + DRAIN_S
+    while port is not None and not can_listen(port) and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY_S)

@@ -112,7 +112,7 @@ def test_a_day_is_not_opened_before_its_plans_have_their_members(launched: Shop)
     assert nothing == ("plan", "", "no_plan_runs")
     assert waiting == ("plan", "practice", "cycle_not_begun")
     assert problem(paused) == ("plan", "practice", "plan_paused")
-    assert "daogou plan resume practice" in remedy
+    assert "plan resume practice" in remedy
 
 
 def test_only_today_and_only_a_zone_with_stores_is_opened(practice: Shop) -> None:

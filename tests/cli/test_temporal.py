@@ -44,7 +44,7 @@ async def test_a_plan_launched_without_temporal_is_started_by_launching_it_again
     async with dev_server(home, data_converter=pydantic_data_converter) as server:
         address = server.client.service_client.config.target_host
         again = await asyncio.to_thread(shop.json, "plan", "launch", file, TEMPORAL_ADDRESS=address)
-    assert again == {"plan": "spring", "launched": False, "workflow_started": True}
+    assert again == {"plan": "spring", "launched": False, "canary": [], "workflow_started": True}
 
 
 async def test_losing_temporal_stops_no_command_and_is_told(shop: Shop) -> None:
@@ -68,6 +68,7 @@ async def test_losing_temporal_stops_no_command_and_is_told(shop: Shop) -> None:
         "launched": True,
         "workflow_started": False,
         "workflow_told": False,
+        "canary": [],
     }
     assert [one["workflow_told"] for one in (raised, replaced, paused)] == [False, False, False]
     assert standing["status"] == "paused"
