@@ -30,6 +30,9 @@ class Answered:
     codes: frozenset[str]
 
 
+ATTEMPT_WITHIN_S = 30.0
+
+
 @dataclass
 class Clients:
     """Sends requests; remembers how long each took to be acknowledged, and every answer on the way."""
@@ -79,9 +82,13 @@ class Clients:
         self, method: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any] | None
     ) -> Answered | None:
         try:
-            got = await self.http.request(method, self.base + path, headers=headers, json=body)
+            # The pool's own loop was seen spinning for ever on a connection that had died under it.
+            async with asyncio.timeout(ATTEMPT_WITHIN_S):
+                got = await self.http.request(
+                    method, self.base + path, headers={**headers, "Connection": "close"}, json=body
+                )
             told = got.json() if got.content else None
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, ValueError, TimeoutError) as error:
             self.answers[type(error).__name__] += 1
             return None
         self.answers[str(got.status_code)] += 1

@@ -33,6 +33,7 @@ from ledger.ledger import Ledger
 
 READY_S = 120.0
 END_S = 600.0
+NO_REUSE = httpx.Limits(max_keepalive_connections=0)
 """An hour that was missed is found by the reconciler five minutes later; so much and more is waited for."""
 LOOK_S = 0.2
 READ_EVERY_S = 0.3
@@ -81,7 +82,7 @@ class Day:
         timeout = httpx.Timeout(ATTEMPT_S)
         async with (
             self.engine.running(),
-            httpx.AsyncClient(timeout=timeout, trust_env=False) as http,
+            httpx.AsyncClient(timeout=timeout, trust_env=False, limits=NO_REUSE) as http,
         ):
             clients = Clients(self.engine.api, http)
             await self._until(self._healthy, "the engine is up", READY_S)
