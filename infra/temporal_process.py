@@ -26,13 +26,15 @@ from infra.processes import HOST
 from infra.server_errors import EmbeddedServerError
 from infra.server_records import Identity, end_abandoned, write_record
 from infra.settings import DEFAULT_DATABASE
-from infra.stable_ports import stable_port
+from infra.stable_ports import can_listen, stable_port
 from infra.supervised_process import SupervisedProcess
 
 PORT, UI_PORT = 7233, 8233
 """Temporal's own; another free one where they are taken."""
 NAMESPACE = "default"
 STARTUP_S = 60.0
+STARTS = 3
+"""Attempts: between the look at a free port and its taking, another server may have been quicker."""
 STOP_S = 10.0
 LOOK_S = 0.05
 
@@ -77,18 +79,35 @@ class TemporalProcess:
         """
         run = await asyncio.to_thread(end_abandoned, self._home)
         self._file.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(STARTS):
+            await self._try_to_start(run)
+            if self.identity is not None or (can_listen(self.port) and can_listen(self.ui_port)):
+                break  # it runs, or its ports are not why it does not
+            log.warning("temporal_port_taken", port=self.port, ui_port=self.ui_port)
+        if self._process is None or not self._process.running:
+            said = "" if self._process is None else "\n".join(self._process.said)
+            raise EmbeddedServerError(
+                "Temporal's dev server does not start.",
+                where="\n".join(part for part in (str(self._home / "logs" / "temporal.log"), said) if part),
+                remedy="Its last lines say why. Its state can be thrown away: move the folder temporal/ aside,"
+                " start again and run `daogou resume`.",
+            )
+        log.info("temporal_ready", port=self.port, ui_port=self.ui_port, pid=self._process.pid)
+
+    async def _try_to_start(self, run: Path) -> None:
+        """Start it on ports that are free now and wait until it answers or has ended."""
         self.port = stable_port(run / "temporal.port", wished=PORT)
         self.ui_port = stable_port(run / "temporal-ui.port", wished=UI_PORT, avoid=frozenset({self.port}))
-        self._process = await SupervisedProcess.start(
+        self._process = process = await SupervisedProcess.start(
             _command(self._file, self.port, self.ui_port), _environment(os.environ), hear=self._hear
         )
         self._record = run / f"temporal-{os.getpid()}-{self.port}.json"
         with suppress(psutil.NoSuchProcess):  # if it is over already, there is nobody to record
-            write_record(self._record, psutil.Process(self._process.pid))
+            write_record(self._record, psutil.Process(process.pid))
         try:
             async with asyncio.timeout(STARTUP_S):
-                answering = asyncio.create_task(_answers(self.address))
-                ended = asyncio.create_task(self._process.ended())
+                answering = asyncio.create_task(_answers(self.address, process.pid, self.port))
+                ended = asyncio.create_task(process.ended())
                 try:
                     await asyncio.wait({answering, ended}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -99,15 +118,6 @@ class TemporalProcess:
         except BaseException:
             await asyncio.shield(self.stop())
             raise
-        if self._process is None or not self._process.running:
-            said = "" if self._process is None else "\n".join(self._process.said)
-            raise EmbeddedServerError(
-                "Temporal's dev server does not start.",
-                where="\n".join(part for part in (str(self._home / "logs" / "temporal.log"), said) if part),
-                remedy="Its last lines say why. Its state can be thrown away: move the folder temporal/ aside,"
-                " start again and run `daogou resume`.",
-            )
-        log.info("temporal_ready", port=self.port, ui_port=self.ui_port, pid=self._process.pid)
 
     async def ended(self) -> int:
         """Wait for its end; gives the exit code, or minus the signal that killed it."""
@@ -171,13 +181,24 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def _answers(address: str) -> None:
-    """Return when the namespace of the server answers."""
+async def _answers(address: str, pid: int, port: int) -> None:
+    """Return when the namespace of this very server answers; another one may have taken the port."""
     while True:
         try:
+            if not _listens(pid, port):
+                await asyncio.sleep(LOOK_S)
+                continue
             client = await Client.connect(address, namespace=NAMESPACE)
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=NAMESPACE))
         except (RPCError, RuntimeError):
             await asyncio.sleep(LOOK_S)
         else:
             return
+
+
+def _listens(pid: int, port: int) -> bool:
+    try:
+        found = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in found)

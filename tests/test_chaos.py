@@ -32,8 +32,9 @@ async def short_campaign() -> Campaign:
     for stretch in (1, 2):
         pace = Pace(release=30 * stretch, first=25 * stretch, second=20 * stretch, close=20 * stretch)
         try:
-            # Where the campaign itself hangs it fails; it must not hold up every other test.
-            async with asyncio.timeout(200 * stretch):
+            # Where the campaign itself hangs it fails; it must not hold up every other test. The message of a killed
+            # sender waits for the end of its lease, two minutes beyond the day.
+            async with asyncio.timeout(240 + 90 * stretch):
                 return await run(Wanted(SEED, KILLS, pace, haste=2.5, together=True), now(), say)
         except TooSlowError as error:
             say(f"too slow: {error}")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -78,6 +79,22 @@ async def test_a_port_that_is_taken_by_now_is_left_to_its_taker(server: Temporal
     with socket.create_server(("127.0.0.1", port)):
         await server.start()
         assert server.port != port
+
+
+async def test_a_port_taken_between_the_look_and_the_start_is_left_to_its_taker(
+    server: TemporalProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taker:
+        looked: list[int] = []
+
+        def once_too_late(record: Path, **wish: Any) -> int:
+            looked.append(taker.getsockname()[1] if not looked else stable_port(record, **wish))
+            return looked[-1]
+
+        monkeypatch.setattr("infra.temporal_process.stable_port", once_too_late)
+        await server.start()
+    assert server.port in looked[1:]
+    assert server.identity is not None
 
 
 async def test_stopped_it_leaves_no_process_and_no_record(server: TemporalProcess, tmp_path: Path) -> None:

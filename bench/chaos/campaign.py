@@ -52,6 +52,8 @@ class Campaign:
     rough_receiver: Receiver
     ups: list[int]
     """How each `up` of the rough day ended that was not asked to."""
+    said: tuple[str, ...]
+    """Their last words."""
 
 
 def late_morning(present: datetime) -> str:
@@ -101,7 +103,16 @@ async def run(
             calm, rough = await calm_day.live(), await rough_day.live()
     hits, reads = _faults(layer.folder / faults.LOG)
     campaign = Campaign(
-        wanted, calm, rough, kills, hits, reads, receivers[0], receivers[1], rough_engine.ended
+        wanted,
+        calm,
+        rough,
+        kills,
+        hits,
+        reads,
+        receivers[0],
+        receivers[1],
+        rough_engine.ended,
+        rough_engine.said(),
     )
     if not keep:
         for home in homes:

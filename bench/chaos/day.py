@@ -33,8 +33,9 @@ from ledger.ledger import Ledger
 
 READY_S = 120.0
 END_S = 600.0
-NO_REUSE = httpx.Limits(max_keepalive_connections=0)
 """An hour that was missed is found by the reconciler five minutes later; so much and more is waited for."""
+NO_REUSE = httpx.Limits(max_keepalive_connections=0)
+"""A connection may die while it waits for its next request."""
 LOOK_S = 0.2
 READ_EVERY_S = 0.3
 

@@ -28,6 +28,7 @@ LAYER = Path(__file__).resolve().parent / "layer"
 TENANT = 1
 LOOK_S = 0.1
 END_S = 60.0
+CONSOLE_LINES = 40
 FOREIGN = ("TEMPORAL_", "DATABASE_", "DAOGOU_", "CHAOS_", "PYTHONPATH")
 
 
@@ -132,8 +133,8 @@ class Engine:
             "--port",
             str(self.port),
         )
-        (self.home / "logs").mkdir(parents=True, exist_ok=True)
-        with (self.home / "logs" / "up.console.log").open("ab") as console:
+        self._console.parent.mkdir(parents=True, exist_ok=True)
+        with self._console.open("ab") as console:
             return subprocess.Popen(  # noqa: S603 - ourselves
                 self.command(*words),
                 cwd=ROOT,
@@ -143,6 +144,15 @@ class Engine:
                 stderr=console,
                 start_new_session=True,
             )
+
+    @property
+    def _console(self) -> Path:
+        return self.home / "logs" / "up.console.log"
+
+    def said(self) -> tuple[str, ...]:
+        """The last words on the console of `up`."""
+        lines = self._console.read_text(encoding="utf-8", errors="replace").splitlines()
+        return tuple(lines[-CONSOLE_LINES:])
 
     def _end(self) -> None:
         process = self._process

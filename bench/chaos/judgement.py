@@ -81,6 +81,7 @@ def judge(campaign: Campaign) -> list[Holds]:
             "`up` ended by itself",
             str(sum(code != -9 for code in campaign.ups)),
             all(code == -9 for code in campaign.ups),
+            campaign.said,
         ),
     ]  # fmt: skip
 
