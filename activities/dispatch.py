@@ -26,7 +26,9 @@ from domain.messages import (
     Started,
 )
 from domain.plan import clock_text
-from ledger.days import close, open_days, publish
+from ledger.closing import close
+from ledger.open_days import open_days
+from ledger.publishing import publish
 
 STARTS_IN_FLIGHT = 40
 """Temporal's starts are the scarce resource; beyond some 50 at once its latency grows to seconds."""
@@ -73,7 +75,9 @@ class DispatchActivities:
         ledger = self._context.ledger
         client = self._client or activity.client()
         async with ledger.connection() as connection:
-            days = await open_days(connection, ledger.tenant_id, day=step.day, time_zone=step.time_zone)
+            days = await open_days(
+                connection, ledger.tenant_id, first=step.day, last=step.day, time_zone=step.time_zone
+            )
         window = asyncio.Semaphore(STARTS_IN_FLIGHT)
         time = BusinessTime(offset_seconds=step.offset_seconds, rehearsal=step.rehearsal)
 
@@ -98,10 +102,14 @@ class DispatchActivities:
             *(
                 start(
                     GuideDayRun(
-                        guide_id=guide_id, day=step.day, opens_at=opens_at, closes_at=closes_at, time=time
+                        guide_id=day.guide_id,
+                        day=day.day,
+                        opens_at=day.opens_at,
+                        closes_at=day.closes_at,
+                        time=time,
                     )
                 )
-                for guide_id, opens_at, closes_at in days
+                for day in days
             )
         )
         return Started(started=sum(results))

@@ -21,15 +21,18 @@ from activities.context import Context
 from activities.plans import SELECT_AHEAD, cycle_instants, plan_zone
 from activities.purchases import PurchaseActivities, plans_on
 from domain.calendar import business_date, local_instant
-from domain.errors import Conflict, NotFound, Problem, Refused
+from domain.errors import Conflict, Problem, Refused
 from domain.events import ClockedIn
 from domain.messages import DayStep, PlanStep
 from domain.plan import clock_text
-from ledger.days import PlanOnDay, close, cut_lists, publish
+from ledger.closing import close
 from ledger.door import Driver
 from ledger.guide_zones import GuideAt, GuideZones, guide_zones
+from ledger.guides import unknown_guide
 from ledger.ledger import Command, Ledger, guide_day_stream, record
+from ledger.list_cutting import PlanOnDay, cut_lists
 from ledger.plan_cycles import cycles_to_begin, plans_in_cycle
+from ledger.publishing import publish
 from ledger.zone_days import last_cut, note_cut, wait_turn
 
 SETTLE_TRIES = 5
@@ -224,14 +227,16 @@ async def clock_in(ledger: Ledger, guide_code: str, *, at: datetime, actor: str)
             ledger.tenant_id,
             guide_code,
         )
-        if guide is None:
-            raise NotFound(Problem("guide", guide_code, "unknown_guide", {"nearest": "—"}))
-        guide_id, zone = guide["guide_id"], guide["time_zone"]
-        day = business_date(at, zone)
+    if guide is None:
+        raise unknown_guide(guide_code)
+    guide_id, zone = guide["guide_id"], guide["time_zone"]
+    day = business_date(at, zone)
+    upkeep = ledger.for_upkeep()  # a zone's lists are nobody's own
+    async with upkeep.connection() as connection:
         there = await _guide_day(connection, ledger.tenant_id, guide_id, day)
         due = [] if there else await _to_open(connection, ledger.tenant_id, GuideAt(guide_code, zone), at)
     for one in due:
-        await open_zone_day(ledger, day=day, time_zone=zone, release=one, at=at)
+        await open_zone_day(upkeep, day=day, time_zone=zone, release=one, at=at)
     key = f"guide-day/{guide_id}/{day}"
     async with ledger.transaction() as connection:
         there = await _guide_day(connection, ledger.tenant_id, guide_id, day)

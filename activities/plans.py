@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from uuid import UUID
+from datetime import datetime, time, timedelta
 
 from temporalio import activity
 
@@ -13,9 +11,9 @@ from domain.calendar import local_instant
 from domain.messages import OpenDays, PlanRun, PlanStep, PlanView
 from domain.plan import Plan
 from ledger.cycles import CycleState, read_cycle, unsettled_cycles
-from ledger.days import count_open_days, open_days_between
 from ledger.door import Driver
 from ledger.facts import GuideFacts, guides
+from ledger.open_days import OpenDay, count_open_days, open_days
 from ledger.plans import FINAL, read_plan
 
 SELECT_AHEAD = timedelta(minutes=30)
@@ -65,19 +63,9 @@ class PlanActivities:
         return OpenDays(count=count, closes_at=max((day.closes_at for day in days), default=None))
 
 
-@dataclass(frozen=True, slots=True)
-class OpenDay:
-    """A guide-day that is not closed."""
-
-    guide_id: UUID
-    day: date
-    closes_at: datetime
-
-
 async def open_days_of(connection: Driver, tenant_id: int, cycle: CycleState) -> list[OpenDay]:
     """Guide-days within a cycle's days that are not closed, whatever plan their items are of."""
-    still_open = await open_days_between(connection, tenant_id, first=cycle.starts_on, last=cycle.ends_on)
-    return [OpenDay(guide_id, day, closes_at) for guide_id, day, closes_at in still_open]
+    return await open_days(connection, tenant_id, first=cycle.starts_on, last=cycle.ends_on)
 
 
 def cycle_instants(plan: Plan, cycle: int, zone: str) -> tuple[datetime, datetime]:

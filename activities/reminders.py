@@ -8,7 +8,7 @@ from temporalio import activity
 
 from activities.context import Context
 from domain.messages import DayStep, NudgedGuides
-from ledger.days import nudge
+from ledger.nudging import nudge
 
 EXPIRES_AFTER = timedelta(hours=2)
 """A nudge that could not be sent by then is not sent any more."""

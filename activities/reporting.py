@@ -69,6 +69,7 @@ def report_json(report: Report, goal: Goal) -> dict[str, Any]:
         "tasks": report.tasks,
         "check_ins": report.check_ins,
         "guide_days": report.guide_days,
+        "whole": report.whole,
     }
 
 

@@ -15,8 +15,8 @@ from domain.events import CycleChecked, GoalDecided
 from domain.figures import Figures, add_up, by_guide, by_store
 from domain.messages import Acted, Checked, PlanStep, SettledCycles
 from ledger import facts
+from ledger.closing import close
 from ledger.cycles import read_check, read_cycle, record_check, unsettled_cycles
-from ledger.days import close
 from ledger.door import Driver, command_used
 from ledger.plans import adjust, note_decision, read_plan
 from ledger.records import cycle_records

@@ -168,6 +168,9 @@ class ReportAnswer(Answer):
     tasks: int
     check_ins: int
     guide_days: int
+    whole: bool = Field(
+        description="False: of the stores in reach only; assigned, tasks, check_ins and guide_days then stand at 0."
+    )
 
 
 class ItemAnswer(Answer):

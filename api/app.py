@@ -7,19 +7,21 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from api import check_ins, days, health, metrics, outbox, plans, timeline
-from api.context import Here
+from api.context import Here, at_hand
 from api.figures import read_figures
 from api.guard import Guard
 from api.guide_codes import GuideCodes
 from api.playbook_bodies import plan_schemas
 from api.problems import install, problem_schemas
 from api.remembered import Remembered
+from api.rules import check_rules
 from api.telling import Telling
 from api.temporal_state import temporal_state
 from infra.settings import Settings
+from ledger.asking import standing_for_upkeep
 from ledger.ledger import Ledger
 
 TELL_FOR_S = 1.0
@@ -29,15 +31,22 @@ TEMPORAL_KEPT_S = 5.0
 PREFIX = "/v1"
 
 
-def create_app(settings: Settings, ledger: Ledger, *, clock: Callable[[], datetime]) -> FastAPI:
+def create_app(
+    settings: Settings, ledger: Ledger, *, clock: Callable[[], datetime], enforcing: bool = True
+) -> FastAPI:
     """Build the application.
 
     Args:
         settings: language and Temporal's address.
-        ledger: the brand's; opening and closing it is the caller's.
+        ledger: the brand's, on the role `daogou_api`; opening and closing it is the caller's.
         clock: the present instant; `infra.clock.now` but in tests.
+        enforcing: False only in tests of row-level security.
+
+    Raises:
+        ValueError: a route has no rule in `api/rules.py`.
     """
     telling = Telling(settings)
+    upkeep = standing_for_upkeep(ledger)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -59,14 +68,18 @@ def create_app(settings: Settings, ledger: Ledger, *, clock: Callable[[], dateti
         ledger=ledger,
         clock=clock,
         telling=telling,
-        guides=GuideCodes(ledger),
+        guides=GuideCodes(upkeep),
         temporal=Remembered(lambda: temporal_state(settings), seconds=TEMPORAL_KEPT_S),
-        figures=Remembered(lambda: read_figures(ledger, clock()), seconds=FIGURES_KEPT_S),
+        figures=Remembered(lambda: read_figures(upkeep, clock()), seconds=FIGURES_KEPT_S),
+        enforcing=enforcing,
     )
-    for part in (plans, days, check_ins, timeline, outbox):
-        app.include_router(part.router, prefix=PREFIX)
-    for part in (health, metrics):
-        app.include_router(part.router)
+    parts, beside = (plans, days, check_ins, timeline, outbox), (health, metrics)
+    check_rules(part.router for part in (*parts, *beside))
+    for part in parts:
+        # Asked of the router, so that no route can forget it; FastAPI runs it once a request.
+        app.include_router(part.router, prefix=PREFIX, dependencies=[Depends(at_hand)])
+    for part in beside:
+        app.include_router(part.router, dependencies=[Depends(at_hand)])
     install(app)
     app.add_middleware(Guard)
     _describe(app)

@@ -1,7 +1,7 @@
 """A guide's report of an item: once a key, whatever the line between phone and shop does.
 
-Round trips to the database: one the first time a guide is named in this process, then the two of
-`ledger.check_ins.check_in`; two more only where the key had been used.
+Round trips to the database: the sign-on, then the two of `ledger.check_ins.check_in`; one more the first time a guide
+is named in this process, two more where the key had been used.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ async def report(
     at = here.clock()
     guide = await _performer(here, body.performed_by)
     command = CheckIn(
-        command_id=f"check-in/{key}",
+        command_id=f"check-in/{here.who.account_id}/{key}",
         task_id=task_id,
         performed_by=guide,
-        actor=f"guide:{guide}",
+        actor=here.actor,
         occurred_at=body.occurred_at or at,
         known_at=at,
         channel=body.channel,
@@ -106,7 +106,7 @@ async def report(
 async def _performer(here: Here, code: str) -> UUID:
     """The guide of the field `performed_by`; a code nobody has is a wrong field."""
     try:
-        return await here.guides.id_of(code)
+        return await here.guide_to_act_for(code)
     except NotFound as error:
         raise Refused([Problem("performed_by", code, error.problem.code)]) from error
 

@@ -23,6 +23,7 @@ async def today(
     day: Annotated[Day | None, Query(alias="date", description="The newest there is where left out.")] = None,
 ) -> ListAnswer:
     """A guide's list of a day, members masked."""
+    await here.guide_in_reach(guide)
     async with here.ledger.connection() as connection:
         listed = await read_todays_list(connection, here.ledger.tenant_id, guide, day)
     return ListAnswer.model_validate(listed)
@@ -31,6 +32,6 @@ async def today(
 @router.post("/{guide}/clock-in", operation_id="clock_in", responses=responses(404, 409))
 async def come_to_work(here: AtHand, guide: Code) -> AtWorkAnswer:
     """Clock in: the list is there, whatever else is away; again the same day changes nothing."""
-    actor = f"guide:{await here.guides.id_of(guide)}"
-    at_work = await clock_in(here.ledger, guide, at=here.clock(), actor=actor)
+    await here.guide_to_act_for(guide)
+    at_work = await clock_in(here.ledger, guide, at=here.clock(), actor=here.actor)
     return AtWorkAnswer(guide=guide, day=at_work.day, published=at_work.published, listed=at_work.listed)

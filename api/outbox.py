@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from api.answers import Answer
-from api.context import MANAGER, AtHand, Here, OptionalKey
+from api.context import AtHand, Here, OptionalKey
 from api.fields import STORABLE, Body, Reason, Whole
 from api.pages import After, Limit, Page, page_of, read_cursor
 from api.problems import responses
@@ -19,6 +19,7 @@ from ledger.ledger import Command
 from ledger.outbox import (
     Message,
     Place,
+    State,
     Switch,
     count_messages,
     list_messages,
@@ -32,7 +33,6 @@ router = APIRouter(prefix="/outbox", tags=["outbox"])
 
 SETTLED_SINCE = timedelta(days=1)
 """Years of settled messages are not counted whenever somebody looks."""
-State = Literal["unknown", "dead", "waiting", "sending", "sent", "expired", "unrouted"]
 
 
 class MessageAnswer(Answer):
@@ -157,9 +157,9 @@ async def retry(here: AtHand, body: Retry, key: OptionalKey = None) -> MessageAn
 
 def _command(here: Here, key: str | None, what: str) -> Command:
     # Without a key every request is one of its own; the switch and the message themselves refuse a second.
-    told = f"key/{key}" if key else secrets.token_hex(8)
+    told = f"key/{here.who.account_id}/{key}" if key else secrets.token_hex(8)
     at = here.clock()
-    return Command(f"messages/{told}/{what}", at, at, MANAGER)
+    return Command(f"messages/{told}/{what}", at, at, here.actor)
 
 
 def _thrown(switch: Switch, *, changed: bool, response: Response) -> ThrownAnswer:

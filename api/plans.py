@@ -155,10 +155,10 @@ async def report(
     ] = None,
     settled: Annotated[bool, Query(description="The final figures, all windows closed.")] = False,
 ) -> ReportAnswer:
-    """The Check of a cycle: in all, every store, every guide."""
+    """The Check of a cycle: in all, every store, every guide; for a region, dealer or store, theirs alone."""
     tenant, kind = here.ledger.tenant_id, "settled" if settled else "provisional"
     async with here.ledger.connection() as connection:
-        found = await read_report(connection, tenant, plan, cycle=cycle, kind=kind)
+        found = await read_report(connection, tenant, plan, cycle=cycle, kind=kind, in_reach=True)
         goal = await goal_when_counted(connection, tenant, found)
     return ReportAnswer.model_validate(report_json(found, goal))
 
@@ -192,7 +192,7 @@ async def recall(
     here: AtHand, plan: PlanId, body: Reasoned, response: Response, key: OptionalKey = None
 ) -> Acted:
     """Undo a wrong launch: its items leave the lists; what was done stays."""
-    acted = await recall_plan(here.ledger, plan, body.reason, asked_by(here, key))
+    acted = await recall_plan(here.ledger, here.plan_to_steer(plan), body.reason, asked_by(here, key))
     return _acted(here, acted, response)
 
 
@@ -201,7 +201,7 @@ async def confirm(
     here: AtHand, plan: PlanId, body: Reasoned, response: Response, key: OptionalKey = None
 ) -> Acted:
     """Let a plan that runs in its canary stores go to all."""
-    acted = await confirm_canary_of(here.ledger, plan, body.reason, asked_by(here, key))
+    acted = await confirm_canary_of(here.ledger, here.plan_to_steer(plan), body.reason, asked_by(here, key))
     return _acted(here, acted, response)
 
 
@@ -210,7 +210,9 @@ async def goal(
     here: AtHand, plan: PlanId, body: NewGoal, response: Response, key: OptionalKey = None
 ) -> Acted:
     """Raise or lower the goal."""
-    acted = await adjust_goal_of(here.ledger, plan, body.target, body.reason, asked_by(here, key))
+    acted = await adjust_goal_of(
+        here.ledger, here.plan_to_steer(plan), body.target, body.reason, asked_by(here, key)
+    )
     return _acted(here, acted, response)
 
 
@@ -221,7 +223,7 @@ async def means(
     """Change the script, or how many days early the reminder comes."""
     acted = await tune_means_of(
         here.ledger,
-        plan,
+        here.plan_to_steer(plan),
         script=body.script,
         lead_days=body.lead_days,
         reason=body.reason,
@@ -236,7 +238,12 @@ async def people(
 ) -> Replaced:
     """Another guide takes over: open items move, credit stays with who did the work."""
     acted, moved = await replace_guide_in(
-        here.ledger, plan, body.leaving, body.replacement, body.reason, asked_by(here, key)
+        here.ledger,
+        here.plan_to_steer(plan),
+        body.leaving,
+        body.replacement,
+        body.reason,
+        asked_by(here, key),
     )
     _acted(here, acted, response)
     return Replaced(**_told(acted), members=moved.members, tasks=moved.tasks, unassigned=moved.unassigned)
@@ -250,7 +257,9 @@ async def _stand(
     key: str | None,
     response: Response,
 ) -> Acted:
-    acted = await change_plan_status(here.ledger, plan, status, reason, asked_by(here, key))
+    acted = await change_plan_status(
+        here.ledger, here.plan_to_steer(plan), status, reason, asked_by(here, key)
+    )
     return _acted(here, acted, response)
 
 

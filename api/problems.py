@@ -2,7 +2,7 @@
 
 Refused            422, or 409 where what stands in the ledger is against it (`STANDS_AGAINST`)
 NotFound           404        Conflict       409: read again and retry
-the request itself 400, 403, 404, 405, 413, 415, 421, 422
+the request itself 400, 401, 403, 404, 405, 413, 415, 421, 422
 database lost      503 with Retry-After
 anything else      500, logged, told without internals
 """
@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from api.context import words_for
+from api.languages import words_for
 from domain.errors import Conflict, NotFound, Problem, Refused, Unavailable
 from domain.playbook import problem_of
 from wording.catalogue import Catalogue
@@ -35,7 +35,8 @@ RETRY_AFTER_S = 2
 
 KINDS = {
     400: "malformed",
-    403: "foreign_origin",
+    401: "not_signed_in",
+    403: "not_allowed",
     404: "not_found",
     405: "method_not_allowed",
     409: "conflict",
@@ -51,7 +52,9 @@ KINDS = {
 STANDS_AGAINST = frozenset({
     "already_today",
     "endpoint_removed",
+    "last_hq",
     "launched_elsewhere",
+    "login_taken",
     "member_declined",
     "member_opted_out",
     "message_not_retriable",
@@ -163,6 +166,8 @@ def problem_response(
         problems=worded,
     )
     told = {"content-language": words.language, "vary": "accept-language", **(headers or {})}
+    if status == 401:
+        told["www-authenticate"] = "Bearer"
     if status == 503:
         told["retry-after"] = str(RETRY_AFTER_S)
     return Response(body.model_dump_json(), status, told, MEDIA_TYPE)
@@ -221,7 +226,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": KINDS[status].replace("_", " "),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
         }
-        for status in sorted({*statuses, 421, 422, 503})
+        for status in sorted({*statuses, 401, 403, 421, 422, 503})
     }
 
 

@@ -24,7 +24,7 @@ from infra.clock import now
 from infra.databases import open_ledger
 from infra.lifeline import lifeline_cut, tell_ready
 from infra.settings import Settings
-from ledger.database import open_database
+from ledger.database import API, open_database
 from ledger.ledger import Ledger
 
 DRAIN_S = 7
@@ -163,10 +163,10 @@ async def _ledger(settings: Settings) -> AsyncIterator[Ledger]:
     migrating it is not for a process of which there are several.
     """
     if settings.database_url is None:
-        async with open_ledger(settings) as (_, urls), _pool(settings, urls.worker) as ledger:
+        async with open_ledger(settings) as (_, urls), _pool(settings, urls.api) as ledger:
             yield ledger
     else:
-        async with _pool(settings, settings.database_url) as ledger:
+        async with _pool(settings, settings.database_api_url or settings.database_url) as ledger:
             yield ledger
 
 
@@ -175,6 +175,7 @@ async def _pool(settings: Settings, url: str) -> AsyncIterator[Ledger]:
     engine = open_database(
         url,
         tenant_id=settings.tenant_id,
+        role=API,
         pool_size=POOL_SIZE,
         wait_s=WAIT_FOR_CONNECTION_S,
         connect_s=CONNECT_S,

@@ -269,3 +269,121 @@ class MessageRetried(Event):
     endpoint: int
     state: str
     why: str | None
+
+
+# --- stream account/{account} --------------------------------------------------------------------------
+# Names, logins and phones stay beside the ledger; an account is its id.
+
+
+class AccountCreated(Event):
+    """Somebody can sign in, or will be able to; `guide` where the account is a guide's."""
+
+    type: ClassVar[str] = "account_created"
+    account: UUID
+    guide: UUID | None = None
+
+
+class AccountChanged(Event):
+    """The account was opened (`active`) or shut; shutting ends its sessions and tokens."""
+
+    type: ClassVar[str] = "account_changed"
+    active: bool
+    reason: str
+
+
+class RoleGranted(Event):
+    """A role in a place (region, dealer, store or plan; empty: the brand or oneself), from when until when."""
+
+    type: ClassVar[str] = "role_granted"
+    grant: UUID
+    role: str
+    place: str
+    starts_at: datetime
+    ends_at: datetime | None
+    reason: str
+
+
+class RoleEnded(Event):
+    """A grant ends; from the next request on it gives nothing."""
+
+    type: ClassVar[str] = "role_ended"
+    grant: UUID
+    ends_at: datetime
+    reason: str
+
+
+class SecretChanged(Event):
+    """A password or PIN was set, changed or taken away: `kind` and `change`."""
+
+    type: ClassVar[str] = "secret_changed"
+    kind: str
+    change: str
+
+
+class SignedIn(Event):
+    """A session began: by password, PIN, OpenID Connect or WeCom."""
+
+    type: ClassVar[str] = "signed_in"
+    credential: UUID
+    way: str
+    device: UUID | None = None
+
+
+class SignInRefused(Event):
+    """Somebody tried to sign in as this account and was turned away."""
+
+    type: ClassVar[str] = "sign_in_refused"
+    way: str
+    why: str
+
+
+class CredentialIssued(Event):
+    """A token for a machine; its secret was shown once. `rights`: no more than these."""
+
+    type: ClassVar[str] = "credential_issued"
+    credential: UUID
+    kind: str
+    rights: tuple[str, ...] | None
+    expires_at: datetime
+
+
+class CredentialEnded(Event):
+    """A session was signed out or ended by somebody, or a token taken back."""
+
+    type: ClassVar[str] = "credential_ended"
+    credential: UUID
+    why: str
+
+
+class AccessRefused(Event):
+    """The account asked for something its roles do not allow: the operation, and the right it lacked."""
+
+    type: ClassVar[str] = "access_refused"
+    operation: str
+    right: str
+
+
+class PhoneRevealed(Event):
+    """A member's number was shown once, unmasked, to be called; `task` says for which item."""
+
+    type: ClassVar[str] = "phone_revealed"
+    member: UUID
+    task: UUID | None = None
+
+
+# --- stream device/{device} ------------------------------------------------------------------------------
+
+
+class DeviceBound(Event):
+    """A store's phone was bound: its guides can sign in on it with a PIN."""
+
+    type: ClassVar[str] = "device_bound"
+    store: UUID
+    made_by: UUID
+
+
+class DeviceEnded(Event):
+    """The phone is bound no more, and sessions on it have ended."""
+
+    type: ClassVar[str] = "device_ended"
+    reason: str

@@ -34,7 +34,7 @@ def child_environment(
     dropped = ("DATABASE_",) if temporal is None else ("DATABASE_", "TEMPORAL_")
     told = {name: value for name, value in environment.items() if not name.startswith(dropped)}
     told |= {
-        "DATABASE_URL": urls.worker,
+        "DATABASE_URL": urls.worker if admin else urls.api,
         "DAOGOU_HOME": str(settings.home),
         "DAOGOU_DATABASE": settings.database,
         "DAOGOU_TENANT": str(settings.tenant_id),
@@ -44,7 +44,8 @@ def child_environment(
         "PYTHONUNBUFFERED": "1",
     }
     # The API must not fall back from a login it was not given to the other one either.
-    told["DATABASE_ADMIN_URL"] = urls.admin if admin else urls.worker
+    told["DATABASE_ADMIN_URL"] = urls.admin if admin else urls.api
+    told["DATABASE_API_URL"] = urls.api
     if temporal is not None:
         # A profile of the user's Temporal tools names another server, its namespace and its keys.
         told |= {

@@ -17,7 +17,7 @@ from domain.errors import NotFound, Problem
 from infra.clock import now
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
 from infra.settings import Settings
-from ledger.database import WORKER, open_database
+from ledger.database import API, WORKER, open_database
 from ledger.ledger import Ledger
 from ledger.migrate import is_migrated, migrate
 
@@ -27,10 +27,11 @@ _ROUNDS = 4096  # what PostgreSQL takes itself; our passwords are 256 random bit
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrls:
-    """The login that migrates, and the one the code runs as."""
+    """The login that migrates, and those that the worker and the API run as."""
 
     admin: str
     worker: str
+    api: str
 
 
 async def provide_embedded(
@@ -42,7 +43,7 @@ async def provide_embedded(
     template: str | None = None,
     create: bool = True,
 ) -> DatabaseUrls:
-    """Make sure `database` exists on the embedded server, migrated, with its worker's password set.
+    """Make sure `database` exists on the embedded server, migrated, with the passwords of worker and API set.
 
     Args:
         server: the running server.
@@ -65,11 +66,13 @@ async def provide_embedded(
             source = f" TEMPLATE {_quoted(template)} STRATEGY FILE_COPY" if template else ""
             await connection.execute(f"CREATE DATABASE {name}{source}")
         await migrate(address.url(database))
-        password = server.role_password(WORKER)
-        await _ensure_password(connection, WORKER, password)
+        passwords = {role: server.role_password(role) for role in (WORKER, API)}
+        for role, password in passwords.items():
+            await _ensure_password(connection, role, password)
     finally:
         await connection.close()
-    return DatabaseUrls(address.url(database), address.url(database, user=WORKER, password=password))
+    logins = {role: address.url(database, user=role, password=told) for role, told in passwords.items()}
+    return DatabaseUrls(address.url(database), logins[WORKER], logins[API])
 
 
 @asynccontextmanager
@@ -93,7 +96,11 @@ async def open_ledger(
     """
     with ExitStack() as stack:
         if settings.database_url is not None:
-            urls = DatabaseUrls(settings.database_admin_url or settings.database_url, settings.database_url)
+            urls = DatabaseUrls(
+                settings.database_admin_url or settings.database_url,
+                settings.database_url,
+                settings.database_api_url or settings.database_url,
+            )
             if not await is_migrated(urls.worker):
                 await migrate(urls.admin)
         else:

@@ -26,10 +26,10 @@ from infra.day_workflows import AGAIN, ONCE, start_dispatch, start_guide_day, st
 from infra.plan_workflows import signal_changed
 from infra.schedules import drop_schedules, ensure_schedules
 from ledger.database import DATABASE_LOST
-from ledger.days import OpenGuideDay, open_guide_days
 from ledger.door import Driver
 from ledger.guide_zones import guide_zones
 from ledger.ledger import Ledger
+from ledger.open_days import OpenDay, open_days
 from ledger.plan_cycles import unended_plans
 from ledger.unfinished import unfinished_plans
 from ledger.zone_days import last_cut
@@ -160,10 +160,10 @@ class Reconciler:
         return started
 
     async def _guide_days(
-        self, wanted: Callable[[OpenGuideDay], bool], *, restart: bool, most: int | None = None
+        self, wanted: Callable[[OpenDay], bool], *, restart: bool, most: int | None = None
     ) -> int:
         async with self._ledger.connection() as connection:
-            days = [day for day in await open_guide_days(connection, self._ledger.tenant_id) if wanted(day)]
+            days = [day for day in await open_days(connection, self._ledger.tenant_id) if wanted(day)]
         runs = [
             GuideDayRun(guide_id=day.guide_id, day=day.day, opens_at=day.opens_at, closes_at=day.closes_at)
             for day in days[:most]
@@ -171,7 +171,7 @@ class Reconciler:
         return await _window([partial(start_guide_day, self._client, run, restart=restart) for run in runs])
 
 
-def _left_behind(day: OpenGuideDay, at: datetime) -> bool:
+def _left_behind(day: OpenDay, at: datetime) -> bool:
     """Whether a guide-day should long have been published or closed: no workflow is at it."""
     return day.closes_at + OVERDUE <= at or (day.state == "cut" and day.opens_at + OVERDUE <= at)
 

@@ -26,6 +26,8 @@ class Settings(BaseModel):
     """A PostgreSQL of yours for the running code (DATABASE_URL); None: the embedded one."""
     database_admin_url: str | None = None
     """The login that runs migrations on it (DATABASE_ADMIN_URL); the running code's where not set."""
+    database_api_url: str | None = None
+    """The login of the API on it (DATABASE_API_URL), a member of `daogou_api`; the running code's where not set."""
     temporal_address: str | None = None
     """A Temporal of yours (TEMPORAL_ADDRESS); None: the embedded one."""
     build_id: str | None = None
@@ -47,6 +49,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         database=env.get("DAOGOU_DATABASE") or DEFAULT_DATABASE,
         database_url=_database_url(env, "DATABASE_URL"),
         database_admin_url=_database_url(env, "DATABASE_ADMIN_URL") or _database_url(env, "DATABASE_URL"),
+        database_api_url=_database_url(env, "DATABASE_API_URL"),
         temporal_address=env.get("TEMPORAL_ADDRESS") or None,
         build_id=env.get("DAOGOU_BUILD_ID") or None,
         tenant_id=int(env.get("DAOGOU_TENANT") or 1),

@@ -39,7 +39,7 @@ from infra.up_state import (
     this_process,
     write_state,
 )
-from ledger.database import WORKER
+from ledger.database import API, WORKER
 
 COMMANDS = {"worker": ("worker", "run"), "api": ("api",)}
 
@@ -194,10 +194,15 @@ class Supervisor:
     def _urls(self) -> DatabaseUrls:
         if self._postgres and self._postgres.address:
             name, address = self._settings.database, self._postgres.address
-            password = self._postgres.server.role_password(WORKER)
-            return DatabaseUrls(address.url(name), address.url(name, user=WORKER, password=password))
+            server = self._postgres.server
+            worker, api = (
+                address.url(name, user=role, password=server.role_password(role)) for role in (WORKER, API)
+            )
+            return DatabaseUrls(address.url(name), worker, api)
         url = self._settings.database_url or ""
-        return DatabaseUrls(self._settings.database_admin_url or url, url)
+        return DatabaseUrls(
+            self._settings.database_admin_url or url, url, self._settings.database_api_url or url
+        )
 
     async def _all_ready(self) -> None:
         for slot in self._slots:

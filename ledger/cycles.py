@@ -307,6 +307,19 @@ async def read_check(
     return None if row is None else (row["as_of"], row["position"], json.loads(row["figures"]))
 
 
+async def read_check_in_reach(
+    connection: Driver, plan_id: str, cycle: int, kind: str
+) -> tuple[datetime, int, dict[str, Any]] | None:
+    """The same as far as whoever asks reaches; without `total` where that is not the whole plan."""
+    row = await connection.fetchrow(
+        "SELECT as_of, position, figures::text AS figures FROM check_in_reach($1, $2, $3)",
+        plan_id,
+        cycle,
+        kind,
+    )
+    return None if row is None else (row["as_of"], row["position"], json.loads(row["figures"]))
+
+
 async def unsettled_cycles(connection: Driver, tenant_id: int, plan_id: str) -> list[tuple[int, datetime]]:
     """Cycles that were checked and have no final figures yet, with the instant of their Check."""
     rows = await connection.fetch(

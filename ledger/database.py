@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 WORKER = "daogou_worker"
+API = "daogou_api"
 
 DATABASE_LOST = (
     OSError,
@@ -38,22 +39,29 @@ TIMEOUTS = {
 
 
 def open_database(
-    url: str, *, tenant_id: int, pool_size: int = 10, wait_s: float = 30.0, connect_s: float = 60.0
+    url: str,
+    *,
+    tenant_id: int,
+    role: str = WORKER,
+    pool_size: int = 10,
+    wait_s: float = 30.0,
+    connect_s: float = 60.0,
 ) -> AsyncEngine:
     """Open a pool on `url` whose every connection sees the rows of one tenant only.
 
-    Superusers and owners are above row-level security, so every connection works as `daogou_worker`
+    Superusers and owners are above row-level security, so every connection works as `role`
     whoever logs in; a login that may not is refused when it connects.
 
     Args:
         url: `postgresql://user:password@host:port/database`.
         tenant_id: the brand; row-level security compares every row with it.
+        role: `daogou_worker`, or `daogou_api`, which sees nothing until it has signed somebody on (`ledger.asking`).
         pool_size: connections kept; as many again may be opened under load.
         wait_s: seconds to wait for a connection of the pool when all are lent.
         connect_s: seconds a new connection may take.
     """
     settings = {
-        "role": WORKER,
+        "role": role,
         "search_path": "daogou",
         "daogou.tenant": str(tenant_id),
         "application_name": "daogou",

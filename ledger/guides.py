@@ -18,5 +18,10 @@ async def guide_id_of(connection: Driver, tenant_id: int, code: str) -> UUID:
         "SELECT guide_id FROM guide WHERE tenant_id = $1 AND code = $2", tenant_id, code
     )
     if guide_id is None:
-        raise NotFound(Problem("guide", code, "unknown_guide", {"nearest": "—"}))
+        raise unknown_guide(code)
     return UUID(str(guide_id))
+
+
+def unknown_guide(code: str) -> NotFound:
+    """The answer where no guide has this code, and where one out of reach has it."""
+    return NotFound(Problem("guide", code, "unknown_guide", {"nearest": "—"}))

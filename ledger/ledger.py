@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +14,9 @@ from domain.events import Event
 from ledger.database import driver_connection, driver_transaction
 from ledger.door import Appended, Driver, Head, NewEvent, StreamBatch, append, lock_heads
 
+Lend = Callable[[], AbstractAsyncContextManager[Driver]]
+"""Lends a connection in autocommit on which somebody stands (`ledger.asking`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -21,14 +24,28 @@ class Ledger:
 
     engine: AsyncEngine
     tenant_id: int
+    lend: Lend | None = None
+    """Where connections come from; None: the pool's own, on which row-level security knows the tenant only."""
+    lend_for_upkeep: Lend | None = None
+    """The same for work that is nobody's own."""
 
     def transaction(self) -> AbstractAsyncContextManager[Driver]:
         """The driver's connection in one transaction."""
-        return driver_transaction(self.engine)
+        return driver_transaction(self.engine) if self.lend is None else _in_transaction(self.lend)
 
     def connection(self) -> AbstractAsyncContextManager[Driver]:
         """The driver's connection, each statement its own transaction."""
-        return driver_connection(self.engine)
+        return driver_connection(self.engine) if self.lend is None else self.lend()
+
+    def for_upkeep(self) -> Ledger:
+        """The same ledger for work that is nobody's own, e.g. cutting a zone's lists at the first clock-in."""
+        return self if self.lend_for_upkeep is None else replace(self, lend=self.lend_for_upkeep)
+
+
+@asynccontextmanager
+async def _in_transaction(lend: Lend) -> AsyncIterator[Driver]:
+    async with lend() as driver, driver.transaction():
+        yield driver
 
 
 @dataclass(frozen=True, slots=True)

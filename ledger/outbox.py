@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 from uuid import UUID
 
 from domain.errors import NotFound, Problem, Refused
@@ -14,8 +14,9 @@ from ledger.door import Driver
 from ledger.ledger import Command, Ledger, record
 
 STREAM = "messages"
-STATES = ("unknown", "dead", "waiting", "sending", "sent", "expired", "unrouted")
+State = Literal["unknown", "dead", "waiting", "sending", "sent", "expired", "unrouted"]
 """Every state of a message, those that want a person first."""
+STATES: tuple[State, ...] = get_args(State)
 RETRIABLE = ("unknown", "dead")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 from domain.errors import NotFound, Problem
 from domain.figures import Figures
 from domain.plan import Plan
-from ledger.cycles import read_check, read_cycle
+from ledger.cycles import read_check, read_check_in_reach, read_cycle
 from ledger.door import Driver
 from ledger.plans import read_plan
 
@@ -48,6 +48,7 @@ class Report:
     time_zone: str
     """On whose calendar and clocks the cycle runs."""
     total: Figures
+    """Of the plan; of the stores in reach where `whole` is false: a member belongs to one store, so they add up."""
     stores: tuple[ReportRow, ...]
     guides: tuple[ReportRow, ...]
     assigned: int
@@ -55,12 +56,28 @@ class Report:
     tasks: int
     check_ins: int
     guide_days: int
+    whole: bool = True
+    """Whether this is the whole plan. Where it is not, what was counted of the plan as a whole stands at 0."""
 
 
 async def read_report(
-    connection: Driver, tenant_id: int, plan_id: str, *, cycle: int | None = None, kind: str = "provisional"
+    connection: Driver,
+    tenant_id: int,
+    plan_id: str,
+    *,
+    cycle: int | None = None,
+    kind: str = "provisional",
+    in_reach: bool = False,
 ) -> Report:
     """The report of a cycle (the newest where none is named) as its Check was stored.
+
+    Args:
+        connection: of the ledger.
+        tenant_id: the brand.
+        plan_id: the plan.
+        cycle: its number.
+        kind: provisional or settled.
+        in_reach: as far as whoever stands on the connection reaches (`ledger.asking`).
 
     Raises:
         NotFound: no such plan, or its cycle has not been checked yet.
@@ -68,10 +85,15 @@ async def read_report(
     standing = await read_plan(connection, tenant_id, plan_id)
     number = cycle or standing.cycle
     state = await read_cycle(connection, tenant_id, plan_id, number)
-    stored = await read_check(connection, tenant_id, plan_id, number, kind)
+    stored = (
+        await read_check_in_reach(connection, plan_id, number, kind)
+        if in_reach
+        else await read_check(connection, tenant_id, plan_id, number, kind)
+    )
     if state is None or stored is None:
         raise NotFound(Problem("cycle", str(number), "not_checked_yet", {"plan": plan_id, "kind": kind}))
     as_of, position, figures = stored
+    whole = "total" in figures
     return Report(
         plan=standing.plan,
         status=standing.status,
@@ -82,15 +104,21 @@ async def read_report(
         starts_on=state.starts_on,
         ends_on=state.ends_on,
         time_zone=state.time_zone,
-        total=Figures(**figures["total"]),
+        total=Figures(**figures["total"]) if whole else _sum(figures["stores"]),
         stores=await _rows(connection, tenant_id, figures["stores"], "store", _STORES),
         guides=await _rows(connection, tenant_id, figures["guides"], "guide", _GUIDES),
-        assigned=figures["assigned"],
+        assigned=figures.get("assigned", 0),
         unassigned=await _unassigned(connection, tenant_id, plan_id, number),
-        tasks=figures["tasks"],
-        check_ins=figures["check_ins"],
-        guide_days=figures["guide_days"],
+        tasks=figures.get("tasks", 0),
+        check_ins=figures.get("check_ins", 0),
+        guide_days=figures.get("guide_days", 0),
+        whole=whole,
     )
+
+
+def _sum(rows: list[dict[str, Any]]) -> Figures:
+    names = [field.name for field in fields(Figures)]
+    return Figures(**{name: sum(row[name] for row in rows) for name in names})
 
 
 _STORES = "SELECT store_id AS id, code, name FROM store WHERE tenant_id = $1 AND store_id = ANY($2)"

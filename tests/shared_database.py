@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from infra.databases import ensure_tenant, provide_embedded
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
-from ledger.database import open_database
+from ledger.database import API, open_database
 from ledger.ledger import Ledger
 from tests.brand import Brand
 from tests.conftest import ID_SECRET, LedgerDatabase
@@ -43,6 +43,14 @@ async def shared_database(
     urls = await provide_embedded(server, address, "shared", template=template)
     engine = open_database(urls.worker, tenant_id=1)
     yield LedgerDatabase(urls, Ledger(engine, 1))
+    await engine.dispose()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def served(shared_database: LedgerDatabase) -> AsyncIterator[Ledger]:
+    """The shared database as the API opens it: nothing is seen until somebody is signed on."""
+    engine = open_database(shared_database.urls.api, tenant_id=1, role=API)
+    yield Ledger(engine, 1)
     await engine.dispose()
 
 

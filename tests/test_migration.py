@@ -16,7 +16,7 @@ import worker
 from infra.databases import DatabaseUrls
 from infra.embedded_postgres import PostgresAddress, running_postgres
 from infra.settings import read_settings
-from ledger.database import WORKER
+from ledger.database import API, WORKER
 from ledger.migrate import is_migrated
 
 
@@ -34,7 +34,12 @@ def empty(server: PostgresAddress) -> DatabaseUrls:
     """An empty database; its admin's login, and the one the worker is to have."""
     name = f"mine_{secrets.token_hex(6)}"
     ask(server.url("postgres"), f"CREATE DATABASE {name}")
-    return DatabaseUrls(server.url(name), server.url(name, user=WORKER, password=secrets.token_hex(16)))
+    password = secrets.token_hex(16)
+    return DatabaseUrls(
+        server.url(name),
+        server.url(name, user=WORKER, password=password),
+        server.url(name, user=API, password=password),
+    )
 
 
 def ask(url: str, sql: str) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,12 +22,23 @@ from bench.chaos.evidence import Evidence, gather
 from bench.chaos.kills import Kills
 from bench.chaos.receiver import Receiver
 from bench.chaos.script import MAIN, PAUSED, RECALLED, Hours, Pace, Report, Script
+from bench.chaos.watch import (
+    LOOK_S,
+    cycles_started,
+    days_closed,
+    items_by_member,
+    nothing_waits,
+    plans_checked,
+    slots_nudged,
+    told_otherwise,
+    until,
+    up,
+)
 from imports.loading import import_frame
 from imports.report import Kind, Tenant
 from infra.clock import now
 from infra.databases import open_ledger
 from infra.settings import Settings
-from ledger.database import DATABASE_LOST
 from ledger.endpoints import add_endpoint
 from ledger.ledger import Ledger
 
@@ -36,7 +47,6 @@ END_S = 600.0
 """An hour that was missed is found by the reconciler five minutes later; so much and more is waited for."""
 NO_REUSE = httpx.Limits(max_keepalive_connections=0)
 """A connection may die while it waits for its next request."""
-LOOK_S = 0.2
 READ_EVERY_S = 0.3
 
 
@@ -86,7 +96,7 @@ class Day:
             httpx.AsyncClient(timeout=timeout, trust_env=False, limits=NO_REUSE) as http,
         ):
             clients = Clients(self.engine.api, http)
-            await self._until(self._healthy, "the engine is up", READY_S)
+            await until(lambda: up(self.engine), "the engine is up", READY_S)
             self.say("the engine is up")
             async with self.engine.ledger() as ledger:
                 killing = None if self.kills is None else asyncio.create_task(self.kills.go_on())
@@ -103,10 +113,10 @@ class Day:
                             task.cancel()
                             with suppress(asyncio.CancelledError):
                                 await task
-                await self._until(self._healthy, "the engine is up again", READY_S)
-                await self._until(lambda: self._quiet(ledger), "nothing waits", END_S)
+                await until(lambda: up(self.engine), "the engine is up again", READY_S)
+                await until(lambda: nothing_waits(ledger), "nothing waits", END_S)
                 evidence = await gather(ledger, after="now()")
-                occurred = await self._occurred(ledger)
+                occurred = await told_otherwise(ledger, self.acknowledged)
         return Lived(evidence, clients, self.acknowledged, self.surprises, occurred, time.monotonic() - began)
 
     # --- before anybody comes ---------------------------------------------------------------------
@@ -151,8 +161,8 @@ class Day:
         for plan in (MAIN, PAUSED, RECALLED):
             body = scripted.playbook(plan, hours)
             await self._manager(clients, "", body, by=hours.release, launch=True)
-        await self._until(lambda: self._started(ledger), "the cycles have started", _left(hours.release))
-        await self._read_tasks(ledger)
+        await until(lambda: cycles_started(ledger), "the cycles have started", _left(hours.release))
+        self.tasks = await until(lambda: items_by_member(ledger), "the items are read", READY_S)
         self.say(f"{len(self.tasks)} items")
         await _sleep_until(hours.release)
         await self._wave(clients, hours, 0)
@@ -166,11 +176,11 @@ class Day:
         await self._manager(clients, f"/{RECALLED}/recall", {"reason": "chaos"}, by=hours.slots[1])
         await self._slot(ledger, hours, 1, killing)
         await self._wave(clients, hours, 2)
-        await self._until(lambda: self._closed(ledger), "every day is closed", _left(hours.close) + END_S)
+        await until(lambda: days_closed(ledger), "every day is closed", _left(hours.close) + END_S)
         self.say("every day is closed")
         for plan in (MAIN, PAUSED):
             await self._manager(clients, f"/{plan}/close", {"reason": "chaos"})
-        await self._until(lambda: self._checked(ledger), "every plan is checked", END_S)
+        await until(lambda: plans_checked(ledger), "every plan is checked", END_S)
         self.say("every plan is checked")
 
     async def _wave(self, clients: Clients, hours: Hours, number: int) -> None:
@@ -268,7 +278,7 @@ class Day:
         await _sleep_until(hours.slots[number])
         ends = hours.ends(number + 1)
         _raise_if_ended(killing)
-        await self._until(lambda: self._nudged(ledger, number + 1), f"slot {number} is nudged", _left(ends))
+        await until(lambda: slots_nudged(ledger, number + 1), f"slot {number} is nudged", _left(ends))
         self.say(f"slot {number} is nudged, {_left(ends):.0f} s before the next")
 
     async def _read(self, clients: Clients) -> None:
@@ -286,73 +296,6 @@ class Day:
             return True
         self.surprises.append(f"{what}: {answered.status} {sorted(answered.codes)}")
         return False
-
-    # --- looking ----------------------------------------------------------------------------------
-
-    async def _until(self, look: Callable[[], Awaitable[bool]], what: str, within: float) -> None:
-        deadline = time.monotonic() + within
-        while True:
-            with suppress(*DATABASE_LOST):
-                if await look():
-                    return
-            if time.monotonic() > deadline:
-                raise TooSlowError(f"{what}: not within {within:.0f} s")
-            await asyncio.sleep(LOOK_S)
-
-    async def _healthy(self) -> bool:
-        return self.engine.healthy()
-
-    async def _started(self, ledger: Ledger) -> bool:
-        return await self._count(ledger, "SELECT count(*) FROM plan_cycle WHERE tenant_id = $1") == 3
-
-    async def _nudged(self, ledger: Ledger, slots: int) -> bool:
-        query = "SELECT count(DISTINCT payload->>'slot') FROM event WHERE tenant_id = $1 AND type = 'nudged'"
-        return await self._count(ledger, query) == slots
-
-    async def _closed(self, ledger: Ledger) -> bool:
-        query = "SELECT count(*) FROM guide_day WHERE tenant_id = $1 AND state <> 'closed'"
-        return await self._count(ledger, query) == 0
-
-    async def _checked(self, ledger: Ledger) -> bool:
-        # The recalled plan's workflow looks again five minutes after its recall; its Check is not waited for.
-        counted = f"SELECT count(*) FROM plan_check WHERE tenant_id = $1 AND plan_id <> '{RECALLED}'"
-        left = "SELECT count(*) FROM task WHERE tenant_id = $1 AND state = 'open'"
-        return (await self._count(ledger, counted), await self._count(ledger, left)) == (2, 0)
-
-    async def _quiet(self, ledger: Ledger) -> bool:
-        """No event waits for its position, no message for its end; a killed sender's ends when its lease does."""
-        query = (
-            "SELECT (SELECT count(*) FROM event_pending WHERE tenant_id = $1) + (SELECT count(*) FROM outbox"
-            " WHERE tenant_id = $1 AND state IN ('waiting', 'sending'))"
-        )
-        return await self._count(ledger, query) == 0
-
-    async def _count(self, ledger: Ledger, query: str) -> int:
-        async with ledger.connection() as connection:
-            return int(await connection.fetchval(query, ledger.tenant_id))
-
-    async def _read_tasks(self, ledger: Ledger) -> None:
-        async def look() -> bool:
-            async with ledger.connection() as connection:
-                rows = await connection.fetch(
-                    "SELECT p.code, t.task_id::text FROM task t JOIN member_person p USING (tenant_id, member_id)"
-                    " WHERE t.tenant_id = $1",
-                    ledger.tenant_id,
-                )
-            self.tasks = dict(tuple(row) for row in rows)
-            return True
-
-        await self._until(look, "the items are read", READY_S)
-
-    async def _occurred(self, ledger: Ledger) -> list[str]:
-        """Acknowledged check-ins whose event says another instant."""
-        async with ledger.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT cause, occurred_at FROM event WHERE tenant_id = $1 AND type = 'checked_in'",
-                ledger.tenant_id,
-            )
-        stored = {row["cause"].removeprefix("check-in/"): row["occurred_at"] for row in rows}
-        return [key for key, at in self.acknowledged.items() if stored.get(key) != at]
 
 
 def _left(instant: datetime) -> float:

@@ -33,7 +33,7 @@ _WRITES = re.compile(
     r"\b(INSERT\s+INTO|UPDATE\s+[a-z_]|DELETE\s+FROM|ensure_event_partitions)", re.IGNORECASE
 )
 _LOCKS = re.compile(r"\bFOR\s+(NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
-_LENDING = ("ledger.database", "ledger.ledger", "bench.chaos.faults")
+_LENDING = ("ledger.database", "ledger.ledger", "ledger.asking", "contextlib", "bench.chaos.faults")
 
 Lend = Callable[[Any], AbstractAsyncContextManager[Any]]
 

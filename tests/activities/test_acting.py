@@ -21,7 +21,7 @@ from activities.acting import (
 )
 from domain.errors import NotFound, Problem, Refused
 from domain.messages import PlanRun, PlanStep
-from ledger.days import PlanOnDay, cut_lists
+from ledger.list_cutting import PlanOnDay, cut_lists
 from tests.brand import MONDAY, ZONE, Brand, at, plan
 
 

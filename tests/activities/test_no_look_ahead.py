@@ -15,9 +15,9 @@ from activities.purchases import _next_tasks, plans_on
 from activities.review import count_cycle
 from domain.messages import DayStep, PlanStep
 from domain.plan import Plan
-from ledger.days import PlanOnDay, cut_lists
 from ledger.door import Driver
 from ledger.ledger import Command, Ledger
+from ledger.list_cutting import PlanOnDay, cut_lists
 from ledger.tasks import bought_again, change_tasks, finished_beforehand
 from tests.brand import Brand, at, plan
 from tests.conftest import LedgerDatabase

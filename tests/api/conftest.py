@@ -15,11 +15,15 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from api.app import create_app
+from domain.policy import Role
 from infra.settings import Settings
+from ledger.accounts import Grant
+from ledger.ledger import Ledger
 from tests.brand import Brand, at
-from tests.shared_database import brand, database, ledger, shared_database, shop
+from tests.identities import identity
+from tests.shared_database import brand, database, ledger, served, shared_database, shop
 
-__all__ = ["brand", "database", "ledger", "shared_database", "shop"]
+__all__ = ["brand", "database", "ledger", "served", "shared_database", "shop"]
 
 
 @dataclass
@@ -31,12 +35,19 @@ class Api:
     app: FastAPI = field(init=False)
     http: httpx.AsyncClient = field(init=False)
     keys: int = 0
+    served: Ledger | None = None
+    """On the role of the API."""
+    enforcing: bool = True
+    token: str = ""
 
     def __post_init__(self) -> None:
         settings = Settings(home=Path("nowhere"))
-        self.app = create_app(settings, self.brand.ledger, clock=lambda: self.now)
+        self.app = create_app(
+            settings, self.served or self.brand.ledger, clock=lambda: self.now, enforcing=self.enforcing
+        )
         transport = httpx.ASGITransport(self.app)
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
 
     def forget(self) -> None:
         """Make the application read its figures anew."""
@@ -71,9 +82,10 @@ def problem(answer: httpx.Response) -> tuple[int, list[tuple[str, str]]]:
 
 
 @pytest_asyncio.fixture
-async def api(shop: Brand) -> AsyncIterator[Api]:
+async def api(shop: Brand, served: Ledger) -> AsyncIterator[Api]:
     """The application over store S1 and its guide G1, on Monday, 2 March 2026, 10:00 there."""
-    made = Api(shop)
+    token = await identity(shop.ledger, "hq", Grant(Role.HQ))
+    made = Api(shop, served=served, token=token)
     async with made.http:
         yield made
 

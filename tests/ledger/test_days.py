@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from domain.errors import Conflict
-from ledger.days import PlanOnDay, count_open_days, cut_lists, open_days
+from ledger.list_cutting import PlanOnDay, cut_lists
+from ledger.open_days import OpenDay, count_open_days, open_days
 from ledger.tasks import Moving, change_tasks, open_tasks_of_guide
 from tests.brand import Brand, at, plan
 
@@ -390,9 +391,21 @@ async def test_open_days_are_counted_for_the_check_until_they_are_closed(shop: B
         async with shop.ledger.connection() as connection:
             return await count_open_days(connection, 1, plan_id="p1", cycle=1, until=date(2026, 3, until))
 
-    async with shop.ledger.connection() as connection:
-        found = await open_days(connection, 1, day=date(2026, 3, 2), time_zone="Asia/Shanghai")
-    assert found == [(guide, at(2, 9), at(2, 21))]
     assert (await count(1), await count(2)) == (0, 1)
     await shop.evening(2, guide)
     assert await count(2) == 0
+
+
+async def test_open_days_are_found_by_date_and_zone(shop: Brand) -> None:
+    guide, _ = await a_worked_day(shop, "carry_over")
+    monday, here = date(2026, 3, 2), "Asia/Shanghai"
+    day_before, day_after = date(2026, 3, 1), date(2026, 3, 3)
+    found = [OpenDay(guide, monday, at(2, 9), at(2, 21), "published")]
+    async with shop.ledger.connection() as connection:
+        assert await open_days(connection, 1) == found
+        assert await open_days(connection, 1, first=monday, last=monday, time_zone=here) == found
+        assert await open_days(connection, 1, last=day_before) == []
+        assert await open_days(connection, 1, first=day_after) == []
+        assert await open_days(connection, 1, time_zone="Asia/Tokyo") == []
+        await shop.evening(2, guide)
+        assert await open_days(connection, 1) == []

@@ -99,6 +99,16 @@ async def a_webhook(
     )
 
 
+async def a_nudged_day(
+    brand: Brand, port: int, *, guides: int = 1, members: int = 1, per_minute: int = 60
+) -> Endpoint:
+    """Such a day at noon: a message for each guide waits for the store's webhook."""
+    await a_day(brand, guides, members)
+    endpoint = await a_webhook(brand, port, per_minute=per_minute)
+    await nudge(brand)
+    return endpoint
+
+
 async def deliver(brand: Brand, clock: Clock) -> dict[str, int]:
     return dict(await send_due(brand.ledger, now=clock, language="zh", transport=TRANSPORT))
 
@@ -275,9 +285,7 @@ NOT_ANY_MORE = {
 async def test_what_can_never_become_right_expires_unsent(
     shop: Brand, service: Service, clock: Clock, why: str
 ) -> None:
-    await a_day(shop)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port)
     await shop.execute(NOT_ANY_MORE[why])
     await deliver(shop, clock)
     assert await states(shop) == [("expired", why)]
@@ -285,9 +293,7 @@ async def test_what_can_never_become_right_expires_unsent(
 
 
 async def test_what_is_past_its_time_expires_unsent(shop: Brand, service: Service, clock: Clock) -> None:
-    await a_day(shop)
-    endpoint = await a_webhook(shop, service.port)
-    await nudge(shop)
+    endpoint = await a_nudged_day(shop, service.port)
     clock.move(hours=2)
     assert await claimed(shop, endpoint, clock) is None
     assert await states(shop) == [("expired", "too_late")]
@@ -303,18 +309,14 @@ async def test_what_is_past_its_time_expires_unsent(shop: Brand, service: Servic
 async def test_a_plan_that_does_not_ask_any_more_leaves_nothing_open(
     shop: Brand, service: Service, clock: Clock, change: str
 ) -> None:
-    await a_day(shop)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port)
     await shop.execute(f"UPDATE plan SET {change}")
     await deliver(shop, clock)
     assert await states(shop) == [("expired", "nothing_open")]
 
 
 async def test_nothing_is_sent_outside_the_shift(shop: Brand, service: Service, clock: Clock) -> None:
-    await a_day(shop)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port)
     await shop.execute("UPDATE guide_day SET opens_at = $1", at(2, 13))
     assert await deliver(shop, clock) == {}
     assert await states(shop) == [("waiting", None)]
@@ -330,9 +332,7 @@ async def test_nothing_is_sent_outside_the_shift(shop: Brand, service: Service, 
 async def test_after_an_outage_a_guide_is_told_once_how_things_stand(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port)
     await nudge(shop, "17:00", 17)
     clock.move(hours=5)
     await deliver(shop, clock)
@@ -357,9 +357,7 @@ async def test_one_that_expired_does_not_hold_up_the_others(
 
 
 async def test_a_refusal_is_dead_and_not_sent_again(shop: Brand, service: Service, clock: Clock) -> None:
-    await a_day(shop)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port)
     service.answer = Answer(status=403)
     assert await deliver(shop, clock) == {"dead": 1}
     clock.move(minutes=10)
@@ -371,9 +369,7 @@ async def test_a_refusal_is_dead_and_not_sent_again(shop: Brand, service: Servic
 async def test_no_answer_is_unknown_and_never_sent_again_by_itself(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port)
     service.answer = Answer(silent=True)
     assert await deliver(shop, clock) == {"unknown": 1}
     service.answer = Answer()
@@ -386,9 +382,7 @@ async def test_no_answer_is_unknown_and_never_sent_again_by_itself(
 
 async def test_a_refused_connection_is_tried_again_and_delivered_once(shop: Brand, clock: Clock) -> None:
     port = free_port()
-    await a_day(shop)
-    await a_webhook(shop, port)
-    await nudge(shop)
+    await a_nudged_day(shop, port)
     assert await deliver(shop, clock) == {"waiting": 1}
     assert await states(shop) == [("waiting", "not_connected")]
     assert await deliver(shop, clock) == {}
@@ -401,9 +395,7 @@ async def test_a_refused_connection_is_tried_again_and_delivered_once(shop: Bran
 
 
 async def test_what_never_gets_through_is_dead_in_the_end(shop: Brand, clock: Clock) -> None:
-    await a_day(shop)
-    await a_webhook(shop, free_port())
-    await nudge(shop)
+    await a_nudged_day(shop, free_port())
     ends = []
     while not ends or ends[-1] == {"waiting": 1}:
         ends.append(await deliver(shop, clock))
@@ -415,9 +407,7 @@ async def test_what_never_gets_through_is_dead_in_the_end(shop: Brand, clock: Cl
 async def test_an_endpoint_that_gets_too_much_rests_for_a_minute_with_all_its_messages(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop, guides=3)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port, guides=3)
     service.answers = [Answer(status=429)]
     assert await deliver(shop, clock) == {"waiting": 1}
     clock.move(seconds=59)
@@ -429,9 +419,7 @@ async def test_an_endpoint_that_gets_too_much_rests_for_a_minute_with_all_its_me
 
 
 async def test_the_rate_of_an_endpoint_holds(shop: Brand, service: Service, clock: Clock) -> None:
-    await a_day(shop, guides=5)
-    await a_webhook(shop, service.port, per_minute=2)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port, guides=5, per_minute=2)
     sent = []
     for _ in range(4):
         sent.append((await deliver(shop, clock)).get("sent", 0))
@@ -444,9 +432,7 @@ async def test_the_rate_of_an_endpoint_holds(shop: Brand, service: Service, cloc
 async def test_senders_beside_each_other_send_nothing_twice_and_keep_the_rate(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop, guides=30)
-    await a_webhook(shop, service.port, per_minute=20)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port, guides=30, per_minute=20)
     results = await asyncio.gather(*(deliver(shop, clock) for _ in range(4)))
     rest = await deliver(shop, clock)
     assert sum(result.get("sent", 0) for result in [*results, rest]) == 20
@@ -462,9 +448,7 @@ async def test_senders_beside_each_other_send_nothing_twice_and_keep_the_rate(
 async def test_what_a_sender_that_died_left_behind_is_unknown_after_the_lease_and_never_sent_again(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop)
-    endpoint = await a_webhook(shop, service.port)
-    await nudge(shop)
+    endpoint = await a_nudged_day(shop, service.port)
     assert await claimed(shop, endpoint, clock) is not None
     assert await claimed(shop, endpoint, clock, "t2") is None
     clock.instant += LEASE
@@ -496,9 +480,7 @@ asyncio.run(main())
 async def test_a_sender_killed_between_mark_and_end_leaves_the_message_unknown(
     shop: Brand, shared_database: LedgerDatabase, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port)
     service.answers = [Answer(silent=True)]
     arguments = (sys.executable, "-c", SENDER, shared_database.worker_url, NOON.isoformat())
     process = await asyncio.create_subprocess_exec(*arguments)
@@ -516,9 +498,7 @@ async def test_a_sender_killed_between_mark_and_end_leaves_the_message_unknown(
 
 
 async def test_what_is_known_counts_more_than_that_the_sender_seemed_lost(shop: Brand, clock: Clock) -> None:
-    await a_day(shop)
-    endpoint = await a_webhook(shop, 1)
-    await nudge(shop)
+    endpoint = await a_nudged_day(shop, 1)
     found = await claimed(shop, endpoint, clock)
     assert found is not None
     async with shop.ledger.connection() as connection:
@@ -530,9 +510,7 @@ async def test_what_is_known_counts_more_than_that_the_sender_seemed_lost(shop: 
 
 
 async def test_a_claim_that_was_committed_unheard_is_given_back(shop: Brand, clock: Clock) -> None:
-    await a_day(shop)
-    endpoint = await a_webhook(shop, 1)
-    await nudge(shop)
+    endpoint = await a_nudged_day(shop, 1)
     await claimed(shop, endpoint, clock, "lost")
     async with shop.ledger.connection() as connection:
         assert await give_back(connection, 1, ["other"]) == 0
@@ -543,9 +521,7 @@ async def test_a_claim_that_was_committed_unheard_is_given_back(shop: Brand, clo
 async def test_what_was_sent_is_written_down_although_the_database_was_lost_meanwhile(
     shop: Brand, shared_database: LedgerDatabase, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port)
     service.answers = [Answer(late=True)]
     sending = asyncio.create_task(
         send_due(shop.ledger, now=clock, language="zh", transport=Transport(answer=20.0))
@@ -569,9 +545,7 @@ async def test_what_was_sent_is_written_down_although_the_database_was_lost_mean
 async def test_a_sender_that_is_told_to_end_lets_what_is_on_its_way_end(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop, guides=2)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port, guides=2)
     service.answers = [Answer(late=True)]
     sender = Sender(shop.ledger, clock, "zh", transport=Transport(answer=20.0))
     await sender.look()
@@ -614,9 +588,7 @@ async def test_endpoints_that_hang_hold_up_nobody_else(shop: Brand, service: Ser
 async def test_what_found_no_thread_in_time_does_not_leave_when_one_comes_free_but_is_tried_again(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port)
     sender = Sender(shop.ledger, clock, "zh", transport=TRANSPORT, attempt_within=0.3)
     sender._threads = ThreadPoolExecutor(1)
     held = threading.Event()
@@ -644,9 +616,11 @@ async def test_the_endless_sender_sends_what_comes_and_ends_when_it_is_cancelled
     running = asyncio.create_task(run_outbox(shop.ledger, now=clock, language="zh"))
     await nudge(shop)
     await asyncio.to_thread(service.wait_for, 1)
-    async with asyncio.timeout(20):
-        while await states(shop) != [("sent", None)]:  # noqa: ASYNC110 - another task's row tells
-            await asyncio.sleep(0.02)
+
+    async def sent() -> bool:
+        return await states(shop) == [("sent", None)]
+
+    await until(sent, "the message to be sent")
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -659,9 +633,7 @@ async def test_the_endless_sender_sends_what_comes_and_ends_when_it_is_cancelled
 async def test_a_stop_is_obeyed_by_every_later_claim_until_it_is_lifted(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop, guides=2)
-    endpoint = await a_webhook(shop, service.port)
-    await nudge(shop)
+    endpoint = await a_nudged_day(shop, service.port, guides=2)
     assert (await stop_messages(shop.ledger, shop.command(), "wrong text")).changed
     assert await deliver(shop, clock) == {}
     assert await claimed(shop, endpoint, clock) is None
@@ -690,9 +662,7 @@ async def test_a_stop_waits_for_the_claims_before_it(shop: Brand) -> None:
     async with shop.ledger.transaction() as claiming:
         await claiming.execute("SELECT FROM message_stop FOR SHARE")
         stopping = asyncio.create_task(stop_messages(shop.ledger, shop.command(), "stop"))
-        async with asyncio.timeout(20):
-            while not await shop.value("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await until(lambda: shop.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), "the stop to wait")
         assert not stopping.done()
     assert (await stopping).changed
 
@@ -706,9 +676,7 @@ async def test_a_switch_needs_a_reason(shop: Brand) -> None:
 async def test_what_expires_while_messages_are_stopped_is_not_sent_afterwards(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop)
-    await a_webhook(shop, service.port)
-    await nudge(shop)
+    await a_nudged_day(shop, service.port)
     await stop_messages(shop.ledger, shop.command(), "stop")
     clock.move(hours=3)
     assert await deliver(shop, clock) == {"expired": 1}
@@ -723,9 +691,7 @@ async def test_what_expires_while_messages_are_stopped_is_not_sent_afterwards(
 async def test_a_person_may_have_an_unknown_message_sent_once_more(
     shop: Brand, service: Service, clock: Clock
 ) -> None:
-    await a_day(shop)
-    endpoint = await a_webhook(shop, service.port)
-    await nudge(shop)
+    endpoint = await a_nudged_day(shop, service.port)
     service.answers = [Answer(silent=True)]
     await deliver(shop, clock)
     purpose = str(await shop.value("SELECT purpose FROM outbox"))
@@ -752,9 +718,7 @@ async def test_a_person_may_have_an_unknown_message_sent_once_more(
 async def test_nothing_else_is_sent_once_more(
     shop: Brand, clock: Clock, state: str, hours: int, code: str
 ) -> None:
-    await a_day(shop)
-    endpoint = await a_webhook(shop, 1)
-    await nudge(shop)
+    endpoint = await a_nudged_day(shop, 1)
     await shop.execute("UPDATE outbox SET state = $1", state)
     clock.move(hours=hours)
     purpose = str(await shop.value("SELECT purpose FROM outbox"))
@@ -791,9 +755,7 @@ async def test_pages_hold_every_message_once_newest_first(shop: Brand) -> None:
 
 
 async def test_messages_are_counted_by_state_and_what_is_settled_from_an_instant_on(shop: Brand) -> None:
-    await a_day(shop, guides=3)
-    await a_webhook(shop, 1)
-    await nudge(shop)
+    await a_nudged_day(shop, 1, guides=3)
     await shop.execute(
         "UPDATE outbox SET state = 'sent' WHERE guide_id = (SELECT guide_id FROM outbox LIMIT 1)"
     )

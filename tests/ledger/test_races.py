@@ -11,7 +11,7 @@ import pytest
 from domain.check_in import CheckIn
 from domain.errors import Conflict, Refused
 from ledger.check_ins import check_in
-from ledger.days import close
+from ledger.closing import close
 from ledger.tasks import change_tasks, finished_beforehand
 from tests.brand import Brand, at, plan
 

@@ -1,0 +1,66 @@
+"""Which right every operation asks for: the route table's other half. An operation without a rule cannot be served."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+from fastapi import APIRouter
+
+from domain.policy import Right
+
+
+class Open(Enum):
+    """What asks for no right."""
+
+    ANYBODY = "anybody"
+    """Not even signed in: signing in itself, and whether the process lives."""
+    SIGNED_IN = "signed in"
+    """Oneself: one's own sessions and secrets, whatever one's role; also while the password must be changed."""
+
+
+Rule = Right | Open
+
+RULES: Mapping[str, Rule] = {
+    "live": Open.ANYBODY,
+    "ready": Open.ANYBODY,
+    "metrics": Right.READ_METRICS,
+    "check_plan": Right.CHECK_PLAN,
+    "launch_plan": Right.LAUNCH_PLAN,
+    "list_plans": Right.READ_PLAN,
+    "read_plan": Right.READ_PLAN,
+    "read_report": Right.READ_REPORT,
+    "pause_plan": Right.STEER_PLAN,
+    "resume_plan": Right.STEER_PLAN,
+    "close_plan": Right.STEER_PLAN,
+    "recall_plan": Right.STEER_PLAN,
+    "confirm_canary": Right.STEER_PLAN,
+    "adjust_goal": Right.STEER_PLAN,
+    "tune_means": Right.STEER_PLAN,
+    "replace_guide": Right.STEER_PLAN,
+    "read_todays_list": Right.READ_LIST,
+    "clock_in": Right.CLOCK_IN,
+    "check_in": Right.CHECK_IN,
+    "read_timeline": Right.READ_HISTORY,
+    "list_messages": Right.READ_MESSAGES,
+    "summarise_messages": Right.READ_MESSAGES,
+    "stop_messages": Right.STEER_MESSAGES,
+    "start_messages": Right.STEER_MESSAGES,
+    "retry_message": Right.STEER_MESSAGES,
+}
+
+
+def check_rules(routers: Iterable[APIRouter]) -> None:
+    """Hold the route table against the rules.
+
+    Raises:
+        ValueError: an operation has no name or no rule, a rule no operation, or two routes share one.
+    """
+    routes = [route for router in routers for route in router.routes]
+    named = Counter(str(getattr(route, "operation_id", None)) for route in routes)
+    if set(named) != set(RULES) or named.total() > len(named):
+        raise ValueError(
+            f"api/rules.py: operations without a rule {sorted(set(named) - set(RULES))}, rules of nothing"
+            f" {sorted(set(RULES) - set(named))}, names of two {[name for name, many in named.items() if many > 1]}"
+        )

@@ -1,0 +1,82 @@
+"""Who asks, found out before every route: by a session's cookie or a token, held against the rule of the operation."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from starlette.requests import Request
+
+from activities.sessions import digest
+from api.problems import Declined
+from api.rules import RULES, Open
+from domain.errors import Problem
+from domain.events import AccessRefused
+from domain.policy import Right
+from ledger.accounts import account_stream
+from ledger.asking import Asker, standing, standing_for_upkeep
+from ledger.ledger import Command, Ledger, record
+
+SESSION = "daogou_session"
+"""Cookie of a session: HttpOnly, SameSite=Lax."""
+CSRF = "X-CSRF-Token"
+"""Header in which a session's changing requests repeat what signing in answered."""
+_READING = ("GET", "HEAD", "OPTIONS")
+LONGEST_SECRET = 200
+
+
+def shown_by(request: Request) -> tuple[str, bool] | None:
+    """The secret a request shows and whether it is a token's; a token goes before a cookie."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and token.strip():
+        return token.strip()[:LONGEST_SECRET], True
+    cookie = request.cookies.get(SESSION)
+    return (cookie[:LONGEST_SECRET], False) if cookie else None
+
+
+@asynccontextmanager
+async def signed_on(
+    request: Request, ledger: Ledger, at: datetime, *, enforcing: bool
+) -> AsyncIterator[tuple[Asker | None, Ledger]]:
+    """Who asks, and the ledger as far as they reach.
+
+    Raises:
+        Declined: 401 nobody is signed in, 403 it is not theirs to do, the CSRF token is missing or the password must
+            be changed first.
+    """
+    rule = RULES[request.scope["route"].operation_id]
+    if rule is Open.ANYBODY:
+        yield None, standing_for_upkeep(ledger)
+        return
+    shown = shown_by(request)
+    if shown is None:
+        raise Declined(401, Problem("Authorization", "", "not_signed_in"))
+    async with standing(ledger, digest(shown[0]), at) as stood:
+        if stood is None or stood.asker.by_token is not shown[1]:
+            raise Declined(401, Problem("Authorization", "", "signed_out"))
+        asker = stood.asker
+        if not asker.by_token and request.method not in _READING:
+            _check_csrf(request, asker)
+        if enforcing and isinstance(rule, Right):
+            if asker.must_change:
+                raise Declined(403, Problem("password", "", "password_must_change"))
+            if rule not in asker.rights:
+                await _note_refusal(ledger, asker, request.scope["route"].operation_id, rule, at)
+                raise Declined(403, Problem("account", "", "not_allowed", {"right": rule.value}))
+        yield asker, stood.bound()
+
+
+def _check_csrf(request: Request, asker: Asker) -> None:
+    told = request.headers.get(CSRF, "")[:LONGEST_SECRET]
+    if asker.csrf is None or not hmac.compare_digest(digest(told), asker.csrf):
+        raise Declined(403, Problem(CSRF, "", "csrf_mismatch"))
+
+
+async def _note_refusal(ledger: Ledger, asker: Asker, operation: str, right: Right, at: datetime) -> None:
+    """Once a minute and operation: a client that asks in a loop must not fill the ledger."""
+    command = Command(f"account/{asker.account_id}/refused/{operation}/{at:%Y%m%d%H%M}", at, at, asker.actor)
+    event = AccessRefused(operation=operation, right=right.value)
+    async with standing_for_upkeep(ledger).transaction() as connection:
+        await record(connection, ledger.tenant_id, command, [(account_stream(asker.account_id), event)])

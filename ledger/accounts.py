@@ -1,0 +1,389 @@
+"""Accounts, their grants and their credentials: who can sign in, as what, with which secret."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from domain.errors import NotFound, Problem, Refused
+from domain.events import (
+    AccountChanged,
+    AccountCreated,
+    CredentialEnded,
+    CredentialIssued,
+    RoleEnded,
+    RoleGranted,
+    SecretChanged,
+    SignedIn,
+)
+from domain.policy import SCOPES, Right, Role, Scope
+from ledger.door import Appended, Driver
+from ledger.ledger import Command, record
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account to be: ids and hashes come from outside, for nothing here draws at random."""
+
+    account_id: UUID
+    login: str
+    name: str
+    guide_id: UUID | None = None
+    password: str | None = None
+    """argon2id of the first password."""
+    must_change: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role in a place: region, dealer, store code or plan; empty where the role's scope is the brand or oneself."""
+
+    role: Role
+    place: str = ""
+    starts_at: datetime | None = None
+    """None: with the command that grants it."""
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    """What will be shown instead of a password; `hash` is its SHA-256."""
+
+    credential_id: UUID
+    account_id: UUID
+    hash: bytes
+    kind: str
+    """session or token."""
+    expires_at: datetime
+    name: str = ""
+    rights: tuple[Right, ...] | None = None
+    csrf: bytes | None = None
+    device_id: UUID | None = None
+    way: str = ""
+    """Of a session: password, pin, oidc or wecom."""
+
+
+def account_stream(account_id: UUID) -> str:
+    """The stream of an account."""
+    return f"account/{account_id}"
+
+
+async def create_account(
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    new: NewAccount,
+    grants: Sequence[tuple[UUID, Grant]],
+) -> Appended:
+    """Create an account with its first grants; call it in a transaction.
+
+    Raises:
+        Refused: the login is taken, or a grant names a place that does not exist.
+    """
+    taken = await connection.fetchval(
+        "SELECT account_id FROM account WHERE tenant_id = $1 AND login = $2", tenant_id, new.login
+    )
+    if taken is not None and taken != new.account_id:
+        raise Refused([Problem("login", new.login, "login_taken")])
+    appended = await record(
+        connection,
+        tenant_id,
+        command,
+        [(account_stream(new.account_id), AccountCreated(account=new.account_id, guide=new.guide_id))],
+    )
+    if appended.duplicate:
+        return appended
+    await connection.execute(
+        "INSERT INTO account (tenant_id, account_id, login, name, guide_id, password, must_change, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        tenant_id,
+        new.account_id,
+        new.login,
+        new.name,
+        new.guide_id,
+        new.password,
+        new.must_change,
+        command.known_at,
+    )
+    for number, (grant_id, grant) in enumerate(grants):
+        told = Command(
+            f"{command.command_id}/grant/{number}", command.occurred_at, command.known_at, command.actor
+        )
+        await grant_role(
+            connection,
+            tenant_id,
+            told,
+            new.account_id,
+            grant_id,
+            grant,
+            reason="",
+        )
+    return appended
+
+
+async def grant_role(
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    account_id: UUID,
+    grant_id: UUID,
+    grant: Grant,
+    *,
+    reason: str,
+) -> Appended:
+    """Grant a role in a place; call it in a transaction.
+
+    Raises:
+        NotFound: no such account.
+        Refused: the place does not exist, or the role needs none or a guide.
+    """
+    await _check_place(connection, tenant_id, account_id, grant)
+    starts_at = grant.starts_at or command.occurred_at
+    event = RoleGranted(
+        grant=grant_id,
+        role=grant.role.value,
+        place=grant.place,
+        starts_at=starts_at,
+        ends_at=grant.ends_at,
+        reason=reason,
+    )
+    appended = await record(connection, tenant_id, command, [(account_stream(account_id), event)])
+    if not appended.duplicate:
+        await connection.execute(
+            "INSERT INTO role_grant (tenant_id, grant_id, account_id, role, place, starts_at, ends_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            tenant_id,
+            grant_id,
+            account_id,
+            grant.role.value,
+            grant.place,
+            starts_at,
+            grant.ends_at,
+        )
+    return appended
+
+
+async def end_grant(
+    connection: Driver, tenant_id: int, command: Command, grant_id: UUID, *, ends_at: datetime, reason: str
+) -> Appended:
+    """End a grant; from `ends_at` on it gives nothing.
+
+    Raises:
+        NotFound: no such grant.
+        Refused: it is the last account of HQ that would lose its role: nobody could grant it again.
+    """
+    row = await connection.fetchrow(
+        "SELECT account_id, role FROM role_grant WHERE tenant_id = $1 AND grant_id = $2", tenant_id, grant_id
+    )
+    if row is None:
+        raise NotFound(Problem("grant", str(grant_id), "unknown_grant"))
+    if row["role"] == Role.HQ:
+        await refuse_last_hq(connection, tenant_id, row["account_id"], at=ends_at)
+    event = RoleEnded(grant=grant_id, ends_at=ends_at, reason=reason)
+    appended = await record(connection, tenant_id, command, [(account_stream(row["account_id"]), event)])
+    if not appended.duplicate:
+        await connection.execute(
+            "UPDATE role_grant SET ends_at = $3 WHERE tenant_id = $1 AND grant_id = $2",
+            tenant_id,
+            grant_id,
+            ends_at,
+        )
+    return appended
+
+
+async def set_active(
+    connection: Driver, tenant_id: int, command: Command, account_id: UUID, *, active: bool, reason: str
+) -> Appended:
+    """Open or shut an account; shutting ends its sessions and tokens at once.
+
+    Raises:
+        NotFound: no such account.
+        Refused: it is the last account of HQ.
+    """
+    if not active:
+        await refuse_last_hq(connection, tenant_id, account_id, at=command.known_at)
+    event = AccountChanged(active=active, reason=reason)
+    appended = await record(connection, tenant_id, command, [(account_stream(account_id), event)])
+    if not appended.duplicate:
+        await connection.execute(
+            "UPDATE account SET active = $3 WHERE tenant_id = $1 AND account_id = $2",
+            tenant_id,
+            account_id,
+            active,
+        )
+        if not active:
+            await end_credentials(connection, tenant_id, account_id, command.known_at)
+    return appended
+
+
+async def set_secret(
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    account_id: UUID,
+    kind: str,
+    hashed: str | None,
+    *,
+    must_change: bool = False,
+    keep: UUID | None = None,
+) -> Appended:
+    """Set or take away a password or PIN; every other session of the account ends.
+
+    Args:
+        connection: in a transaction.
+        tenant_id: the brand.
+        command: who, when.
+        account_id: whose.
+        kind: password or pin.
+        hashed: argon2id; None takes it away.
+        must_change: it was given by somebody else and opens nothing but its change.
+        keep: the session that goes on, where it is the account's own change.
+    """
+    event = SecretChanged(kind=kind, change="removed" if hashed is None else "set")
+    appended = await record(connection, tenant_id, command, [(account_stream(account_id), event)])
+    if not appended.duplicate:
+        column = {"password": "password", "pin": "pin"}[kind]
+        await connection.execute(
+            f"UPDATE account SET {column} = $3, failures = 0, locked_until = NULL,"
+            " must_change = CASE WHEN $5 THEN $4 ELSE must_change END WHERE tenant_id = $1 AND account_id = $2",
+            tenant_id,
+            account_id,
+            hashed,
+            must_change,
+            kind == "password",
+        )
+        await connection.execute(
+            "UPDATE credential SET ended_at = $3 WHERE tenant_id = $1 AND account_id = $2 AND kind = 'session'"
+            " AND ended_at IS NULL AND credential_id IS DISTINCT FROM $4",
+            tenant_id,
+            account_id,
+            command.known_at,
+            keep,
+        )
+    return appended
+
+
+async def begin_credential(
+    connection: Driver, tenant_id: int, command: Command, new: NewCredential
+) -> Appended:
+    """A session begins or a token is issued; call it in a transaction."""
+    event = (
+        SignedIn(credential=new.credential_id, way=new.way, device=new.device_id)
+        if new.kind == "session"
+        else CredentialIssued(
+            credential=new.credential_id,
+            kind=new.kind,
+            rights=None if new.rights is None else tuple(right.value for right in new.rights),
+            expires_at=new.expires_at,
+        )
+    )
+    appended = await record(connection, tenant_id, command, [(account_stream(new.account_id), event)])
+    if not appended.duplicate:
+        await connection.execute(
+            "INSERT INTO credential (tenant_id, hash, credential_id, account_id, kind, name, rights, csrf, device_id,"
+            " created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            tenant_id,
+            new.hash,
+            new.credential_id,
+            new.account_id,
+            new.kind,
+            new.name,
+            None if new.rights is None else [right.value for right in new.rights],
+            new.csrf,
+            new.device_id,
+            command.known_at,
+            new.expires_at,
+        )
+    return appended
+
+
+async def end_credential(
+    connection: Driver, tenant_id: int, command: Command, credential_id: UUID, *, why: str
+) -> Appended:
+    """End a session or take a token back; from the next request on it opens nothing.
+
+    Raises:
+        NotFound: no such session or token.
+    """
+    account_id = await connection.fetchval(
+        "SELECT account_id FROM credential WHERE tenant_id = $1 AND credential_id = $2",
+        tenant_id,
+        credential_id,
+    )
+    if account_id is None:
+        raise NotFound(Problem("credential", str(credential_id), "unknown_credential"))
+    event = CredentialEnded(credential=credential_id, why=why)
+    appended = await record(connection, tenant_id, command, [(account_stream(account_id), event)])
+    if not appended.duplicate:
+        await connection.execute(
+            "UPDATE credential SET ended_at = coalesce(ended_at, $3) WHERE tenant_id = $1 AND credential_id = $2",
+            tenant_id,
+            credential_id,
+            command.known_at,
+        )
+    return appended
+
+
+async def end_credentials(connection: Driver, tenant_id: int, account_id: UUID, at: datetime) -> None:
+    """End every session and token of an account; the event that says why is the caller's."""
+    await connection.execute(
+        "UPDATE credential SET ended_at = $3 WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL",
+        tenant_id,
+        account_id,
+        at,
+    )
+
+
+async def refuse_last_hq(connection: Driver, tenant_id: int, account_id: UUID, *, at: datetime) -> None:
+    """Refuse what would leave nobody at HQ who can sign in.
+
+    Raises:
+        Refused: there is no other.
+    """
+    others = await connection.fetchval(
+        "SELECT count(*) FROM role_grant g JOIN account a ON a.tenant_id = $1 AND a.account_id = g.account_id"
+        " WHERE g.tenant_id = $1 AND g.role = 'hq' AND a.active AND a.account_id <> $2"
+        " AND g.starts_at <= $3 AND (g.ends_at IS NULL OR g.ends_at > $3)",
+        tenant_id,
+        account_id,
+        at,
+    )
+    holds = await connection.fetchval(
+        "SELECT true FROM role_grant WHERE tenant_id = $1 AND account_id = $2 AND role = 'hq'"
+        " AND starts_at <= $3 AND (ends_at IS NULL OR ends_at > $3)",
+        tenant_id,
+        account_id,
+        at,
+    )
+    if holds and not others:
+        raise Refused([Problem("account", "", "last_hq")])
+
+
+_PLACES = {
+    Scope.REGION: ("region", "SELECT true FROM store WHERE tenant_id = $1 AND region = $2 LIMIT 1"),
+    Scope.DEALER: ("dealer", "SELECT true FROM store WHERE tenant_id = $1 AND dealer = $2 LIMIT 1"),
+    Scope.STORE: ("store", "SELECT true FROM store WHERE tenant_id = $1 AND code = $2"),
+    Scope.CAMPAIGN: ("plan", "SELECT true FROM plan WHERE tenant_id = $1 AND plan_id = $2"),
+}
+
+
+async def _check_place(connection: Driver, tenant_id: int, account_id: UUID, grant: Grant) -> None:
+    scope = SCOPES[grant.role]
+    account = await connection.fetchrow(
+        "SELECT guide_id FROM account WHERE tenant_id = $1 AND account_id = $2", tenant_id, account_id
+    )
+    if account is None:
+        raise NotFound(Problem("account", str(account_id), "unknown_account"))
+    if scope is Scope.SELF and account["guide_id"] is None:
+        raise Refused([Problem("guide", "", "role_needs_guide", {"role": grant.role.value})])
+    if scope in {Scope.TENANT, Scope.SELF}:
+        if grant.place:
+            raise Refused([Problem("place", grant.place, "role_has_no_place", {"role": grant.role.value})])
+        return
+    kind, query = _PLACES[scope]
+    if not grant.place or not await connection.fetchval(query, tenant_id, grant.place):
+        raise Refused([
+            Problem("place", grant.place, "unknown_place", {"role": grant.role.value, "kind": kind})
+        ])  # fmt: skip

@@ -1,0 +1,159 @@
+"""Who asks: the API's connections stand for somebody before they are used, and row-level security holds them to it.
+
+Cost: one round trip each time a connection is taken from the pool. A request holds one connection from its sign-on to
+its end, so a route that takes one connection at a time pays it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from domain.policy import CHANGING, Right, Role, rights_of
+from ledger.database import driver_connection
+from ledger.door import Driver
+from ledger.ledger import Ledger, Lend
+
+_CHANGING = sorted(right.value for right in CHANGING)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and how far they reach, as it stands at this moment."""
+
+    account_id: UUID
+    guide_id: UUID | None
+    credential_id: UUID
+    by_token: bool
+    csrf: bytes | None
+    """SHA-256 of what a session's changing requests repeat."""
+    must_change: bool
+    device_id: UUID | None
+    rights: frozenset[Right]
+    sees_all: bool
+    changes_all: bool
+    guides: frozenset[UUID]
+    """Whose days and items are seen."""
+    acts_for: frozenset[UUID]
+    """Whose work may be recorded."""
+    stores: frozenset[UUID]
+    binds: frozenset[UUID]
+    """Stores whose phones may be bound."""
+    plans: frozenset[str]
+    """Campaigns that are seen."""
+    steers: frozenset[str]
+
+    @property
+    def actor(self) -> str:
+        """How events name them."""
+        return f"account/{self.account_id}"
+
+    def sees_guide(self, guide_id: UUID) -> bool:
+        """Whether this guide's days and items are in reach."""
+        return self.sees_all or guide_id in self.guides
+
+    def may_act_for(self, guide_id: UUID) -> bool:
+        """Whether this guide's work may be recorded."""
+        return self.changes_all or guide_id in self.acts_for
+
+    def may_steer(self, plan: str) -> bool:
+        """Whether this plan may be changed."""
+        return self.changes_all or plan in self.steers
+
+
+async def sign_on(connection: Driver, shown: bytes, at: datetime) -> Asker | None:
+    """Make the account whose credential has this SHA-256 the one who asks on `connection`; None: nobody does.
+
+    One round trip, two index lookups; it grows with the grants of the account and the guides in their scope.
+    """
+    row = await connection.fetchrow("SELECT * FROM sign_on($1, $2, $3)", shown, at, _CHANGING)
+    if row is None:
+        return None
+    rights = rights_of(frozenset(Role(role) for role in row["roles"]))
+    if row["rights"] is not None:
+        rights &= frozenset(right for right in Right if right.value in row["rights"])
+    return Asker(
+        account_id=row["account_id"],
+        guide_id=row["guide_id"],
+        credential_id=row["credential_id"],
+        by_token=row["kind"] == "token",
+        csrf=row["csrf"],
+        must_change=row["must_change"],
+        device_id=row["device_id"],
+        rights=rights,
+        sees_all=row["sees_all"],
+        changes_all=row["changes_all"],
+        guides=frozenset(row["guides"]),
+        acts_for=frozenset(row["acts_for"]),
+        stores=frozenset(row["stores"]),
+        binds=frozenset(row["binds"]),
+        plans=frozenset(row["plans"]),
+        steers=frozenset(row["steers"]),
+    )
+
+
+def standing_for_upkeep(ledger: Ledger) -> Ledger:
+    """The ledger of an API process for work that is nobody's own."""
+    lend = _upkeep(ledger)
+    return replace(ledger, lend=lend, lend_for_upkeep=lend)
+
+
+def _upkeep(ledger: Ledger) -> Lend:
+    @asynccontextmanager
+    async def lend() -> AsyncIterator[Driver]:
+        async with driver_connection(ledger.engine) as driver:
+            await driver.execute("SELECT stand_for_upkeep()")
+            yield driver
+
+    return lend
+
+
+@dataclass
+class Standing:
+    """A request's own connection, on which its asker stands; a second one at the same time is signed on anew."""
+
+    ledger: Ledger
+    """The process's, without anybody standing on it."""
+    shown: bytes
+    at: datetime
+    asker: Asker
+    _held: Driver
+    _lent: bool = field(init=False, default=False)
+
+    def bound(self) -> Ledger:
+        """The ledger as far as the asker reaches."""
+        return replace(self.ledger, lend=self._lend, lend_for_upkeep=_upkeep(self.ledger))
+
+    def _lend(self) -> AbstractAsyncContextManager[Driver]:
+        return self._anew() if self._lent else self._own()
+
+    @asynccontextmanager
+    async def _own(self) -> AsyncIterator[Driver]:
+        self._lent = True
+        try:
+            yield self._held
+        finally:
+            self._lent = False
+
+    @asynccontextmanager
+    async def _anew(self) -> AsyncIterator[Driver]:
+        async with driver_connection(self.ledger.engine) as driver:
+            await sign_on(driver, self.shown, self.at)
+            yield driver
+
+
+@asynccontextmanager
+async def standing(ledger: Ledger, shown: bytes, at: datetime) -> AsyncIterator[Standing | None]:
+    """Hold a connection for a request, signed on as whoever shows this credential; None: nobody does.
+
+    Args:
+        ledger: the process's own, on the role `daogou_api`.
+        shown: SHA-256 of the session's or token's secret.
+        at: the instant of the request.
+    """
+    async with driver_connection(ledger.engine) as driver:
+        asker = await sign_on(driver, shown, at)
+        yield None if asker is None else Standing(ledger, shown, at, asker, driver)

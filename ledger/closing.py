@@ -1,0 +1,84 @@
+"""A guide's day is closed: recounted, and what was left open carries over or expires."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+from domain.events import DayClosed
+from ledger.door import Driver
+from ledger.ledger import Command, guide_day_stream, record
+from ledger.tasks import Leaving, change_tasks
+
+
+async def close(
+    connection: Driver, tenant_id: int, command: Command, *, guide_id: UUID, day: date, reason: str = ""
+) -> bool:
+    """Close a guide's day: lock it, recount it, let open items carry over or expire by their plan's rule.
+
+    Items of a paused plan carry over whatever its rule: nobody was asked to do them. With a `reason` the day is
+    closed before its time, and what is reported afterwards comes after the close.
+
+    False if it was closed before. Call it in a transaction. Seven statements, rows grow with one list.
+    """
+    state = await connection.fetchval(
+        "SELECT state FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
+        tenant_id,
+        guide_id,
+        day,
+    )
+    if state is None or state == "closed":
+        return False
+    rows = await connection.fetch(
+        """
+        SELECT t.task_id, t.attempts,
+               t.state = 'open' AND t.guide_id = $2 AND t.last_attempt_on IS DISTINCT FROM $3 AS untouched,
+               p.spec->'day'->>'open_items' = 'expire' AND p.status <> 'paused' AS expire,
+               p.status = 'recalled' AS recalled, c.reached
+        FROM list_item i
+        JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
+        JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
+        LEFT JOIN LATERAL (
+            SELECT bool_or(k.reached) AS reached FROM check_in k
+            WHERE k.tenant_id = $1 AND k.task_id = t.task_id AND k.business_date = $3 AND k.guide_id = $2
+        ) c ON true
+        WHERE i.tenant_id = $1 AND i.guide_id = $2 AND i.business_date = $3 ORDER BY i.rank""",
+        tenant_id,
+        guide_id,
+        day,
+    )
+    expiring = [
+        Leaving(row["task_id"], row["attempts"], "expired", "day_closed")
+        for row in rows
+        if row["untouched"] and row["expire"] and not row["recalled"]
+    ]
+    withdrawn = [
+        # A recall that has not got to them yet, or was killed on its way.
+        Leaving(row["task_id"], row["attempts"], "withdrawn", "recalled")
+        for row in rows
+        if row["untouched"] and row["recalled"]
+    ]
+    closed = DayClosed(
+        listed=len(rows),
+        done=sum(row["reached"] is not None for row in rows),
+        reached=sum(bool(row["reached"]) for row in rows),
+        carried=sum(row["untouched"] for row in rows) - len(expiring) - len(withdrawn),
+        expired=len(expiring),
+        reason=reason,
+    )
+    await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), closed)])
+    expire = Command(f"{command.command_id}/expire", command.occurred_at, command.known_at, command.actor)
+    await change_tasks(connection, tenant_id, expire, leaving=[*expiring, *withdrawn])
+    await connection.execute(
+        "UPDATE guide_day SET state = 'closed', done = $4, reached = $5, carried = $6, closed_at = $7,"
+        " closes_at = least(closes_at, $7)"
+        " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",
+        tenant_id,
+        guide_id,
+        day,
+        closed.done,
+        closed.reached,
+        closed.carried,
+        command.occurred_at,
+    )
+    return True

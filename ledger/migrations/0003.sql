@@ -1,0 +1,338 @@
+-- Who may do what: accounts, what they are granted, how they sign in, and row-level security for the API.
+-- Safe beside the version before: it adds tables, functions and an index, and policies for daogou_api, which nothing
+-- ran as until now.
+SET ROLE daogou_owner;
+SET LOCAL search_path = daogou;
+
+-- Somebody who signs in. Names and logins are personal and live here only; events hold the id.
+CREATE TABLE account (
+    tenant_id   integer NOT NULL,
+    account_id  uuid NOT NULL,
+    login       text COLLATE "C" NOT NULL,    -- in lower case
+    name        text NOT NULL,
+    guide_id    uuid,                         -- the guide this account is, where it is one
+    password    text,                         -- argon2id; null: signs in otherwise
+    pin         text,                         -- argon2id; works on a bound phone only
+    must_change boolean NOT NULL DEFAULT false, -- the password was given by somebody else: it opens nothing but its change
+    active      boolean NOT NULL DEFAULT true,
+    failures    integer NOT NULL DEFAULT 0,   -- since the last success
+    locked_until timestamptz,
+    subject     text COLLATE "C",             -- of OpenID Connect: issuer and subject
+    wecom_user  text COLLATE "C",
+    created_at  timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, account_id),
+    UNIQUE (tenant_id, login),
+    UNIQUE (tenant_id, subject),
+    UNIQUE (tenant_id, wecom_user)
+);
+CREATE INDEX account_of_guide ON account (tenant_id, guide_id);
+
+-- A role in a place, from when until when. What has ended stays.
+CREATE TABLE role_grant (
+    tenant_id  integer NOT NULL,
+    grant_id   uuid NOT NULL,
+    account_id uuid NOT NULL,
+    role       text NOT NULL CHECK (role IN ('hq', 'owner', 'supervisor', 'organiser', 'dealer', 'store_manager',
+                                             'guide', 'service_agent', 'auditor')),
+    place      text COLLATE "C" NOT NULL,     -- region or dealer name, store or plan code; empty: the brand, oneself
+    starts_at  timestamptz NOT NULL,
+    ends_at    timestamptz,
+    PRIMARY KEY (tenant_id, grant_id)
+);
+CREATE INDEX role_grant_of_account ON role_grant (tenant_id, account_id);
+
+-- What is shown instead of a password: a browser's session or a machine's token; only its SHA-256 is kept. 256 random
+-- bits need no slow hash.
+CREATE TABLE credential (
+    tenant_id  integer NOT NULL,
+    hash       bytea NOT NULL,
+    credential_id uuid NOT NULL,              -- what people and events call it
+    account_id uuid NOT NULL,
+    kind       text NOT NULL CHECK (kind IN ('session', 'token')),
+    name       text NOT NULL DEFAULT '',      -- of a token: what it is for
+    rights     text[],                        -- of a token: no more than these; null: all its account has
+    csrf       bytea,                         -- of a session: SHA-256 of what changing requests repeat
+    device_id  uuid,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at   timestamptz,
+    PRIMARY KEY (tenant_id, hash),
+    UNIQUE (tenant_id, credential_id)
+);
+CREATE INDEX credential_of_account ON credential (tenant_id, account_id) WHERE ended_at IS NULL;
+
+-- A phone of a store on which its guides sign in with a PIN; a shared one has several guides.
+CREATE TABLE device (
+    tenant_id  integer NOT NULL,
+    device_id  uuid NOT NULL,
+    store_id   uuid NOT NULL,
+    name       text NOT NULL,
+    hash       bytea NOT NULL,                -- SHA-256 of the secret the phone keeps
+    bound_at   timestamptz NOT NULL,
+    ended_at   timestamptz,
+    PRIMARY KEY (tenant_id, device_id),
+    UNIQUE (tenant_id, hash)
+);
+-- What a manager reads out to bind a phone; works once.
+CREATE TABLE device_code (
+    tenant_id  integer NOT NULL,
+    hash       bytea NOT NULL,
+    store_id   uuid NOT NULL,
+    made_by    uuid NOT NULL,
+    name       text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    used_at    timestamptz,
+    PRIMARY KEY (tenant_id, hash)
+);
+-- Attempts to sign in per window, by a digest of what was tried or of where from.
+CREATE TABLE sign_in_window (
+    tenant_id  integer NOT NULL,
+    subject    bytea NOT NULL,
+    opened_at  timestamptz NOT NULL,
+    attempts   integer NOT NULL,
+    PRIMARY KEY (tenant_id, subject)
+);
+
+CREATE INDEX plan_member_of_member ON plan_member (tenant_id, member_id, guide_id);
+
+-- ---------------------------------------------------------------------------------------------
+-- Who asks: every connection of the API is told before each request, in one round trip
+-- ---------------------------------------------------------------------------------------------
+-- daogou.account   id; empty: nobody
+-- daogou.sees      'all' or empty                   daogou.changes   'all' or empty
+-- daogou.guides    guides whose rows are seen       daogou.acts_for  guides whose work may be recorded
+-- daogou.stores    stores whose members are seen    daogou.binds     stores whose phones may be bound
+-- daogou.plans     campaigns that are seen          daogou.steers    campaigns that may be changed
+CREATE FUNCTION stand_as(account text, sees text, changes text, guides text, acts_for text, stores text, binds text,
+                         plans text, steers text)
+RETURNS void LANGUAGE sql AS $$
+    SELECT set_config('daogou.account', account, false), set_config('daogou.sees', sees, false),
+           set_config('daogou.changes', changes, false), set_config('daogou.guides', guides, false),
+           set_config('daogou.acts_for', acts_for, false), set_config('daogou.stores', stores, false),
+           set_config('daogou.binds', binds, false), set_config('daogou.plans', plans, false),
+           set_config('daogou.steers', steers, false);
+$$;
+
+-- For what is nobody's own: signing somebody in, cutting a zone's lists at the first clock-in.
+CREATE FUNCTION stand_for_upkeep() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+    SELECT stand_as('', 'all', 'all', '{}', '{}', '{}', '{}', '{}', '{}');
+$$;
+
+-- Looks a credential up and makes its account the one who asks; no row: nobody does. `changing` are the rights that
+-- write (domain/policy.py): a token without any of them reads only.
+CREATE FUNCTION sign_on(shown bytea, at timestamptz, changing text[])
+RETURNS TABLE (account_id uuid, guide_id uuid, credential_id uuid, kind text, rights text[], csrf bytea,
+               must_change boolean, device_id uuid, roles text[], sees_all boolean, changes_all boolean,
+               guides uuid[], acts_for uuid[], stores uuid[], binds uuid[], plans text[], steers text[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
+    writes boolean;
+BEGIN
+    PERFORM stand_as('', '', '', '{}', '{}', '{}', '{}', '{}', '{}');
+    SELECT c.account_id, a.guide_id, c.credential_id, c.kind, c.rights, c.csrf, a.must_change, c.device_id
+    INTO account_id, guide_id, credential_id, kind, rights, csrf, must_change, device_id
+    FROM credential c JOIN account a ON a.tenant_id = c.tenant_id AND a.account_id = c.account_id
+    LEFT JOIN device d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
+    WHERE c.tenant_id = tenant AND c.hash = shown AND c.ended_at IS NULL AND c.expires_at > at AND a.active
+      AND d.ended_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT coalesce(array_agg(DISTINCT g.role ORDER BY g.role), '{}'),
+           coalesce(bool_or(g.role IN ('hq', 'owner', 'auditor')), false),
+           coalesce(bool_or(g.role = 'hq'), false),
+           coalesce(array_agg(DISTINCT g.place) FILTER (WHERE g.role = 'organiser'), '{}')
+    INTO roles, sees_all, changes_all, plans
+    FROM role_grant g WHERE g.tenant_id = tenant AND g.account_id = sign_on.account_id
+      AND g.starts_at <= at AND (g.ends_at IS NULL OR g.ends_at > at);
+    writes := rights IS NULL OR rights && changing;
+    changes_all := changes_all AND writes;
+    SELECT coalesce(array_agg(DISTINCT s.store_id), '{}'),
+           coalesce(array_agg(DISTINCT s.store_id) FILTER (WHERE g.role = 'store_manager'), '{}')
+    INTO stores, binds
+    FROM role_grant g JOIN store s ON s.tenant_id = tenant AND CASE g.role WHEN 'supervisor' THEN s.region = g.place
+        WHEN 'dealer' THEN s.dealer = g.place WHEN 'store_manager' THEN s.code = g.place END
+    WHERE g.tenant_id = tenant AND g.account_id = sign_on.account_id
+      AND g.starts_at <= at AND (g.ends_at IS NULL OR g.ends_at > at);
+    SELECT coalesce(array_agg(u.guide_id), '{}'), coalesce(array_agg(u.guide_id) FILTER (WHERE u.acts), '{}')
+    INTO guides, acts_for
+    FROM (
+        SELECT g.guide_id, g.active AND g.store_id = ANY(binds) AS acts FROM guide g
+        WHERE g.tenant_id = tenant AND g.store_id = ANY(stores)
+          AND NOT (g.guide_id IS NOT DISTINCT FROM sign_on.guide_id AND roles && ARRAY['guide', 'service_agent'])
+        UNION ALL
+        SELECT g.guide_id, true FROM guide g
+        WHERE g.tenant_id = tenant AND g.guide_id = sign_on.guide_id AND g.active
+          AND roles && ARRAY['guide', 'service_agent']
+    ) u;
+    steers := plans;
+    IF NOT writes THEN
+        acts_for := '{}'; binds := '{}'; steers := '{}';
+    END IF;
+    PERFORM stand_as(account_id::text, CASE WHEN sees_all THEN 'all' ELSE '' END,
+        CASE WHEN changes_all THEN 'all' ELSE '' END, guides::text, acts_for::text, stores::text, binds::text,
+        plans::text, steers::text);
+    RETURN NEXT;
+END $$;
+
+CREATE FUNCTION sees_all() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
+    $$ SELECT current_setting('daogou.sees', true) = 'all' $$;
+CREATE FUNCTION changes_all() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
+    $$ SELECT current_setting('daogou.changes', true) = 'all' $$;
+CREATE FUNCTION asker() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS
+    $$ SELECT nullif(current_setting('daogou.account', true), '')::uuid $$;
+-- A list of ids of a setting; never null, so that nothing is let through by a comparison that is neither true nor false.
+CREATE FUNCTION reach(setting text) RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE AS
+    $$ SELECT coalesce(nullif(current_setting('daogou.' || setting, true), ''), '{}')::uuid[] $$;
+CREATE FUNCTION reach_plans(setting text) RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS
+    $$ SELECT coalesce(nullif(current_setting('daogou.' || setting, true), ''), '{}')::text[] $$;
+
+-- Row-level security of the tables they look into decides.
+CREATE FUNCTION sees_stream(stream text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    part text[] := string_to_array(stream, '/');
+    tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
+BEGIN
+    RETURN CASE part[1]
+        WHEN 'task' THEN EXISTS (SELECT FROM task t WHERE t.tenant_id = tenant AND t.task_id = part[2]::uuid)
+        WHEN 'guide-day' THEN part[2]::uuid = ANY (reach('guides'))
+        WHEN 'plan' THEN EXISTS (SELECT FROM plan p WHERE p.tenant_id = tenant AND p.plan_id = part[2])
+        WHEN 'plan-member' THEN EXISTS (SELECT FROM plan_member m WHERE m.tenant_id = tenant
+            AND m.plan_id = part[2] AND m.cycle = part[3]::integer AND m.member_id = part[4]::uuid)
+        WHEN 'member' THEN EXISTS (SELECT FROM member m WHERE m.tenant_id = tenant AND m.member_id = part[2]::uuid)
+        WHEN 'account' THEN part[2]::uuid IS NOT DISTINCT FROM asker()
+        ELSE false
+    END;
+END $$;
+CREATE FUNCTION acts_on_stream(stream text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    part text[] := string_to_array(stream, '/');
+    tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
+BEGIN
+    RETURN CASE part[1]
+        WHEN 'task' THEN EXISTS (SELECT FROM task t WHERE t.tenant_id = tenant AND t.task_id = part[2]::uuid
+            AND (t.guide_id = ANY (reach('acts_for')) OR t.plan_id = ANY (reach_plans('steers'))))
+        WHEN 'guide-day' THEN part[2]::uuid = ANY (reach('acts_for'))
+        WHEN 'plan' THEN part[2] = ANY (reach_plans('steers'))
+        WHEN 'plan-member' THEN part[2] = ANY (reach_plans('steers'))
+        WHEN 'member' THEN cardinality(reach('acts_for')) > 0
+            AND EXISTS (SELECT FROM member m WHERE m.tenant_id = tenant AND m.member_id = part[2]::uuid)
+        WHEN 'account' THEN part[2]::uuid IS NOT DISTINCT FROM asker() OR EXISTS (SELECT FROM account a
+            WHERE a.tenant_id = tenant AND a.account_id = part[2]::uuid AND a.guide_id = ANY (reach('acts_for')))
+        WHEN 'device' THEN cardinality(reach('binds')) > 0
+        ELSE false
+    END;
+END $$;
+
+-- The Check of a cycle as far as the asker's stores and guides go: its figures are one document, so it is cut here.
+CREATE FUNCTION check_in_reach(wanted_plan text, wanted_cycle integer, wanted_kind text)
+RETURNS TABLE (as_of timestamptz, "position" bigint, figures jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
+    everything boolean := coalesce(sees_all(), false) OR wanted_plan = ANY (reach_plans('plans'));
+    seen uuid[] := reach('stores');
+    seen_guides uuid[] := reach('guides');
+BEGIN
+    RETURN QUERY
+    SELECT c.as_of, c.position,
+           CASE WHEN everything THEN c.figures ELSE jsonb_build_object(
+               'stores', coalesce((SELECT jsonb_agg(r) FROM jsonb_array_elements(c.figures->'stores') r
+                                   WHERE nullif(r->>'store', '')::uuid = ANY (seen)), '[]'),
+               'guides', coalesce((SELECT jsonb_agg(r) FROM jsonb_array_elements(c.figures->'guides') r
+                                   WHERE nullif(r->>'guide', '')::uuid = ANY (seen_guides)), '[]')) END
+    FROM plan_check c
+    WHERE c.tenant_id = tenant AND c.plan_id = wanted_plan AND c.cycle = wanted_cycle AND c.kind = wanted_kind
+      AND (everything OR cardinality(seen) > 0);
+END $$;
+
+-- ---------------------------------------------------------------------------------------------
+-- Rows the API may read and write, on top of the tenant's. RESTRICTIVE: all of them must hold.
+-- ---------------------------------------------------------------------------------------------
+DO $$
+DECLARE
+    -- A table, who sees a row of it, who may write one; whoever sees or changes all is let through before.
+    my_guides CONSTANT text := 'guide_id = ANY ((SELECT reach(''guides''))::uuid[])';
+    my_work   CONSTANT text := 'guide_id = ANY ((SELECT reach(''acts_for''))::uuid[])';
+    my_plans  CONSTANT text := 'plan_id = ANY ((SELECT reach_plans(''plans''))::text[])';
+    my_steers CONSTANT text := 'plan_id = ANY ((SELECT reach_plans(''steers''))::text[])';
+    my_member CONSTANT text := 'EXISTS (SELECT FROM member m WHERE m.tenant_id = %1$I.tenant_id AND m.member_id = %1$I.member_id)';
+    rules CONSTANT text[][] := ARRAY[
+        ['tenant', 'true', 'false'],
+        ['tenant_secret', 'false', 'false'],
+        ['stream_head', 'sees_stream(stream) OR acts_on_stream(stream)', 'acts_on_stream(stream)'],
+        ['command', 'true', '(SELECT asker()) IS NOT NULL'],
+        ['event_pending', 'true', 'acts_on_stream(stream)'],
+        ['event_position', 'true', 'false'],
+        ['event', 'sees_stream(stream) OR acts_on_stream(stream)', 'acts_on_stream(stream)'],
+        ['import_batch', 'false', 'false'],
+        ['store', 'store_id = ANY ((SELECT reach(''stores''))::uuid[]) OR EXISTS (SELECT FROM guide g
+            WHERE g.tenant_id = store.tenant_id AND g.store_id = store.store_id
+              AND g.guide_id = ANY ((SELECT reach(''guides''))::uuid[]))', 'false'],
+        ['guide', my_guides, 'false'],
+        ['guide_person', my_guides, 'false'],
+        ['member', 'home_store_id = ANY ((SELECT reach(''stores''))::uuid[]) OR EXISTS (SELECT FROM plan_member m
+            WHERE m.tenant_id = member.tenant_id AND m.member_id = member.member_id
+              AND m.guide_id = ANY ((SELECT reach(''guides''))::uuid[]))', 'false'],
+        ['member_person', my_member, 'false'],
+        ['member_note', my_member, 'cardinality((SELECT reach(''acts_for''))::uuid[]) > 0'],
+        ['category', 'true', 'false'],
+        ['purchase', my_member, 'false'],
+        ['plan', my_plans || ' OR EXISTS (SELECT FROM plan_member m
+            WHERE m.tenant_id = plan.tenant_id AND m.plan_id = plan.plan_id
+              AND m.guide_id = ANY ((SELECT reach(''guides''))::uuid[]))', my_steers],
+        ['plan_cycle', 'EXISTS (SELECT FROM plan p WHERE p.tenant_id = plan_cycle.tenant_id
+            AND p.plan_id = plan_cycle.plan_id)', my_steers],
+        ['plan_member', my_guides || ' OR ' || my_plans, my_work || ' OR ' || my_steers],
+        ['task', my_guides || ' OR ' || my_plans, my_work || ' OR ' || my_steers],
+        ['check_in', my_guides || ' OR ' || my_plans, my_work],
+        ['guide_day', my_guides, my_work],
+        ['list_item', my_guides, my_work],
+        ['plan_check', my_plans, 'false'],
+        ['outbox', 'false', 'false'],
+        ['zone_day', 'true', 'false'],
+        ['endpoint', 'false', 'false'],
+        ['message_stop', 'false', 'false'],
+        ['account', 'account_id = (SELECT asker()) OR ' || my_work, 'account_id = (SELECT asker()) OR ' || my_work],
+        ['role_grant', 'account_id = (SELECT asker())', 'false'],
+        ['credential', 'account_id = (SELECT asker())', 'account_id = (SELECT asker())'],
+        ['device', 'store_id = ANY ((SELECT reach(''binds''))::uuid[])',
+            'store_id = ANY ((SELECT reach(''binds''))::uuid[])'],
+        ['device_code', 'store_id = ANY ((SELECT reach(''binds''))::uuid[])',
+            'store_id = ANY ((SELECT reach(''binds''))::uuid[])'],
+        ['sign_in_window', 'false', 'false']
+    ];
+    rule text[];
+BEGIN
+    FOREACH rule SLICE 1 IN ARRAY rules LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', rule[1]);
+        IF NOT EXISTS (SELECT FROM pg_policies WHERE schemaname = 'daogou' AND tablename = rule[1]
+                       AND policyname = 'one_tenant') THEN
+            EXECUTE format('CREATE POLICY one_tenant ON %I USING (tenant_id = '
+                '(SELECT nullif(current_setting(''daogou.tenant'', true), '''')::integer))', rule[1]);
+        END IF;
+        EXECUTE format('CREATE POLICY asker_sees ON %I AS RESTRICTIVE FOR SELECT TO daogou_api '
+            'USING ((SELECT sees_all()) OR ' || rule[2] || ')', rule[1]);
+        EXECUTE format('CREATE POLICY asker_adds ON %I AS RESTRICTIVE FOR INSERT TO daogou_api '
+            'WITH CHECK ((SELECT changes_all()) OR ' || rule[3] || ')', rule[1]);
+        EXECUTE format('CREATE POLICY asker_changes ON %I AS RESTRICTIVE FOR UPDATE TO daogou_api '
+            'USING ((SELECT changes_all()) OR ' || rule[3] || ')', rule[1]);
+        EXECUTE format('CREATE POLICY asker_deletes ON %I AS RESTRICTIVE FOR DELETE TO daogou_api '
+            'USING ((SELECT changes_all()))', rule[1]);
+    END LOOP;
+END $$;
+
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA daogou FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION stand_for_upkeep, sign_on, sees_all, changes_all, asker, reach, reach_plans, sees_stream,
+    acts_on_stream, check_in_reach TO daogou_api, daogou_worker;
+GRANT SELECT, INSERT, UPDATE ON account, role_grant, credential, device, device_code, sign_in_window
+    TO daogou_worker, daogou_api;
+GRANT DELETE ON sign_in_window TO daogou_worker, daogou_api;
+-- Without its address, which holds its secret.
+GRANT SELECT (tenant_id, endpoint_id, scope, code, kind, per_minute, active) ON endpoint TO daogou_api;
+RESET ROLE;
+RESET search_path;

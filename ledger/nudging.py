@@ -1,0 +1,101 @@
+"""Guides are nudged about what is open on their lists: a few statements for all guides of a zone."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from domain.events import Event, Nudged
+from ledger.door import Driver
+from ledger.endpoints import SERVING
+from ledger.ledger import Command, guide_day_stream, record
+from ledger.open_items import ITEM_OPEN, ITEMS_OF_DAY
+
+
+async def nudge(
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    *,
+    day: date,
+    time_zone: str,
+    slot: str,
+    expires_at: datetime,
+) -> int:
+    """Put one reminder a guide with open items into the outbox; returns how many were new.
+
+    One transaction looks at the lists and writes the messages, so nobody is nudged for what is finished; the
+    purpose makes a second nudge for the same slot impossible. A message goes to each endpoint that serves the
+    guide; where none does, one row says so (`unrouted`).
+    """
+    # Two release hours may share a slot: the second looks when the first is through, and finds its messages.
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(format('nudge/%s/%s/%s/%s', $1::int, $2::text, $3::date,"
+        " $4::text), 0))",
+        tenant_id,
+        time_zone,
+        day,
+        slot,
+    )
+    rows = await connection.fetch(
+        f"""
+        SELECT d.guide_id, count(*)::int AS open_items
+        FROM guide_day d
+        JOIN guide g ON g.tenant_id = $1 AND g.guide_id = d.guide_id
+        JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+        {ITEMS_OF_DAY}
+        WHERE d.tenant_id = $1 AND d.business_date = $2 AND d.time_zone = $3 AND d.state = 'published'
+          AND {ITEM_OPEN}
+          AND NOT EXISTS (SELECT FROM outbox o WHERE o.tenant_id = $1
+                          AND o.purpose = format('nudge/%s/%s/%s', d.guide_id, $2::date, $4::text))
+        GROUP BY 1 ORDER BY 1""",
+        tenant_id,
+        day,
+        time_zone,
+        slot,
+    )
+    if not rows:
+        return 0
+    events: list[tuple[str, Event]] = [
+        (guide_day_stream(row["guide_id"], day), Nudged(slot=slot, open_items=row["open_items"]))
+        for row in rows
+    ]
+    if (await record(connection, tenant_id, command, events)).duplicate:
+        return 0
+    await connection.execute(
+        f"""
+        WITH n AS (
+            SELECT * FROM unnest($6::uuid[], $7::int[]) AS n(guide_id, open_items)
+        ), served AS (
+            SELECT n.guide_id, e.endpoint_id, rank() OVER (PARTITION BY n.guide_id ORDER BY place.nearness) AS choice
+            FROM n
+            JOIN guide g ON g.tenant_id = $1 AND g.guide_id = n.guide_id
+            JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+            {SERVING}
+        )
+        INSERT INTO outbox (tenant_id, purpose, kind, guide_id, content, created_at, expires_at, endpoint_id, state)
+        SELECT $1, format('nudge/%s/%s/%s', n.guide_id, $2::date, $3::text), 'nudge', n.guide_id,
+               jsonb_build_object('date', $2::date, 'slot', $3::text, 'open_items', n.open_items), $4, $5,
+               coalesce(v.endpoint_id, 0), CASE WHEN v.endpoint_id IS NULL THEN 'unrouted' ELSE 'waiting' END
+        FROM n LEFT JOIN served v ON v.guide_id = n.guide_id AND v.choice = 1
+        ON CONFLICT DO NOTHING""",
+        tenant_id,
+        day,
+        slot,
+        command.occurred_at,
+        expires_at,
+        [row["guide_id"] for row in rows],
+        [row["open_items"] for row in rows],
+    )
+    # After an outage a guide is told once how things stand, not once a slot.
+    await connection.execute(
+        """
+        UPDATE outbox SET state = 'expired', why = 'overtaken', ended_at = $4
+        WHERE tenant_id = $1 AND state = 'waiting' AND kind = 'nudge' AND guide_id = ANY($5)
+          AND content->>'date' = $2::date::text AND content->>'slot' < $3""",
+        tenant_id,
+        day,
+        slot,
+        command.occurred_at,
+        [row["guide_id"] for row in rows],
+    )
+    return len(rows)
