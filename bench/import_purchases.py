@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from tempfile import gettempdir
 from time import perf_counter
 
 import asyncpg
@@ -35,6 +36,7 @@ from imports.copy_speed import CopySpeed, final_rows, measure_copy
 from imports.loading import import_frame
 from imports.report import Kind, Tenant
 from infra.embedded_postgres import running_postgres
+from infra.key_store import SqliteKeys
 from infra.settings import read_settings
 from ledger.database import open_database
 from ledger.migrate import migrate
@@ -42,7 +44,7 @@ from ledger.migrate import migrate
 GOAL = 0.65
 KNOWN_AT = datetime(2026, 1, 1, tzinfo=UTC)
 RESULTS = Path(__file__).parent / "results" / "import.json"
-_TENANT = Tenant(1, b"bench")
+_TENANT = Tenant(1, b"bench", SqliteKeys(Path(gettempdir()) / "daogou-bench" / "members.db", 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,10 +72,7 @@ async def sequencer_lag(connection: Driver, tenant_id: int, *, at: datetime) -> 
 
 async def oldest_transaction_s(connection: Driver) -> float:
     """Seconds the oldest open transaction of this database has run, of the logins this one may see; 0: none is open."""
-    age = await connection.fetchval(
-        "SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
+    age = await connection.fetchval("SELECT oldest_transaction_s()")
     return max(0.0, float(age or 0))
 
 

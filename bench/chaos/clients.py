@@ -13,6 +13,7 @@ import httpx
 
 ATTEMPT_S = 10.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 1.0
+HQ = "hq"
 NOT_YET = frozenset({"conflict", "not_released_yet"})
 """Codes of a 409 that ask to be sent again."""
 
@@ -39,6 +40,8 @@ class Clients:
 
     base: str
     http: httpx.AsyncClient
+    tokens: Mapping[str, str]
+    """By who asks: HQ and every guide."""
     seconds: list[float] = field(default_factory=list)
     """From the first attempt of a check-in to its acknowledgement."""
     answers: Counter[str] = field(default_factory=Counter)
@@ -52,6 +55,7 @@ class Clients:
         path: str,
         *,
         by: float,
+        who: str = HQ,
         key: str | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Answered:
@@ -61,6 +65,7 @@ class Clients:
             method: GET or POST.
             path: with its leading slash.
             by: until when, by the monotonic clock.
+            who: HQ, or a guide's code.
             key: Idempotency-Key, the same for every attempt.
             body: JSON.
 
@@ -68,7 +73,9 @@ class Clients:
             TooSlowError: there was none in time.
         """
         pause = FIRST_PAUSE_S
-        headers = {} if key is None else {"Idempotency-Key": key}
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
         while True:
             answer = await self._once(method, path, headers, body)
             if answer is not None:

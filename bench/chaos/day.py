@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from bench.chaos import script as scripted
-from bench.chaos.clients import ATTEMPT_S, Answered, Clients, TooSlowError
+from bench.chaos.clients import ATTEMPT_S, HQ, Answered, Clients, TooSlowError
 from bench.chaos.engine import Engine
 from bench.chaos.evidence import Evidence, gather
 from bench.chaos.kills import Kills
@@ -34,11 +34,15 @@ from bench.chaos.watch import (
     until,
     up,
 )
+from bench.identity import issue_identity
+from domain.identifiers import personal_id
+from domain.policy import Role
 from imports.loading import import_frame
 from imports.report import Kind, Tenant
 from infra.clock import now
 from infra.databases import open_ledger
 from infra.settings import Settings
+from ledger.accounts import Grant
 from ledger.endpoints import add_endpoint
 from ledger.ledger import Ledger
 
@@ -78,6 +82,8 @@ class Day:
     kills: Kills | None = None
     least_kills: int = 0
     """The kills go on until there were so many, the day being over or not."""
+    tokens: dict[str, str] = field(default_factory=dict)
+    """Of HQ and of every guide."""
     tasks: dict[str, str] = field(default_factory=dict)
     """Item by member."""
     acknowledged: dict[str, datetime] = field(default_factory=dict)
@@ -95,7 +101,7 @@ class Day:
             self.engine.running(),
             httpx.AsyncClient(timeout=timeout, trust_env=False, limits=NO_REUSE) as http,
         ):
-            clients = Clients(self.engine.api, http)
+            clients = Clients(self.engine.api, http, self.tokens)
             await until(lambda: up(self.engine), "the engine is up", READY_S)
             self.say("the engine is up")
             async with self.engine.ledger() as ledger:
@@ -134,7 +140,7 @@ class Day:
             ):
                 report = await import_frame(
                     ledger.engine,
-                    Tenant(ledger.tenant_id, scripted.SECRET),
+                    Tenant(ledger.tenant_id, scripted.SECRET, ledger.keys),
                     kind,
                     frame,
                     known_at=now(),
@@ -142,6 +148,12 @@ class Day:
                 )
                 if report.rows_bad or report.rows_new != report.rows_read:
                     raise SystemExit(f"the brand of the script is refused: {kind.value} {report.bad[:3]}")
+            self.tokens = {HQ: await issue_identity(ledger, HQ, Grant(Role.HQ), at=now())}
+            for guide in scripted.guides():
+                guide_id = personal_id(scripted.SECRET, "guide", guide)
+                self.tokens[guide] = await issue_identity(
+                    ledger, guide.lower(), Grant(Role.GUIDE), at=now(), guide_id=guide_id
+                )
             for number in range(1, scripted.STORES + 1):
                 await add_endpoint(
                     ledger,
@@ -193,9 +205,9 @@ class Day:
 
     async def _guide(self, clients: Clients, hours: Hours, guide: str, number: int, by: float) -> None:
         if number == 0:
-            at_work = await clients.send("POST", f"/v1/guides/{guide}/clock-in", by=by)
+            at_work = await clients.send("POST", f"/v1/guides/{guide}/clock-in", by=by, who=guide)
             self._expect(at_work, {200}, f"clock-in {guide}")
-            listed = await clients.send("GET", f"/v1/guides/{guide}/today", by=by)
+            listed = await clients.send("GET", f"/v1/guides/{guide}/today", by=by, who=guide)
             self._expect(listed, {200}, f"today {guide}")
             wanted = sum(scripted.ITEMS.values())
             if listed.status == 200 and len(listed.body["items"]) != wanted:
@@ -218,7 +230,7 @@ class Day:
             body["next_on"] = scripted.tomorrow(hours).isoformat()
         began = time.monotonic()
         path = f"/v1/tasks/{self.tasks[report.member]}/check-ins"
-        answered = await clients.send("POST", path, by=by, key=report.key, body=body)
+        answered = await clients.send("POST", path, by=by, who=report.guide, key=report.key, body=body)
         if report.again:
             self._expect(answered, {409}, f"again {report.key}")
             return
@@ -283,11 +295,13 @@ class Day:
 
     async def _read(self, clients: Clients) -> None:
         """People who look: at lists and plans, all day."""
-        paths = [f"/v1/guides/{guide}/today" for guide in scripted.guides()] + ["/v1/plans", "/health/ready"]
+        asked = [(f"/v1/guides/{guide}/today", guide) for guide in scripted.guides()]
+        asked += [("/v1/plans", HQ), ("/health/ready", HQ)]
         place = 0
         while True:
             with suppress(TooSlowError):
-                await clients.send("GET", paths[place % len(paths)], by=time.monotonic() + 5)
+                path, who = asked[place % len(asked)]
+                await clients.send("GET", path, by=time.monotonic() + 5, who=who)
             place += 1
             await asyncio.sleep(READ_EVERY_S)
 

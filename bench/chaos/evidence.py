@@ -111,7 +111,7 @@ async def gather(ledger: Ledger, *, after: str) -> Evidence:
     return Evidence(
         rows=rows,
         twice=twice,
-        checked_in=Counter(row["cause"].removeprefix("check-in/") for row in causes),
+        checked_in=Counter(row["cause"].rpartition("/")[2] for row in causes),
         findings=[f"{one.stream} {one.version}: {one.kind}" for one in found.differences],
         pending=pending,
         open_days=still_open,

@@ -1,7 +1,7 @@
 """A layer that commits and then reports a timeout, between our code and its database, in processes of a campaign.
 
-It wraps the two functions of `ledger.database` that lend a connection, so it knows no write path by name: each
-caller is one. A block that ended well has committed; then its caller hears that it timed out. The first use of a path
+It wraps the two functions of `ledger.database` that lend a connection, and the two methods of a `Ledger`, so it knows no
+write path by name: each caller is one. A block that ended well has committed; then its caller hears that it timed out. The first use of a path
 that wrote, in the whole campaign, always fails, later ones by the seed. Nothing of the product knows of it.
 """
 
@@ -33,7 +33,7 @@ _WRITES = re.compile(
     r"\b(INSERT\s+INTO|UPDATE\s+[a-z_]|DELETE\s+FROM|ensure_event_partitions)", re.IGNORECASE
 )
 _LOCKS = re.compile(r"\bFOR\s+(NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
-_LENDING = ("ledger.database", "ledger.ledger", "ledger.asking", "contextlib", "bench.chaos.faults")
+_LENDING = ("ledger.database", "ledger.ledger", "ledger.asking")
 
 Lend = Callable[[Any], AbstractAsyncContextManager[Any]]
 
@@ -117,29 +117,55 @@ def install() -> None:
     plain = database.driver_connection
 
     @asynccontextmanager
-    async def connection(engine: Any, path: str) -> AsyncIterator[Watched]:
+    async def connection(engine: Any, path: str | None) -> AsyncIterator[Any]:
         async with plain(engine) as driver:
             watched = Watched(driver)
-            yield watched
-        faults.after(path, wrote=watched.wrote)
+            yield watched if path else driver
+        if path:
+            faults.after(path, wrote=watched.wrote)
 
     @asynccontextmanager
-    async def transaction(engine: Any, path: str) -> AsyncIterator[Watched]:
+    async def transaction(engine: Any, path: str | None) -> AsyncIterator[Any]:
         async with plain(engine) as driver, driver.transaction():
             watched = Watched(driver)
-            yield watched
-        faults.after(path, wrote=watched.wrote)
+            yield watched if path else driver
+        if path:
+            faults.after(path, wrote=watched.wrote)
 
-    def named(lend: Callable[[Any, str], AbstractAsyncContextManager[Any]]) -> Lend:
+    def named(lend: Callable[[Any, str | None], AbstractAsyncContextManager[Any]]) -> Lend:
         return lambda engine: lend(engine, _path(sys._getframe(1)))  # noqa: SLF001 - who calls is the path
 
     # The functions are imported by name elsewhere, so they are replaced before anybody has imported them.
     vars(database).update(driver_connection=named(connection), driver_transaction=named(transaction))
+    _watch_ledgers(faults)
 
 
-def _path(frame: FrameType | None) -> str:
-    """Module and function that asked for the connection; with the new status where that makes it another path."""
-    while frame is not None and frame.f_globals.get("__name__") in _LENDING:
+def _watch_ledgers(faults: Faults) -> None:
+    """A request of the API holds one connection and lends it to the ledger it hands on, once or several times."""
+    from ledger.ledger import Ledger  # noqa: PLC0415 - not before what it imports by name has been replaced
+
+    def watching(lend: Callable[[Ledger], AbstractAsyncContextManager[Any]]) -> Callable[[Ledger], Any]:
+        @asynccontextmanager
+        async def watched(ledger: Ledger, path: str) -> AsyncIterator[Any]:
+            async with lend(ledger) as driver:
+                seen = Watched(driver)
+                yield seen
+            faults.after(path, wrote=seen.wrote)
+
+        return lambda ledger: watched(ledger, _path(sys._getframe(1)) or "?")  # noqa: SLF001 - the same
+
+    for name in ("connection", "transaction"):
+        setattr(Ledger, name, watching(getattr(Ledger, name)))
+
+
+def _path(frame: FrameType | None) -> str | None:
+    """Module and function that asked for the connection; with the new status where that makes it another path.
+
+    None: a ledger asked, which is watched itself.
+    """
+    if frame is not None and frame.f_globals.get("__name__") in _LENDING:
+        return None
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
     if frame is None:
         return "?"

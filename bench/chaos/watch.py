@@ -78,11 +78,10 @@ async def items_by_member(ledger: Ledger) -> dict[str, str]:
     """Every item's id by its member's code."""
     async with ledger.connection() as connection:
         rows = await connection.fetch(
-            "SELECT p.code, t.task_id::text FROM task t JOIN member_person p USING (tenant_id, member_id)"
-            " WHERE t.tenant_id = $1",
-            ledger.tenant_id,
+            "SELECT member_id, task_id::text FROM task WHERE tenant_id = $1", ledger.tenant_id
         )
-    return dict(tuple(row) for row in rows)
+    codes = {personal_id(script.SECRET, "member", code): code for code in script.members_frame()["code"]}
+    return {codes[row["member_id"]]: row["task_id"] for row in rows}
 
 
 async def told_otherwise(ledger: Ledger, acknowledged: Mapping[str, datetime]) -> list[str]:
@@ -92,7 +91,7 @@ async def told_otherwise(ledger: Ledger, acknowledged: Mapping[str, datetime]) -
             "SELECT cause, occurred_at FROM event WHERE tenant_id = $1 AND type = 'checked_in'",
             ledger.tenant_id,
         )
-    stored = {row["cause"].removeprefix("check-in/"): row["occurred_at"] for row in rows}
+    stored = {row["cause"].rpartition("/")[2]: row["occurred_at"] for row in rows}
     return [key for key, at in acknowledged.items() if stored.get(key) != at]
 
 

@@ -1,6 +1,12 @@
 -- Who may do what: accounts, what they are granted, how they sign in, and row-level security for the API.
 -- Safe beside the version before: it adds tables, functions and an index, and policies for daogou_api, which nothing
 -- ran as until now.
+DO $$
+BEGIN
+    GRANT daogou_worker, daogou_api TO daogou_owner;  -- so that it sees how long their transactions run
+EXCEPTION WHEN insufficient_privilege THEN
+    NULL; -- roles made by somebody else: the figure then shows what the login may see
+END $$;
 SET ROLE daogou_owner;
 SET LOCAL search_path = daogou;
 
@@ -14,6 +20,7 @@ CREATE TABLE account (
     password    text,                         -- argon2id; null: signs in otherwise
     pin         text,                         -- argon2id; works on a bound phone only
     must_change boolean NOT NULL DEFAULT false, -- the password was given by somebody else: it opens nothing but its change
+    pin_must_change boolean NOT NULL DEFAULT false, -- the same of the PIN, for sessions on a bound phone
     active      boolean NOT NULL DEFAULT true,
     failures    integer NOT NULL DEFAULT 0,   -- since the last success
     locked_until timestamptz,
@@ -103,6 +110,7 @@ CREATE INDEX plan_member_of_member ON plan_member (tenant_id, member_id, guide_i
 -- daogou.guides    guides whose rows are seen       daogou.acts_for  guides whose work may be recorded
 -- daogou.stores    stores whose members are seen    daogou.binds     stores whose phones may be bound
 -- daogou.plans     campaigns that are seen          daogou.steers    campaigns that may be changed
+-- daogou.at        the instant of the request
 CREATE FUNCTION stand_as(account text, sees text, changes text, guides text, acts_for text, stores text, binds text,
                          plans text, steers text)
 RETURNS void LANGUAGE sql AS $$
@@ -132,7 +140,8 @@ DECLARE
     writes boolean;
 BEGIN
     PERFORM stand_as('', '', '', '{}', '{}', '{}', '{}', '{}', '{}');
-    SELECT c.account_id, a.guide_id, c.credential_id, c.kind, c.rights, c.csrf, a.must_change, c.device_id
+    SELECT c.account_id, a.guide_id, c.credential_id, c.kind, c.rights, c.csrf,
+           CASE WHEN c.device_id IS NULL THEN a.must_change ELSE a.pin_must_change END, c.device_id
     INTO account_id, guide_id, credential_id, kind, rights, csrf, must_change, device_id
     FROM credential c JOIN account a ON a.tenant_id = c.tenant_id AND a.account_id = c.account_id
     LEFT JOIN device d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
@@ -141,6 +150,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
+    PERFORM set_config('daogou.at', at::text, false);
     SELECT coalesce(array_agg(DISTINCT g.role ORDER BY g.role), '{}'),
            coalesce(bool_or(g.role IN ('hq', 'owner', 'auditor')), false),
            coalesce(bool_or(g.role = 'hq'), false),
@@ -190,6 +200,27 @@ CREATE FUNCTION reach(setting text) RETURNS uuid[] LANGUAGE sql STABLE PARALLEL 
 CREATE FUNCTION reach_plans(setting text) RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS
     $$ SELECT coalesce(nullif(current_setting('daogou.' || setting, true), ''), '{}')::text[] $$;
 
+-- Whether the asker may give this account of a guide a PIN: it is a guide of a store whose phones the asker binds, and
+-- the account is nothing else besides, so that nobody gets more by it than a guide has.
+CREATE FUNCTION gives_pin(of_account uuid, of_guide uuid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM guide g WHERE g.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer
+        AND g.guide_id = of_guide AND g.active AND g.store_id = ANY (reach('binds'))
+    ) AND NOT EXISTS (
+        SELECT FROM role_grant r WHERE r.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer
+        AND r.account_id = of_account AND r.role NOT IN ('guide', 'service_agent') AND (r.ends_at IS NULL
+            OR r.ends_at > coalesce(nullif(current_setting('daogou.at', true), '')::timestamptz, '-infinity'))
+    )
+$$;
+
+-- What attempts to sign in are counted by: keyed, so that an address cannot be found out by trying all there are.
+CREATE FUNCTION sign_in_subject(tried text) RETURNS bytea
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+    SELECT sha256(s.id_secret || sha256(s.id_secret || convert_to(tried, 'UTF8'))) FROM tenant_secret s
+    WHERE s.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer
+$$;
+
 -- Row-level security of the tables they look into decides.
 CREATE FUNCTION sees_stream(stream text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -221,8 +252,9 @@ BEGIN
         WHEN 'member' THEN cardinality(reach('acts_for')) > 0
             AND EXISTS (SELECT FROM member m WHERE m.tenant_id = tenant AND m.member_id = part[2]::uuid)
         WHEN 'account' THEN part[2]::uuid IS NOT DISTINCT FROM asker() OR EXISTS (SELECT FROM account a
-            WHERE a.tenant_id = tenant AND a.account_id = part[2]::uuid AND a.guide_id = ANY (reach('acts_for')))
-        WHEN 'device' THEN cardinality(reach('binds')) > 0
+            WHERE a.tenant_id = tenant AND a.account_id = part[2]::uuid AND gives_pin(a.account_id, a.guide_id))
+        WHEN 'device' THEN EXISTS (SELECT FROM device d WHERE d.tenant_id = tenant AND d.device_id = part[2]::uuid
+            AND d.store_id = ANY (reach('binds')))
         ELSE false
     END;
 END $$;
@@ -261,6 +293,12 @@ DECLARE
     my_plans  CONSTANT text := 'plan_id = ANY ((SELECT reach_plans(''plans''))::text[])';
     my_steers CONSTANT text := 'plan_id = ANY ((SELECT reach_plans(''steers''))::text[])';
     my_member CONSTANT text := 'EXISTS (SELECT FROM member m WHERE m.tenant_id = %1$I.tenant_id AND m.member_id = %1$I.member_id)';
+    -- One's own, those on the phones one binds, and those of the guides one gives PINs.
+    my_sessions CONSTANT text := 'account_id = (SELECT asker()) OR EXISTS (SELECT FROM device d
+        WHERE d.tenant_id = credential.tenant_id AND d.device_id = credential.device_id
+          AND d.store_id = ANY ((SELECT reach(''binds''))::uuid[])) OR EXISTS (SELECT FROM account a
+        WHERE a.tenant_id = credential.tenant_id AND a.account_id = credential.account_id
+          AND gives_pin(a.account_id, a.guide_id))';
     rules CONSTANT text[][] := ARRAY[
         ['tenant', 'true', 'false'],
         ['tenant_secret', 'false', 'false'],
@@ -297,9 +335,12 @@ DECLARE
         ['zone_day', 'true', 'false'],
         ['endpoint', 'false', 'false'],
         ['message_stop', 'false', 'false'],
-        ['account', 'account_id = (SELECT asker()) OR ' || my_work, 'account_id = (SELECT asker()) OR ' || my_work],
-        ['role_grant', 'account_id = (SELECT asker())', 'false'],
-        ['credential', 'account_id = (SELECT asker())', 'account_id = (SELECT asker())'],
+        ['account', 'account_id = (SELECT asker()) OR ' || my_work,
+            'account_id = (SELECT asker()) OR gives_pin(account_id, guide_id)'],
+        ['role_grant', 'account_id = (SELECT asker())', 'role = ''guide'' AND place = '''' AND EXISTS (
+            SELECT FROM account a WHERE a.tenant_id = role_grant.tenant_id AND a.account_id = role_grant.account_id
+              AND gives_pin(a.account_id, a.guide_id))'],
+        ['credential', my_sessions, my_sessions],
         ['device', 'store_id = ANY ((SELECT reach(''binds''))::uuid[])',
             'store_id = ANY ((SELECT reach(''binds''))::uuid[])'],
         ['device_code', 'store_id = ANY ((SELECT reach(''binds''))::uuid[])',
@@ -326,12 +367,21 @@ BEGIN
     END LOOP;
 END $$;
 
+-- For the figures: how long the oldest transaction of worker or API has run, which neither may see of the other.
+CREATE FUNCTION oldest_transaction_s() RETURNS double precision
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+    SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+$$;
+
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA daogou FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION stand_for_upkeep, sign_on, sees_all, changes_all, asker, reach, reach_plans, sees_stream,
-    acts_on_stream, check_in_reach TO daogou_api, daogou_worker;
+    acts_on_stream, gives_pin, sign_in_subject, check_in_reach, oldest_transaction_s TO daogou_api, daogou_worker;
 GRANT SELECT, INSERT, UPDATE ON account, role_grant, credential, device, device_code, sign_in_window
     TO daogou_worker, daogou_api;
 GRANT DELETE ON sign_in_window TO daogou_worker, daogou_api;
+-- A message is sent once more by hand, at HQ.
+GRANT UPDATE (state, claimed_at, claimed_by, ended_at, not_before, attempts, why) ON outbox TO daogou_api;
 -- Without its address, which holds its secret.
 GRANT SELECT (tenant_id, endpoint_id, scope, code, kind, per_minute, active) ON endpoint TO daogou_api;
 RESET ROLE;

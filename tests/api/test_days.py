@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.conftest import Api, problem
 from tests.brand import Brand, at, plan
+from tests.identities import account_id_of
 
 
 async def test_a_list_shows_its_items_with_members_masked(api: Api, tasks: list[UUID]) -> None:
@@ -41,8 +42,8 @@ async def test_clocking_in_publishes_the_list_where_nothing_else_did(api: Api, s
     assert again.json() == told.json() | {"published": False}
     assert (await api.get("/v1/guides/G1/today")).json()["state"] == "published"
     (actor,) = {row[0] for row in await shop.rows("SELECT actor FROM event WHERE type = 'clocked_in'")}
-    guide = await shop.value("SELECT guide_id FROM guide")
-    assert actor == f"guide:{guide}"
+
+    assert actor == f"account/{account_id_of('hq')}"
 
 
 async def test_a_list_that_is_not_released_yet_is_a_conflict(api: Api, shop: Brand) -> None:

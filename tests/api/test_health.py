@@ -97,6 +97,8 @@ async def test_figures_are_kept_for_some_seconds(api: Api, tasks: list[UUID]) ->
 
 
 async def test_an_empty_brand_has_figures_too(api: Api, shop: Brand) -> None:
+    async with shop.ledger.connection() as connection:
+        await sequence(connection, 1)  # whoever asks has an account, and that is in the ledger
     told = await figures(api)
     assert told["daogou_sequencer_waiting",] == 0
     assert told["daogou_check_ins_per_second",] == 0
