@@ -55,6 +55,7 @@ class Right(StrEnum):
     CHECK_PLAN = "plan.check"
     LAUNCH_PLAN = "plan.launch"
     STEER_PLAN = "plan.steer"
+    REPLACE_GUIDE = "plan.people"
     READ_PLAN = "plan.read"
     READ_REPORT = "report.read"
     READ_LIST = "list.read"
@@ -78,11 +79,13 @@ class Right(StrEnum):
 CHANGING = frozenset({
     Right.LAUNCH_PLAN,
     Right.STEER_PLAN,
+    Right.REPLACE_GUIDE,
     Right.CLOCK_IN,
     Right.CHECK_IN,
     Right.STEER_MESSAGES,
     Right.REVEAL_PHONE,
     Right.SET_CONSENT,
+    Right.EXPORT_MEMBER,  # every export is an event
     Right.ERASE_MEMBER,
     Right.MANAGE_ACCOUNTS,
     Right.BIND_DEVICE,

@@ -69,7 +69,13 @@ async def sign_on(connection: Driver, shown: bytes, at: datetime) -> Asker | Non
 
     One round trip, two index lookups; it grows with the grants of the account and the guides in their scope.
     """
-    row = await connection.fetchrow("SELECT * FROM sign_on($1, $2, $3)", shown, at, _CHANGING)
+    # Staff changes whose day has begun come first, so that rights change with the day whatever else is late.
+    row = await connection.fetchrow(
+        "SELECT s.* FROM apply_staff_changes($2) AS at, LATERAL sign_on($1, at, $3) AS s",
+        shown,
+        at,
+        _CHANGING,
+    )
     if row is None:
         return None
     rights = rights_of(frozenset(Role(role) for role in row["roles"]))

@@ -110,7 +110,8 @@ CREATE INDEX plan_member_of_member ON plan_member (tenant_id, member_id, guide_i
 -- daogou.guides    guides whose rows are seen       daogou.acts_for  guides whose work may be recorded
 -- daogou.stores    stores whose members are seen    daogou.binds     stores whose phones may be bound
 -- daogou.plans     campaigns that are seen          daogou.steers    campaigns that may be changed
--- daogou.at        the instant of the request
+-- daogou.at        the instant of the request        daogou.stood     the tenant all of this is said of
+-- daogou.writes    'yes' or empty: a token without a right that writes changes nothing, not even its own account
 CREATE FUNCTION stand_as(account text, sees text, changes text, guides text, acts_for text, stores text, binds text,
                          plans text, steers text)
 RETURNS void LANGUAGE sql AS $$
@@ -118,7 +119,9 @@ RETURNS void LANGUAGE sql AS $$
            set_config('daogou.changes', changes, false), set_config('daogou.guides', guides, false),
            set_config('daogou.acts_for', acts_for, false), set_config('daogou.stores', stores, false),
            set_config('daogou.binds', binds, false), set_config('daogou.plans', plans, false),
-           set_config('daogou.steers', steers, false);
+           set_config('daogou.steers', steers, false),
+           set_config('daogou.writes', '', false),
+           set_config('daogou.stood', coalesce(current_setting('daogou.tenant', true), ''), false);
 $$;
 
 -- For what is nobody's own: signing somebody in, cutting a zone's lists at the first clock-in.
@@ -185,20 +188,29 @@ BEGIN
     PERFORM stand_as(account_id::text, CASE WHEN sees_all THEN 'all' ELSE '' END,
         CASE WHEN changes_all THEN 'all' ELSE '' END, guides::text, acts_for::text, stores::text, binds::text,
         plans::text, steers::text);
+    PERFORM set_config('daogou.writes', CASE WHEN writes THEN 'yes' ELSE '' END, false);
     RETURN NEXT;
 END $$;
 
+-- Somebody of one tenant is nobody in another, whatever the connection's tenant is set to afterwards.
+CREATE FUNCTION stood_here() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
+    $$ SELECT current_setting('daogou.stood', true) = current_setting('daogou.tenant', true) $$;
 CREATE FUNCTION sees_all() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
-    $$ SELECT current_setting('daogou.sees', true) = 'all' $$;
+    $$ SELECT current_setting('daogou.sees', true) = 'all' AND stood_here() $$;
 CREATE FUNCTION changes_all() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
-    $$ SELECT current_setting('daogou.changes', true) = 'all' $$;
+    $$ SELECT current_setting('daogou.changes', true) = 'all' AND stood_here() $$;
 CREATE FUNCTION asker() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS
-    $$ SELECT nullif(current_setting('daogou.account', true), '')::uuid $$;
+    $$ SELECT CASE WHEN stood_here() THEN nullif(current_setting('daogou.account', true), '')::uuid END $$;
+-- Who asks, where they may write at all.
+CREATE FUNCTION writer() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS
+    $$ SELECT CASE WHEN current_setting('daogou.writes', true) = 'yes' THEN asker() END $$;
 -- A list of ids of a setting; never null, so that nothing is let through by a comparison that is neither true nor false.
 CREATE FUNCTION reach(setting text) RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE AS
-    $$ SELECT coalesce(nullif(current_setting('daogou.' || setting, true), ''), '{}')::uuid[] $$;
+    $$ SELECT CASE WHEN stood_here() THEN coalesce(nullif(current_setting('daogou.' || setting, true), ''), '{}')
+       ELSE '{}' END::uuid[] $$;
 CREATE FUNCTION reach_plans(setting text) RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS
-    $$ SELECT coalesce(nullif(current_setting('daogou.' || setting, true), ''), '{}')::text[] $$;
+    $$ SELECT CASE WHEN stood_here() THEN coalesce(nullif(current_setting('daogou.' || setting, true), ''), '{}')
+       ELSE '{}' END::text[] $$;
 
 -- Whether the asker may give this account of a guide a PIN: it is a guide of a store whose phones the asker binds, and
 -- the account is nothing else besides, so that nobody gets more by it than a guide has.
@@ -221,42 +233,70 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
     WHERE s.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer
 $$;
 
--- Row-level security of the tables they look into decides.
-CREATE FUNCTION sees_stream(stream text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+-- Whether a member is the asker's: at home in a store in reach, or served by a guide in reach.
+CREATE FUNCTION sees_member(wanted uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
 DECLARE
-    part text[] := string_to_array(stream, '/');
     tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
 BEGIN
-    RETURN CASE part[1]
-        WHEN 'task' THEN EXISTS (SELECT FROM task t WHERE t.tenant_id = tenant AND t.task_id = part[2]::uuid)
-        WHEN 'guide-day' THEN part[2]::uuid = ANY (reach('guides'))
-        WHEN 'plan' THEN EXISTS (SELECT FROM plan p WHERE p.tenant_id = tenant AND p.plan_id = part[2])
-        WHEN 'plan-member' THEN EXISTS (SELECT FROM plan_member m WHERE m.tenant_id = tenant
-            AND m.plan_id = part[2] AND m.cycle = part[3]::integer AND m.member_id = part[4]::uuid)
-        WHEN 'member' THEN EXISTS (SELECT FROM member m WHERE m.tenant_id = tenant AND m.member_id = part[2]::uuid)
-        WHEN 'account' THEN part[2]::uuid IS NOT DISTINCT FROM asker()
-        ELSE false
-    END;
+    RETURN EXISTS (SELECT FROM member m WHERE m.tenant_id = tenant AND m.member_id = wanted
+            AND m.home_store_id = ANY (reach('stores')))
+        OR EXISTS (SELECT FROM plan_member p WHERE p.tenant_id = tenant AND p.member_id = wanted
+            AND p.guide_id = ANY (reach('guides')));
 END $$;
-CREATE FUNCTION acts_on_stream(stream text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+
+-- The rules of the streams, above row-level security: a row of a table is looked up by its key and held against the
+-- asker's reach right here, for each is asked several times in a check-in. One statement a kind, so that only what is
+-- asked of is prepared. (tests/security/test_rows.py holds them against the rules of the tables.)
+CREATE FUNCTION sees_stream(stream text) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
 DECLARE
     part text[] := string_to_array(stream, '/');
     tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
 BEGIN
-    RETURN CASE part[1]
-        WHEN 'task' THEN EXISTS (SELECT FROM task t WHERE t.tenant_id = tenant AND t.task_id = part[2]::uuid
-            AND (t.guide_id = ANY (reach('acts_for')) OR t.plan_id = ANY (reach_plans('steers'))))
-        WHEN 'guide-day' THEN part[2]::uuid = ANY (reach('acts_for'))
-        WHEN 'plan' THEN part[2] = ANY (reach_plans('steers'))
-        WHEN 'plan-member' THEN part[2] = ANY (reach_plans('steers'))
-        WHEN 'member' THEN cardinality(reach('acts_for')) > 0
-            AND EXISTS (SELECT FROM member m WHERE m.tenant_id = tenant AND m.member_id = part[2]::uuid)
-        WHEN 'account' THEN part[2]::uuid IS NOT DISTINCT FROM asker() OR EXISTS (SELECT FROM account a
-            WHERE a.tenant_id = tenant AND a.account_id = part[2]::uuid AND gives_pin(a.account_id, a.guide_id))
-        WHEN 'device' THEN EXISTS (SELECT FROM device d WHERE d.tenant_id = tenant AND d.device_id = part[2]::uuid
-            AND d.store_id = ANY (reach('binds')))
-        ELSE false
-    END;
+    IF part[1] = 'task' THEN
+        RETURN EXISTS (SELECT FROM task t WHERE t.tenant_id = tenant AND t.task_id = part[2]::uuid
+            AND (t.guide_id = ANY (reach('guides')) OR t.plan_id = ANY (reach_plans('plans'))));
+    ELSIF part[1] = 'guide-day' THEN
+        RETURN part[2]::uuid = ANY (reach('guides'));
+    ELSIF part[1] = 'plan' THEN
+        -- Its Checks, with every store's and guide's figures, are in it: whoever sees the whole campaign.
+        RETURN part[2] = ANY (reach_plans('plans'));
+    ELSIF part[1] = 'plan-member' THEN
+        RETURN EXISTS (SELECT FROM plan_member m WHERE m.tenant_id = tenant AND m.plan_id = part[2]
+            AND m.cycle = part[3]::integer AND m.member_id = part[4]::uuid
+            AND (m.guide_id = ANY (reach('guides')) OR m.plan_id = ANY (reach_plans('plans'))));
+    ELSIF part[1] = 'member' THEN
+        RETURN sees_member(part[2]::uuid);
+    ELSIF part[1] = 'account' THEN
+        RETURN part[2]::uuid IS NOT DISTINCT FROM asker();
+    END IF;
+    RETURN false;
+END $$;
+CREATE FUNCTION acts_on_stream(stream text) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+DECLARE
+    part text[] := string_to_array(stream, '/');
+    tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
+BEGIN
+    IF part[1] = 'task' THEN
+        RETURN EXISTS (SELECT FROM task t WHERE t.tenant_id = tenant AND t.task_id = part[2]::uuid
+            AND (t.guide_id = ANY (reach('acts_for')) OR t.plan_id = ANY (reach_plans('steers'))));
+    ELSIF part[1] = 'guide-day' THEN
+        RETURN part[2]::uuid = ANY (reach('acts_for'));
+    ELSIF part[1] = 'plan' OR part[1] = 'plan-member' THEN
+        RETURN part[2] = ANY (reach_plans('steers'));
+    ELSIF part[1] = 'member' THEN
+        RETURN cardinality(reach('acts_for')) > 0 AND sees_member(part[2]::uuid);
+    ELSIF part[1] = 'account' THEN
+        RETURN part[2]::uuid IS NOT DISTINCT FROM writer() AND writer() IS NOT NULL OR EXISTS (
+            SELECT FROM account a WHERE a.tenant_id = tenant AND a.account_id = part[2]::uuid
+              AND gives_pin(a.account_id, a.guide_id));
+    ELSIF part[1] = 'device' THEN
+        RETURN EXISTS (SELECT FROM device d WHERE d.tenant_id = tenant AND d.device_id = part[2]::uuid
+            AND d.store_id = ANY (reach('binds')));
+    END IF;
+    RETURN false;
 END $$;
 
 -- The Check of a cycle as far as the asker's stores and guides go: its figures are one document, so it is cut here.
@@ -292,33 +332,38 @@ DECLARE
     my_work   CONSTANT text := 'guide_id = ANY ((SELECT reach(''acts_for''))::uuid[])';
     my_plans  CONSTANT text := 'plan_id = ANY ((SELECT reach_plans(''plans''))::text[])';
     my_steers CONSTANT text := 'plan_id = ANY ((SELECT reach_plans(''steers''))::text[])';
+    -- Who takes part in a campaign is known by name to whoever runs it; their days and members are not theirs to see.
+    in_campaign CONSTANT text := '(SELECT cardinality(reach_plans(''plans'')) > 0) AND EXISTS (SELECT FROM plan_member m
+        WHERE m.tenant_id = %1$I.tenant_id AND m.guide_id = %1$I.guide_id
+          AND m.plan_id = ANY ((SELECT reach_plans(''plans''))::text[]))';
     my_member CONSTANT text := 'EXISTS (SELECT FROM member m WHERE m.tenant_id = %1$I.tenant_id AND m.member_id = %1$I.member_id)';
     -- One's own, those on the phones one binds, and those of the guides one gives PINs.
-    my_sessions CONSTANT text := 'account_id = (SELECT asker()) OR EXISTS (SELECT FROM device d
+    my_sessions CONSTANT text := 'account_id = (SELECT asker()) OR kind = ''session'' AND (EXISTS (SELECT FROM device d
         WHERE d.tenant_id = credential.tenant_id AND d.device_id = credential.device_id
           AND d.store_id = ANY ((SELECT reach(''binds''))::uuid[])) OR EXISTS (SELECT FROM account a
         WHERE a.tenant_id = credential.tenant_id AND a.account_id = credential.account_id
-          AND gives_pin(a.account_id, a.guide_id))';
+          AND gives_pin(a.account_id, a.guide_id)))';
     rules CONSTANT text[][] := ARRAY[
-        ['tenant', 'true', 'false'],
+        ['tenant', '(SELECT asker()) IS NOT NULL', 'false'],
         ['tenant_secret', 'false', 'false'],
         ['stream_head', 'sees_stream(stream) OR acts_on_stream(stream)', 'acts_on_stream(stream)'],
-        ['command', 'true', '(SELECT asker()) IS NOT NULL'],
-        ['event_pending', 'true', 'acts_on_stream(stream)'],
-        ['event_position', 'true', 'false'],
+        ['command', 'strpos(command_id, (SELECT asker())::text) > 0 OR sees_stream(stream) OR acts_on_stream(stream)',
+            '(SELECT writer()) IS NOT NULL'],
+        ['event_pending', 'false', 'acts_on_stream(stream)'],
+        ['event_position', 'false', 'false'],
         ['event', 'sees_stream(stream) OR acts_on_stream(stream)', 'acts_on_stream(stream)'],
         ['import_batch', 'false', 'false'],
         ['store', 'store_id = ANY ((SELECT reach(''stores''))::uuid[]) OR EXISTS (SELECT FROM guide g
             WHERE g.tenant_id = store.tenant_id AND g.store_id = store.store_id
-              AND g.guide_id = ANY ((SELECT reach(''guides''))::uuid[]))', 'false'],
-        ['guide', my_guides, 'false'],
-        ['guide_person', my_guides, 'false'],
+              AND (g.guide_id = ANY ((SELECT reach(''guides''))::uuid[]) OR ' || format(in_campaign, 'g') || '))', 'false'],
+        ['guide', my_guides || ' OR ' || in_campaign, 'false'],
+        ['guide_person', my_guides || ' OR ' || in_campaign, 'false'],
         ['member', 'home_store_id = ANY ((SELECT reach(''stores''))::uuid[]) OR EXISTS (SELECT FROM plan_member m
             WHERE m.tenant_id = member.tenant_id AND m.member_id = member.member_id
               AND m.guide_id = ANY ((SELECT reach(''guides''))::uuid[]))', 'false'],
         ['member_person', my_member, 'false'],
-        ['member_note', my_member, 'cardinality((SELECT reach(''acts_for''))::uuid[]) > 0'],
-        ['category', 'true', 'false'],
+        ['member_note', my_member, 'cardinality((SELECT reach(''acts_for''))::uuid[]) > 0 AND ' || my_member],
+        ['category', '(SELECT asker()) IS NOT NULL', 'false'],
         ['purchase', my_member, 'false'],
         ['plan', my_plans || ' OR EXISTS (SELECT FROM plan_member m
             WHERE m.tenant_id = plan.tenant_id AND m.plan_id = plan.plan_id
@@ -332,15 +377,15 @@ DECLARE
         ['list_item', my_guides, my_work],
         ['plan_check', my_plans, 'false'],
         ['outbox', 'false', 'false'],
-        ['zone_day', 'true', 'false'],
+        ['zone_day', '(SELECT asker()) IS NOT NULL', 'false'],
         ['endpoint', 'false', 'false'],
         ['message_stop', 'false', 'false'],
         ['account', 'account_id = (SELECT asker()) OR ' || my_work,
-            'account_id = (SELECT asker()) OR gives_pin(account_id, guide_id)'],
+            'account_id = (SELECT writer()) OR gives_pin(account_id, guide_id)'],
         ['role_grant', 'account_id = (SELECT asker())', 'role = ''guide'' AND place = '''' AND EXISTS (
             SELECT FROM account a WHERE a.tenant_id = role_grant.tenant_id AND a.account_id = role_grant.account_id
               AND gives_pin(a.account_id, a.guide_id))'],
-        ['credential', my_sessions, my_sessions],
+        ['credential', my_sessions, '(SELECT writer()) IS NOT NULL AND (' || my_sessions || ')'],
         ['device', 'store_id = ANY ((SELECT reach(''binds''))::uuid[])',
             'store_id = ANY ((SELECT reach(''binds''))::uuid[])'],
         ['device_code', 'store_id = ANY ((SELECT reach(''binds''))::uuid[])',
@@ -375,8 +420,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
 $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA daogou FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION stand_for_upkeep, sign_on, sees_all, changes_all, asker, reach, reach_plans, sees_stream,
-    acts_on_stream, gives_pin, sign_in_subject, check_in_reach, oldest_transaction_s TO daogou_api, daogou_worker;
+GRANT EXECUTE ON FUNCTION stand_for_upkeep, sign_on, stood_here, sees_all, changes_all, asker, writer, reach, reach_plans, sees_stream,
+    sees_member, acts_on_stream, gives_pin, sign_in_subject, check_in_reach, oldest_transaction_s TO daogou_api, daogou_worker;
 GRANT SELECT, INSERT, UPDATE ON account, role_grant, credential, device, device_code, sign_in_window
     TO daogou_worker, daogou_api;
 GRANT DELETE ON sign_in_window TO daogou_worker, daogou_api;

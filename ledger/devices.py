@@ -1,0 +1,244 @@
+"""Phones of stores on which guides sign in with a PIN: codes that bind them, the phones, and the guides' PINs.
+
+Whose phones one binds is asked of the database (`binds`), which also holds every row to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from domain.errors import NotFound, Problem, Refused
+from domain.events import AccountCreated, DeviceBound, DeviceEnded
+from domain.identifiers import derived_id
+from domain.policy import Role
+from ledger.accounts import Grant, account_stream, grant_role, lock_accounts, set_secret
+from ledger.door import Driver
+from ledger.guides import unknown_guide
+from ledger.ledger import Command, record
+
+CODE_FOR = timedelta(minutes=15)
+DEVICE_FOR = timedelta(days=180)
+"""A phone keeps its secret so long; then it is bound again."""
+_MINE = "((SELECT changes_all()) OR {store} = ANY ((SELECT reach('binds'))::uuid[]))"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A bound phone."""
+
+    device_id: UUID
+    store: str
+    """Code."""
+    name: str
+    bound_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a phone that was just bound is told."""
+
+    device_id: UUID
+    store: str
+    store_name: str
+    name: str
+
+
+def device_stream(device_id: UUID) -> str:
+    """The stream of a phone."""
+    return f"device/{device_id}"
+
+
+async def make_code(
+    connection: Driver, tenant_id: int, *, store: str, name: str, made_by: UUID, hash_: bytes, at: datetime
+) -> datetime:
+    """Keep a code that binds one phone of a store; returns until when.
+
+    Raises:
+        NotFound: no such store, or not one whose phones the asker binds.
+    """
+    store_id = await connection.fetchval(
+        f"SELECT store_id FROM store WHERE tenant_id = $1 AND code = $2 AND {_MINE.format(store='store_id')}",
+        tenant_id,
+        store,
+    )
+    if store_id is None:
+        raise NotFound(Problem("store", store, "unknown_store", {"nearest": "—"}))
+    await connection.execute(
+        "INSERT INTO device_code (tenant_id, hash, store_id, made_by, name, expires_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6)",
+        tenant_id,
+        hash_,
+        store_id,
+        made_by,
+        name,
+        at + CODE_FOR,
+    )
+    return at + CODE_FOR
+
+
+async def bind(
+    connection: Driver, tenant_id: int, *, code: bytes, device_id: UUID, secret: bytes, at: datetime
+) -> Bound | None:
+    """Bind a phone by a code, which is used up; call it in a transaction for upkeep.
+
+    Args:
+        connection: for upkeep.
+        tenant_id: the brand.
+        code: SHA-256 of the code.
+        device_id: the phone's id to be.
+        secret: SHA-256 of what the phone will show.
+        at: now.
+
+    Returns:
+        None: no such code, or it was used, is too old, or whoever made it may not bind this store's phones any more.
+    """
+    row = await connection.fetchrow(
+        """
+        UPDATE device_code c SET used_at = $3 FROM store s
+        WHERE c.tenant_id = $1 AND c.hash = $2 AND c.used_at IS NULL AND c.expires_at > $3
+          AND s.tenant_id = c.tenant_id AND s.store_id = c.store_id
+          AND EXISTS (SELECT FROM role_grant g JOIN account a ON a.tenant_id = g.tenant_id AND a.account_id = g.account_id
+                      WHERE g.tenant_id = $1 AND g.account_id = c.made_by AND a.active
+                        AND g.starts_at <= $3 AND (g.ends_at IS NULL OR g.ends_at > $3)
+                        AND (g.role = 'hq' OR g.role = 'store_manager' AND g.place = s.code))
+        RETURNING c.store_id, c.made_by, c.name, s.code, s.name AS store_name""",
+        tenant_id,
+        code,
+        at,
+    )
+    if row is None:
+        return None
+    await connection.execute(
+        "INSERT INTO device (tenant_id, device_id, store_id, name, hash, bound_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        tenant_id,
+        device_id,
+        row["store_id"],
+        row["name"],
+        secret,
+        at,
+    )
+    command = Command(f"{device_stream(device_id)}/bind", at, at, account_stream(row["made_by"]))
+    event = DeviceBound(store=row["store_id"], made_by=row["made_by"])
+    await record(connection, tenant_id, command, [(device_stream(device_id), event)])
+    return Bound(device_id, row["code"], row["store_name"], row["name"])
+
+
+async def list_devices(connection: Driver, tenant_id: int, store: str | None, limit: int) -> list[Device]:
+    """The bound phones in reach, of one store or all, newest first."""
+    rows = await connection.fetch(
+        "SELECT d.device_id, s.code AS store, d.name, d.bound_at FROM device d"
+        " JOIN store s ON s.tenant_id = d.tenant_id AND s.store_id = d.store_id"
+        f" WHERE d.tenant_id = $1 AND d.ended_at IS NULL AND {_MINE.format(store='d.store_id')}"
+        " AND ($2::text IS NULL OR s.code = $2) ORDER BY d.bound_at DESC, d.device_id LIMIT $3",
+        tenant_id,
+        store,
+        limit,
+    )
+    return [Device(**dict(row)) for row in rows]
+
+
+async def end_device(
+    connection: Driver, tenant_id: int, command: Command, device_id: UUID, *, reason: str
+) -> None:
+    """Bind a phone no more and end the sessions on it; call it in a transaction.
+
+    Raises:
+        NotFound: no such phone, not one the asker binds, or it has ended.
+    """
+    found = await connection.fetchval(
+        "SELECT true FROM device WHERE tenant_id = $1 AND device_id = $2 AND ended_at IS NULL"
+        f" AND {_MINE.format(store='store_id')}",
+        tenant_id,
+        device_id,
+    )
+    if not found:
+        raise NotFound(Problem("device", str(device_id), "unknown_device"))
+    event = DeviceEnded(reason=reason)
+    await record(connection, tenant_id, command, [(device_stream(device_id), event)])
+    await connection.execute(
+        "UPDATE device SET ended_at = $3 WHERE tenant_id = $1 AND device_id = $2",
+        tenant_id,
+        device_id,
+        command.known_at,
+    )
+    await connection.execute(
+        "UPDATE credential SET ended_at = $3 WHERE tenant_id = $1 AND device_id = $2 AND ended_at IS NULL",
+        tenant_id,
+        device_id,
+        command.known_at,
+    )
+
+
+async def give_pin(
+    connection: Driver, tenant_id: int, command: Command, guide: str, *, login: str, pin: str
+) -> UUID:
+    """Give a guide a PIN that opens nothing but its change, and an account where there is none; in a transaction.
+
+    Args:
+        connection: the asker's.
+        tenant_id: the brand.
+        command: who, when.
+        guide: code of an active guide.
+        login: of the account to be.
+        pin: argon2id of it.
+
+    Raises:
+        NotFound: no such guide, or not one of a store whose phones the asker binds.
+        Refused: the account is shut, or has other roles, so that its PIN is HQ's to give.
+    """
+    found = await connection.fetchrow(
+        "SELECT g.guide_id, p.name FROM guide g"
+        " LEFT JOIN guide_person p ON p.tenant_id = g.tenant_id AND p.guide_id = g.guide_id"
+        f" WHERE g.tenant_id = $1 AND g.code = $2 AND g.active AND {_MINE.format(store='g.store_id')}",
+        tenant_id,
+        guide,
+    )
+    if found is None:
+        raise unknown_guide(guide)
+    await lock_accounts(connection, tenant_id)  # a guide has one account, whoever opens it
+    account = await connection.fetchrow(
+        "SELECT account_id, active, (SELECT changes_all()) OR gives_pin(account_id, guide_id) AS mine FROM account"
+        " WHERE tenant_id = $1 AND guide_id = $2 ORDER BY active DESC, pin IS NULL, created_at LIMIT 1",
+        tenant_id,
+        found["guide_id"],
+    )
+    if account is None:
+        account_id = await _open_account(
+            connection, tenant_id, command, found["guide_id"], login, found["name"] or guide
+        )
+    elif not account["active"]:
+        raise Refused([Problem("guide", guide, "account_shut")])
+    elif not account["mine"]:
+        raise Refused([Problem("guide", guide, "pin_is_for_hq")])
+    else:
+        account_id = account["account_id"]
+    await set_secret(connection, tenant_id, command, account_id, "pin", pin, must_change=True)
+    return account_id
+
+
+async def _open_account(
+    connection: Driver, tenant_id: int, command: Command, guide_id: UUID, login: str, name: str
+) -> UUID:
+    """The account of a guide who signs in by PIN only; one a guide, whoever comes first."""
+    account_id = derived_id("account of guide", str(guide_id))
+    # The row first: row-level security looks into it to see whose stream it is.
+    await connection.execute(
+        "INSERT INTO account (tenant_id, account_id, login, name, guide_id, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        tenant_id,
+        account_id,
+        login,
+        name,
+        guide_id,
+        command.known_at,
+    )
+    made = Command(f"{account_stream(account_id)}/open", command.occurred_at, command.known_at, command.actor)
+    event = AccountCreated(account=account_id, guide=guide_id)
+    appended = await record(connection, tenant_id, made, [(account_stream(account_id), event)])
+    if not appended.duplicate:
+        told = Command(f"{made.command_id}/grant", command.occurred_at, command.known_at, command.actor)
+        grant_id = derived_id("grant of guide", str(account_id))
+        await grant_role(connection, tenant_id, told, account_id, grant_id, Grant(Role.GUIDE), reason="")
+    return account_id
