@@ -70,6 +70,14 @@ def account_stream(account_id: UUID) -> str:
     return f"account/{account_id}"
 
 
+async def lock_accounts(connection: Driver, tenant_id: int) -> None:
+    """Let one command at a time decide on the brand's accounts, until its transaction ends.
+
+    Two that each take a role from another of the last two at HQ would both find one left.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('daogou.accounts'), $1)", tenant_id)
+
+
 async def create_account(
     connection: Driver,
     tenant_id: int,
@@ -82,6 +90,7 @@ async def create_account(
     Raises:
         Refused: the login is taken, or a grant names a place that does not exist.
     """
+    await lock_accounts(connection, tenant_id)
     taken = await connection.fetchval(
         "SELECT account_id FROM account WHERE tenant_id = $1 AND login = $2", tenant_id, new.login
     )
@@ -137,10 +146,12 @@ async def grant_role(
 
     Raises:
         NotFound: no such account.
-        Refused: the place does not exist, or the role needs none or a guide.
+        Refused: the place does not exist, the role needs none or a guide, or it would end before it gives anything.
     """
     await _check_place(connection, tenant_id, account_id, grant)
     starts_at = grant.starts_at or command.occurred_at
+    if grant.ends_at is not None and grant.ends_at <= max(starts_at, command.known_at):
+        raise Refused([Problem("ends_at", grant.ends_at.isoformat(), "grant_ends_before")])
     event = RoleGranted(
         grant=grant_id,
         role=grant.role.value,
@@ -172,15 +183,24 @@ async def end_grant(
 
     Raises:
         NotFound: no such grant.
-        Refused: it is the last account of HQ that would lose its role: nobody could grant it again.
+        Refused: it is the last account of HQ that would lose its role: nobody could grant it again. Or it has ended,
+            ends earlier anyway, or would end in the past: what it gave until now, it gave.
     """
+    await lock_accounts(connection, tenant_id)
     row = await connection.fetchrow(
-        "SELECT account_id, role FROM role_grant WHERE tenant_id = $1 AND grant_id = $2", tenant_id, grant_id
+        "SELECT account_id, role, ends_at FROM role_grant WHERE tenant_id = $1 AND grant_id = $2",
+        tenant_id,
+        grant_id,
     )
     if row is None:
         raise NotFound(Problem("grant", str(grant_id), "unknown_grant"))
+    if row["ends_at"] is not None and row["ends_at"] <= ends_at:
+        told = {"ends_at": row["ends_at"].isoformat()}
+        raise Refused([Problem("ends_at", ends_at.isoformat(), "grant_ends_earlier", told)])
+    if ends_at < command.known_at:
+        raise Refused([Problem("ends_at", ends_at.isoformat(), "ends_in_past")])
     if row["role"] == Role.HQ:
-        await refuse_last_hq(connection, tenant_id, row["account_id"], at=ends_at)
+        await refuse_last_hq(connection, tenant_id, row["account_id"], at=ends_at, grant_id=grant_id)
     event = RoleEnded(grant=grant_id, ends_at=ends_at, reason=reason)
     appended = await record(connection, tenant_id, command, [(account_stream(row["account_id"]), event)])
     if not appended.duplicate:
@@ -202,6 +222,11 @@ async def set_active(
         NotFound: no such account.
         Refused: it is the last account of HQ.
     """
+    await lock_accounts(connection, tenant_id)
+    if not await connection.fetchval(
+        "SELECT true FROM account WHERE tenant_id = $1 AND account_id = $2", tenant_id, account_id
+    ):
+        raise NotFound(Problem("account", str(account_id), "unknown_account"))
     if not active:
         await refuse_last_hq(connection, tenant_id, account_id, at=command.known_at)
     event = AccountChanged(active=active, reason=reason)
@@ -244,15 +269,14 @@ async def set_secret(
     event = SecretChanged(kind=kind, change="removed" if hashed is None else "set")
     appended = await record(connection, tenant_id, command, [(account_stream(account_id), event)])
     if not appended.duplicate:
-        column = {"password": "password", "pin": "pin"}[kind]
+        column, given = {"password": ("password", "must_change"), "pin": ("pin", "pin_must_change")}[kind]
         await connection.execute(
-            f"UPDATE account SET {column} = $3, failures = 0, locked_until = NULL,"
-            " must_change = CASE WHEN $5 THEN $4 ELSE must_change END WHERE tenant_id = $1 AND account_id = $2",
+            f"UPDATE account SET {column} = $3, {given} = $4, failures = 0, locked_until = NULL"
+            " WHERE tenant_id = $1 AND account_id = $2",
             tenant_id,
             account_id,
             hashed,
             must_change,
-            kind == "password",
         )
         await connection.execute(
             "UPDATE credential SET ended_at = $3 WHERE tenant_id = $1 AND account_id = $2 AND kind = 'session'"
@@ -336,28 +360,37 @@ async def end_credentials(connection: Driver, tenant_id: int, account_id: UUID, 
     )
 
 
-async def refuse_last_hq(connection: Driver, tenant_id: int, account_id: UUID, *, at: datetime) -> None:
-    """Refuse what would leave nobody at HQ who can sign in.
+async def refuse_last_hq(
+    connection: Driver, tenant_id: int, account_id: UUID, *, at: datetime, grant_id: UUID | None = None
+) -> None:
+    """Refuse what would leave nobody at HQ for good; call it with the accounts locked.
+
+    Args:
+        connection: in a transaction.
+        tenant_id: the brand.
+        account_id: who leaves HQ.
+        at: when.
+        grant_id: the only grant that ends; None: the whole account goes.
 
     Raises:
-        Refused: there is no other.
+        Refused: no open account holds the role besides, without an end of its own.
     """
-    others = await connection.fetchval(
-        "SELECT count(*) FROM role_grant g JOIN account a ON a.tenant_id = $1 AND a.account_id = g.account_id"
-        " WHERE g.tenant_id = $1 AND g.role = 'hq' AND a.active AND a.account_id <> $2"
-        " AND g.starts_at <= $3 AND (g.ends_at IS NULL OR g.ends_at > $3)",
+    row = await connection.fetchrow(
+        """
+        WITH hq AS (
+            SELECT g.ends_at, g.account_id = $2 AND ($4::uuid IS NULL OR g.grant_id = $4) AS going
+            FROM role_grant g JOIN account a ON a.tenant_id = $1 AND a.account_id = g.account_id
+            WHERE g.tenant_id = $1 AND g.role = 'hq' AND a.active AND g.starts_at <= $3
+              AND (g.ends_at IS NULL OR g.ends_at > $3)
+        )
+        SELECT coalesce(bool_or(going), false) AS holds, coalesce(bool_or(NOT going AND ends_at IS NULL), false) AS others
+        FROM hq""",
         tenant_id,
         account_id,
         at,
+        grant_id,
     )
-    holds = await connection.fetchval(
-        "SELECT true FROM role_grant WHERE tenant_id = $1 AND account_id = $2 AND role = 'hq'"
-        " AND starts_at <= $3 AND (ends_at IS NULL OR ends_at > $3)",
-        tenant_id,
-        account_id,
-        at,
-    )
-    if holds and not others:
+    if row["holds"] and not row["others"]:
         raise Refused([Problem("account", "", "last_hq")])
 
 
@@ -369,21 +402,35 @@ _PLACES = {
 }
 
 
-async def _check_place(connection: Driver, tenant_id: int, account_id: UUID, grant: Grant) -> None:
+async def place_problem(
+    connection: Driver, tenant_id: int, grant: Grant, *, is_guide: bool
+) -> Problem | None:
+    """What is wrong with where a role is to hold; None: nothing.
+
+    Args:
+        connection: of the ledger.
+        tenant_id: the brand.
+        grant: role and place.
+        is_guide: whether the account is a guide's.
+    """
     scope = SCOPES[grant.role]
+    told = {"role": grant.role.value}
+    if scope is Scope.SELF and not is_guide:
+        return Problem("guide", "", "role_needs_guide", told)
+    if scope in {Scope.TENANT, Scope.SELF}:
+        return Problem("place", grant.place, "role_has_no_place", told) if grant.place else None
+    kind, query = _PLACES[scope]
+    if grant.place and await connection.fetchval(query, tenant_id, grant.place):
+        return None
+    return Problem("place", grant.place, "unknown_place", {**told, "place_kind": kind})
+
+
+async def _check_place(connection: Driver, tenant_id: int, account_id: UUID, grant: Grant) -> None:
     account = await connection.fetchrow(
         "SELECT guide_id FROM account WHERE tenant_id = $1 AND account_id = $2", tenant_id, account_id
     )
     if account is None:
         raise NotFound(Problem("account", str(account_id), "unknown_account"))
-    if scope is Scope.SELF and account["guide_id"] is None:
-        raise Refused([Problem("guide", "", "role_needs_guide", {"role": grant.role.value})])
-    if scope in {Scope.TENANT, Scope.SELF}:
-        if grant.place:
-            raise Refused([Problem("place", grant.place, "role_has_no_place", {"role": grant.role.value})])
-        return
-    kind, query = _PLACES[scope]
-    if not grant.place or not await connection.fetchval(query, tenant_id, grant.place):
-        raise Refused([
-            Problem("place", grant.place, "unknown_place", {"role": grant.role.value, "kind": kind})
-        ])  # fmt: skip
+    problem = await place_problem(connection, tenant_id, grant, is_guide=account["guide_id"] is not None)
+    if problem is not None:
+        raise Refused([problem])
