@@ -1,40 +1,48 @@
-"""What stands before every route: loopback names only, nobody else's pages, bounded bodies, and no error unanswered.
+"""What stands before every route: our names only, nobody else's pages, nothing in the clear, bounded bodies, no error
+unanswered.
 
-There is no sign-in yet. A page of another site in a browser on this machine could reach a server on the loopback,
-by a name of its own that resolves here (so Host must be a loopback name) or by a plain form (so a browser's Origin
-must be one too).
-"""
+A page of another site in a browser could reach this server by a name of its own that resolves here (so Host must be a
+loopback name or the public one), or by a plain form (so a browser's Origin must be the one it was asked by). Sessions are
+SameSite and repeat a CSRF token besides (`api.signing`).
+"""  # noqa: D205 - the summary is one sentence
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Declined, answered
 from domain.errors import Problem
+from infra.edge_settings import Edge, is_loopback
 
 MOST_BYTES = 1_000_000
 """Of a request's body."""
+HSTS = "max-age=63072000"
+"""Two years; of this host alone, for its siblings are not ours to bind."""
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""Of every answer, unless its route says otherwise: it is data for one asker, to be kept and framed by nobody."""
 _READING = ("GET", "HEAD", "OPTIONS")
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host is a loopback address or `localhost`; brackets of IPv6 may be there."""
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
-    except ValueError:
-        return False
+_PROBES = ("/health/live", "/health/ready")
+"""Whoever starts containers asks these in the clear, and shows nobody's secret."""
 
 
 class Guard:
     """ASGI middleware, the outermost but for the server's own."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, edge: Edge) -> None:
         self._app = app
+        self._edge = edge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or have it answered."""
@@ -47,26 +55,60 @@ class Guard:
         async def noting(message: Message) -> None:
             nonlocal begun
             begun = True
+            if message["type"] == "http.response.start":
+                _add_headers(message, scope)
             await send(message)
 
         try:
-            _decline_foreign(request)
+            _decline_foreign(request, self._edge)
+            _decline_plain(request, self._edge)
             await self._app(scope, _bounded(request, receive), noting)
         except Exception as error:
             if begun:
                 raise  # half an answer is out: only closing the connection tells the asker
-            await answered(request, error)(scope, receive, send)
+            await answered(request, error)(scope, receive, noting)
 
 
-def _decline_foreign(request: Request) -> None:
+def _add_headers(message: MutableMapping[str, Any], scope: Scope) -> None:
+    headers = MutableHeaders(scope=message)
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    if scope["scheme"] == "https":
+        headers["Strict-Transport-Security"] = HSTS
+
+
+def _decline_foreign(request: Request, edge: Edge) -> None:
     host = request.headers.get("host", "")
-    if not is_loopback(_without_port(host)):
+    name = _without_port(host)
+    if not (is_loopback(name) or _is_public(name, edge)):
         raise Declined(421, Problem("Host", host[:200], "foreign_host"))
     origin = request.headers.get("origin")
-    if origin is not None and request.method not in _READING:
-        _, _, where = origin.partition("://")
-        if not is_loopback(_without_port(where)):
-            raise Declined(403, Problem("Origin", origin[:200], "foreign_origin"))
+    if origin is not None and request.method not in _READING and not _is_own(origin, name, edge):
+        raise Declined(403, Problem("Origin", origin[:200], "foreign_origin"))
+
+
+def _is_public(name: str, edge: Edge) -> bool:
+    return edge.public_name is not None and name.strip("[]").lower() == edge.public_name
+
+
+def _is_own(origin: str, name: str, edge: Edge) -> bool:
+    """Whether a page of the server that was asked asks: under its public name from exactly that address."""
+    if not is_loopback(name):
+        return origin == edge.public_origin
+    try:
+        return is_loopback(urlsplit(origin).hostname or "")
+    except ValueError:
+        return False
+
+
+def _decline_plain(request: Request, edge: Edge) -> None:
+    """Turn away what came in the clear from, or under the name for, another machine: it may hold a password."""
+    if request.url.scheme == "https" or edge.allow_plain_http or request.url.path in _PROBES:
+        return
+    client = request.client
+    name = _without_port(request.headers.get("host", ""))
+    if client is None or not is_loopback(client.host) or not is_loopback(name):
+        raise Declined(403, Problem("address", "http", "https_required"))
 
 
 def _without_port(host: str) -> str:

@@ -14,17 +14,22 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
+import asyncpg
 import structlog
 import uvicorn
+from sqlalchemy.engine import make_url
 
 from api.app import create_app
-from api.guard import is_loopback
 from domain.errors import Problem, Refused
+from infra.api_socket import BACKLOG, listen_on
 from infra.clock import now
 from infra.databases import open_ledger
+from infra.edge_settings import Edge, refuse_unsafe
+from infra.key_store import open_keys
 from infra.lifeline import lifeline_cut, tell_ready
 from infra.settings import Settings
-from ledger.database import API, open_database
+from infra.sign_in_settings import refuse_unusable
+from ledger.database import API, WORKER, open_database
 from ledger.ledger import Ledger
 
 DRAIN_S = 7
@@ -38,50 +43,51 @@ END_S = 9.5
 WAIT_FOR_CONNECTION_S = 2.0
 CONNECT_S = 2.0
 """A request that finds the database away is told so within the sum of both, not half a minute later."""
-BACKLOG = 2048
 POOL_SIZE = 10
 
 log = structlog.get_logger("api")
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket on the loopback.
+def bind(host: str, port: int, edge: Edge | None = None) -> socket.socket:
+    """A listening socket.
+
+    Args:
+        host: a loopback address, or another one where `edge` has somebody encrypt.
+        port: 0: any.
+        edge: the settings; None: those of nothing set.
 
     Raises:
-        Refused: the host is not the loopback's, or the port cannot be had.
+        Refused: the address is not safe to bind (`infra.edge_settings`), or the port cannot be had.
     """
-    if not is_loopback(host):
-        raise Refused([Problem("--host", host, "not_loopback")])
-    name = "127.0.0.1" if host.lower() == "localhost" else host.strip("[]")
-    listening = socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((name, port))
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise Refused([Problem("--port", str(port), "port_unusable", {"why": str(error)})]) from error
-    listening.listen(BACKLOG)
-    return listening
+    refuse_unsafe(edge or Edge(), host, field="--host")
+    return listen_on(host, port)
 
 
-def inherited(descriptor: int) -> socket.socket:
+def inherited(descriptor: int, edge: Edge | None = None) -> socket.socket:
     """The listening socket another process bound and left open for this one.
 
     Raises:
-        Refused: the descriptor is no such socket, or it is not bound to the loopback.
+        Refused: the descriptor is no such socket, or what it is bound to is not safe to serve.
     """
     try:
         listening = socket.socket(fileno=descriptor)
         name = listening.getsockname()
     except (OSError, OverflowError) as error:
         raise Refused([Problem("--fd", str(descriptor), "port_unusable", {"why": str(error)})]) from error
-    if not isinstance(name, tuple) or not is_loopback(str(name[0])):
-        raise Refused([Problem("--fd", f"{descriptor}: {name}", "not_loopback")])
+    refuse_unsafe(edge or Edge(), str(name[0]) if isinstance(name, tuple) else str(name), field="--fd")
     return listening
 
 
 async def serve(settings: Settings, listening: socket.socket) -> None:
-    """Serve until SIGTERM, SIGINT or a cut lifeline."""
+    """Serve until SIGTERM, SIGINT or a cut lifeline.
+
+    Raises:
+        Refused: a provider of sign-ins is set halfway, or the database's login is not the API's.
+    """
+    edge = settings.edge
+    refuse_unusable(settings.oidc, settings.wecom, edge.public_url)
+    if edge.allow_plain_http:
+        log.warning("plain_http_allowed", remedy="set TLS or a trusted proxy, unset DAOGOU_ALLOW_PLAIN_HTTP")
     async with _ledger(settings) as ledger:
         server = _Server(
             uvicorn.Config(
@@ -93,6 +99,10 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
                 timeout_keep_alive=30,
                 backlog=BACKLOG,
                 h11_max_incomplete_event_size=64 * 1024,
+                # uvicorn's default believes whoever asks from the loopback; the application believes whom it is told to.
+                proxy_headers=False,
+                ssl_certfile=edge.tls_cert,
+                ssl_keyfile=edge.tls_key,
             )
         )
         watching = asyncio.create_task(_watch(server))
@@ -124,7 +134,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for one in sockets or []:
             host, port = one.getsockname()[:2]
-            log.info("api_started", address=f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            scheme = "https" if self.config.is_ssl else "http"
+            log.info("api_started", address=f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
         tell_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -166,8 +177,36 @@ async def _ledger(settings: Settings) -> AsyncIterator[Ledger]:
         async with open_ledger(settings) as (_, urls), _pool(settings, urls.api) as ledger:
             yield ledger
     else:
-        async with _pool(settings, settings.database_api_url or settings.database_url) as ledger:
+        setting = "DATABASE_URL" if settings.database_api_url is None else "DATABASE_API_URL"
+        url = settings.database_api_url or settings.database_url
+        await _check_login(setting, url)
+        async with _pool(settings, url) as ledger:
             yield ledger
+
+
+async def _check_login(setting: str, url: str) -> None:
+    """Refuse a login that may not work as the API, and warn of one that may do more; a database that is away may.
+
+    Raises:
+        Refused: it is no member of `daogou_api`.
+    """
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        connection = await asyncpg.connect(plain, timeout=CONNECT_S, server_settings={"role": API})
+    except asyncpg.InsufficientPrivilegeError as error:
+        login = make_url(url).username or ""
+        raise Refused([Problem(setting, login, "login_not_the_apis", {"role": API})]) from error
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return  # each request says so until it is there
+    try:
+        if await connection.fetchval("SELECT pg_has_role(session_user, $1, 'MEMBER')", WORKER):
+            log.warning(
+                "database_login_may_do_more", setting=setting, remedy=f"let it be a member of {API} only"
+            )
+    except asyncpg.PostgresError:
+        return
+    finally:
+        await connection.close(timeout=CLOSE_S)
 
 
 @asynccontextmanager
@@ -181,7 +220,7 @@ async def _pool(settings: Settings, url: str) -> AsyncIterator[Ledger]:
         connect_s=CONNECT_S,
     )
     try:
-        yield Ledger(engine, settings.tenant_id)
+        yield Ledger(engine, settings.tenant_id, keys=open_keys(settings))
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):

@@ -27,15 +27,21 @@ from temporalio.envconfig import ClientConfig
 
 import worker
 from api.__main__ import main as api_main
+from domain.errors import Refused
 from infra.api_socket import PORT
+from infra.edge_settings import read_edge, refuse_unsafe
 from infra.embedded_postgres import running_postgres
 from infra.embedded_temporal import dev_server
 from infra.workers import DRAIN
-from ledger.database import WORKER
+from ledger.database import API, WORKER
+from tests.api.test_serve import served
+from tests.certificates import write_certificate
+from tests.conftest import LedgerDatabase
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKER = ROOT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
+TLS: dict[str, Any] = yaml.safe_load((DOCKER / "compose.tls.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -204,15 +210,21 @@ def test_the_copied_tree_migrates_a_database_and_serves_without_writing_into_its
     with running_postgres(tmp_path / ".daogou", settings={"shared_buffers": "16MB"}) as (_, address):
         asyncio.run(create_database(address.url("postgres"), "mine"))
         (tmp_path / "admin").write_text(address.url("mine"))
-        (tmp_path / "url").write_text(address.url("mine", user=WORKER, password=secrets.token_hex(32)))
-        running = {"DATABASE_URL_FILE": str(tmp_path / "url")}
-        admin = {"DATABASE_ADMIN_URL_FILE": str(tmp_path / "admin")}
-        migrated = run_in(tree, home, "-m", "worker", "migrate", **running, **admin)
+        for role in (WORKER, API):
+            (tmp_path / role).write_text(address.url("mine", user=role, password=secrets.token_hex(32)))
+        running = {"DATABASE_URL_FILE": str(tmp_path / WORKER)}
+        api = {"DATABASE_URL_FILE": str(tmp_path / API)}
+        ahead = {
+            "DATABASE_API_URL_FILE": str(tmp_path / API),
+            "DATABASE_ADMIN_URL_FILE": str(tmp_path / "admin"),
+        }
+        migrated = run_in(tree, home, "-m", "worker", "migrate", **running, **ahead)
         assert migrated.returncode == 0, migrated.stderr
+        assert "daogou_worker: its password was set; daogou_api: its password was set" in migrated.stdout
         checked = run_in(tree, home, "-m", "worker", "check", **running)
         assert checked.returncode == 0, checked.stderr
         nowhere = {"TEMPORAL_ADDRESS": "127.0.0.1:9"}
-        assert serve_and_probe(tree, home, **running, **nowhere) == (0, 0)
+        assert serve_and_probe(tree, home, **api, **nowhere) == (0, 0)
     assert sorted(tree.rglob("*")) == before
     assert not list(home.iterdir()), "with servers of yours nothing is kept beside them"
 
@@ -298,16 +310,18 @@ def test_every_command_exists() -> None:
 
 
 def test_every_variable_set_for_our_code_is_one_it_reads() -> None:
-    source = (ROOT / "infra" / "settings.py").read_text(encoding="utf-8")
+    files = ("settings", "edge_settings", "sign_in_settings")
+    source = "".join((ROOT / "infra" / f"{name}.py").read_text(encoding="utf-8") for name in files)
     plain = set(re.findall(r'env\.get\("(\w+)"\)', source))
-    secret = set(re.findall(r'_database_url\(env, "(\w+)"\)', source))
-    assert {"DATABASE_URL", "DATABASE_ADMIN_URL"} <= secret
+    secret = set(re.findall(r'(?:_database_url|read_secret)\(env, "(\w+)"\)', source))
+    assert {"DATABASE_URL", "DATABASE_ADMIN_URL", "DATABASE_API_URL", "DAOGOU_KEYS_URL"} <= secret
+    assert {"DAOGOU_API_HOST", "DAOGOU_TLS_CERT", "DAOGOU_OIDC_ISSUER"} <= plain
     known = plain | secret | {f"{name}_FILE" for name in secret}
     of_the_image = re.findall(
         r"(DAOGOU_\w+)=", " ".join(rest for word, rest in instructions() if word == "ENV")
     )
     assert set(of_the_image) <= known
-    for name, service in OURS.items():
+    for name, service in [*OURS.items(), *TLS["services"].items()]:
         ours = {key for key in service["environment"] if not key.startswith("TEMPORAL_")}
         assert ours <= known, name
 
@@ -331,12 +345,18 @@ def test_the_secrets_drawn_are_those_the_services_read(tmp_path: Path) -> None:
     assert {f"./secrets/{name}" for name in drawn} == {entry["file"] for entry in COMPOSE["secrets"].values()}
     assert folder.stat().st_mode & 0o777 == 0o700
     admin, running = make_url(drawn["database_admin_url"]), make_url(drawn["database_url"])
+    api, keys = make_url(drawn["database_api_url"]), make_url(drawn["keys_url"])
     environment = SERVICES["ledger"]["environment"]
     assert admin.password == drawn["ledger_password"]
     assert (admin.username, admin.database) == (environment["POSTGRES_USER"], environment["POSTGRES_DB"])
     assert (running.username, running.database) == (WORKER, admin.database)
-    assert admin.host == running.host == "ledger"
-    assert len({admin.password, running.password, drawn["temporal_password"]}) == 3
+    assert (api.username, api.database) == (API, admin.database)
+    assert admin.host == running.host == api.host == "ledger"
+    environment = SERVICES["keys"]["environment"]
+    assert (keys.username, keys.database) == (environment["POSTGRES_USER"], environment["POSTGRES_DB"])
+    assert (keys.host, keys.password) == ("keys", drawn["keys_password"])
+    passwords = {one.password for one in (admin, running, api, keys)} | {drawn["temporal_password"]}
+    assert len(passwords) == 5
     assert all(text not in first.stdout for text in drawn.values())
 
     again = subprocess.run([DOCKER / "make-secrets", folder], capture_output=True, text=True, check=False)
@@ -366,11 +386,71 @@ def service_files() -> list[str]:
     return [entry["file"] for entry in COMPOSE["secrets"].values()]
 
 
-def test_only_the_migration_holds_the_login_that_may_change_the_schema() -> None:
+def test_each_login_is_held_by_who_needs_it_only() -> None:
     holders = {
-        name for name, service in SERVICES.items() if "database_admin_url" in service.get("secrets", [])
+        secret: {name for name, service in SERVICES.items() if secret in service.get("secrets", [])}
+        for secret in COMPOSE["secrets"]
     }
-    assert holders == {"migrate"}
+    assert holders == {
+        "ledger_password": {"ledger"},
+        "database_admin_url": {"migrate"},
+        "database_url": {"migrate", "worker"},
+        "database_api_url": {"migrate", "api"},
+        "keys_password": {"keys"},
+        "keys_url": {"worker", "api"},
+        "temporal_password": {"temporal-store", "temporal-schema", "temporal"},
+    }
+
+
+def test_the_api_runs_as_its_own_login() -> None:
+    told = SERVICES["api"]["environment"]
+    assert told["DATABASE_URL_FILE"] == "/run/secrets/database_api_url"
+    assert SERVICES["worker"]["environment"]["DATABASE_URL_FILE"] == "/run/secrets/database_url"
+
+
+def test_the_api_is_published_only_with_a_certificate(tmp_path: Path) -> None:
+    assert set(TLS["services"]) == {"api"}
+    api = TLS["services"]["api"]
+    assert api["ports"] == [f"{PORT}:{PORT}"]
+    told = api["environment"]
+    assert told["DAOGOU_PUBLIC_URL"] is None, "whoever starts it says it"
+    for name, setting in (("tls_cert", "DAOGOU_TLS_CERT"), ("tls_key", "DAOGOU_TLS_KEY")):
+        assert told[setting] == f"/run/secrets/{name}"
+        assert name in api["secrets"]
+        ignored = subprocess.run(
+            ["git", "check-ignore", "--quiet", TLS["secrets"][name]["file"]], cwd=DOCKER, check=False
+        )
+        assert ignored.returncode == 0, f"{name} could be committed"
+    cert, key = write_certificate(tmp_path, "shop.example")
+    edge = read_edge({
+        **{name: value for name, value in told.items() if value is not None},
+        "DAOGOU_TLS_CERT": str(cert),
+        "DAOGOU_TLS_KEY": str(key),
+    })  # fmt: skip
+    with pytest.raises(Refused) as refusal:
+        refuse_unsafe(edge, edge.host)
+    assert [one.code for one in refusal.value.problems] == ["public_url_missing"]
+    refuse_unsafe(edge.model_copy(update={"public_url": "https://shop.example:8400"}), edge.host)
+
+
+async def test_the_health_check_with_a_certificate_asks_what_is_served(
+    tmp_path: Path, ledger_database: LedgerDatabase
+) -> None:
+    cert, key = write_certificate(tmp_path, "shop.example")
+    told = {"DAOGOU_TLS_CERT": str(cert), "DAOGOU_TLS_KEY": str(key)}
+    *_, code = TLS["services"]["api"]["healthcheck"]["test"]
+    with served(tmp_path, ledger_database.urls.api, "--port", "0", **told) as one:
+        asked = code.replace("127.0.0.1:8400", one.url.partition("//")[2])
+        for file, good in ((cert, True), (write_certificate(tmp_path, "another.example")[0], False)):
+            done = await asyncio.to_thread(
+                subprocess.run,
+                [sys.executable, "-c", asked.replace("/run/secrets/tls_cert", str(file))],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=30,
+            )
+            assert (done.returncode == 0) is good, done.stderr
 
 
 async def test_the_namespace_is_made_once_on_a_server_that_serves(tmp_path: Path) -> None:
@@ -457,6 +537,8 @@ def test_services_start_in_an_order_that_exists_and_limits_are_set() -> None:
     assert OURS["worker"]["deploy"]["replicas"] == 2
 
 
-def test_no_command_of_compose_removes_the_ledger() -> None:
+def test_no_command_of_compose_removes_the_ledger_or_the_keys() -> None:
     assert COMPOSE["volumes"]["ledger"]["external"] is True
     assert SERVICES["ledger"]["volumes"] == ["ledger:/var/lib/postgresql"]
+    assert COMPOSE["volumes"]["keys"]["external"] is True
+    assert SERVICES["keys"]["volumes"] == ["keys:/var/lib/postgresql"]
