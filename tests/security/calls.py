@@ -1,0 +1,288 @@
+"""How every operation is called, for an object of any kind: the generator's only hand-written part.
+
+A new route needs one line here (`CALLS`): which kind of object it names, and what its body says. Everything else, who
+may and what they are answered, follows from `api/rules.py`, `domain/policy.py` and the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from api.rules import RULES, Open
+from domain.policy import Right
+from tests.brand import written
+from tests.security.reach import Reach
+from tests.security.world import Thing, World
+
+UNKNOWN = {
+    "plan": "pla-x9",
+    "guide": "gui-nobody",
+    "task": str(UUID(int=9 << 64)),
+    "member": "mem-nobody-9",
+    "store": "sto-nowhere",
+    "message": "nudge/gui-nobody",
+    "device": str(UUID(int=8 << 64)),
+    "account": str(UUID(int=7 << 64)),
+    "session": str(UUID(int=6 << 64)),
+    "token": str(UUID(int=5 << 64)),
+    "grant": str(UUID(int=4 << 64)),
+}
+"""Names that nothing in the world has."""
+
+REASON = {"reason": "because"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked: by whom, of what, by which name."""
+
+    world: World
+    reach: Reach
+    name: str
+    thing: Thing | None
+    """None: the name is nobody's, or the operation names nothing."""
+
+    @property
+    def own_guide(self) -> str:
+        """A guide the asker may act for, so that only the object is what is wrong; anybody where there is none."""
+        return min(self.reach.acts_for, default="gui-iris")
+
+
+Written = Callable[[Asked], Any]
+Reaches = Callable[[Reach, Thing], bool]
+
+
+def _sees(reach: Reach, thing: Thing) -> bool:
+    return reach.sees(thing)
+
+
+def _acts(reach: Reach, thing: Thing) -> bool:
+    return reach.sees(thing) and reach.acts_on(thing)
+
+
+@dataclass(frozen=True)
+class Call:
+    """How an operation is called."""
+
+    kind: str | None = None
+    """Of the object it names; None: it names none."""
+    done: frozenset[int] = frozenset({200})
+    """Its answers where it is allowed: what it does, or why the moment is against it."""
+    missing: int = 404
+    """Its answer where the object is not there, and where it is somebody else's."""
+    reaches: Reaches = _sees
+    path: Mapping[str, str] = field(default_factory=dict)
+    """Path parameters that are not the object's name; `{name}` is put in."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Written | None = None
+    key: bool = False
+    """Whether it wants an Idempotency-Key."""
+    in_session: bool = False
+    """Whether it is for people in a session only: a token is told so, whatever it asks of."""
+    called: Callable[[World, Thing], str] = lambda _world, thing: thing.name
+    """The name of an object in the request, where it is not its own."""
+
+
+def _changes(kind: str, *done: int, body: Written = lambda _asked: REASON, **more: Any) -> Call:
+    return Call(kind, frozenset(done or (200,)), reaches=_acts, body=body, **more)
+
+
+def _playbook(_asked: Asked) -> Any:
+    return written(plan="pla-new")
+
+
+def _report(asked: Asked) -> Any:
+    by = asked.thing.guide if asked.thing and asked.reach.acts_on(asked.thing) else asked.own_guide
+    return {"performed_by": by, "channel": "phone", "outcome": "interested"}
+
+
+def _report_by(asked: Asked) -> Any:
+    return {"performed_by": asked.name, "channel": "phone", "outcome": "interested"}
+
+
+def _in_campaign(reach: Reach, thing: Thing) -> bool:
+    """The history of a plan is the whole campaign's: its Check is in it, and everybody's part."""
+    return reach.sees_all or thing.name in reach.plans
+
+
+def _owns(reach: Reach, thing: Thing) -> bool:
+    return thing.owner == reach.who.login
+
+
+def _gives_pin(reach: Reach, thing: Thing) -> bool:
+    return reach.changes_all or thing.store in reach.binds
+
+
+def _secrets(_asked: Asked) -> Any:
+    return {"old": "what it was not", "new": "what it will not be"}
+
+
+def _history(subject: str, *, name: str = "{name}", **more: Any) -> Call:
+    kind = more.pop("kind", subject)
+    return Call(kind, path={"subject": subject, "name": name}, **more)
+
+
+CALLS: Mapping[str, Call] = {
+    "live": Call(),
+    "ready": Call(done=frozenset({200, 503})),
+    "metrics": Call(),
+    "check_plan": Call(body=_playbook),
+    "launch_plan": Call(body=_playbook, done=frozenset({201})),
+    "list_plans": Call(),
+    "read_plan": Call("plan"),
+    "read_report": Call("plan"),
+    "pause_plan": _changes("plan"),
+    "resume_plan": _changes("plan", 409),
+    "close_plan": _changes("plan"),
+    "recall_plan": _changes("plan"),
+    "confirm_canary": _changes("plan", 200, 409),
+    "adjust_goal": _changes("plan", body=lambda _asked: REASON | {"target": 70}),
+    "tune_means": _changes("plan", body=lambda _asked: REASON | {"lead_days": 4}),
+    "replace_guide": _changes(
+        "plan",
+        body=lambda _asked: REASON | {"leaving": "gui-iris", "replacement": "gui-jasmine"},
+    ),
+    "read_todays_list": Call("guide"),
+    "clock_in": Call("guide", reaches=_acts),
+    "check_in": _changes("task", 201, body=_report, key=True),
+    "check_in: performed by": Call(
+        "guide",
+        frozenset({201}),
+        missing=422,
+        reaches=_acts,
+        body=_report_by,
+        key=True,
+        path={"task_id": "{task}"},
+    ),
+    "read_timeline: plan": _history("plan", reaches=_in_campaign),
+    "read_timeline: task": _history("task"),
+    "read_timeline: guide": _history("guide"),
+    "read_timeline: member": _history("member"),
+    "read_timeline: stream of a task": _history("stream", kind="task", name="task/{name}"),
+    "read_timeline: stream of a plan": _history(
+        "stream", kind="plan", name="plan/{name}", reaches=_in_campaign
+    ),
+    "list_messages": Call(),
+    "summarise_messages": Call(),
+    "stop_messages": Call(body=lambda _asked: REASON),
+    "start_messages": Call(body=lambda _asked: REASON),
+    "retry_message": Call("message", body=lambda asked: {"purpose": asked.name, "endpoint_id": 1}),
+    **{
+        # Wrong codes, passwords and PINs: who may sign in is tests/api's; here, that nothing is told or done.
+        name: Call(done=frozenset({401}), body=lambda _asked, told=told: told)
+        for name, told in {
+            "bind_device": {"code": "ABCD-EFGH"},
+            "sign_in": {"login": "acc-hq", "password": "wrong"},
+            "sign_in_by_pin": {"guide": "gui-iris", "pin": "0000"},
+        }.items()
+    },
+    # No provider is set.
+    **{
+        name: Call(done=frozenset({404}))
+        for name in ("begin_oidc", "finish_oidc", "begin_wecom", "finish_wecom")
+    },
+    "read_me": Call(),
+    "list_sessions": Call(),
+    "sign_out": Call(done=frozenset({204}), in_session=True),
+    "end_session": Call("session", frozenset({204}), reaches=_owns, in_session=True),
+    "end_other_sessions": Call(in_session=True),
+    "change_password": Call(done=frozenset({422}), in_session=True, body=_secrets),
+    "change_pin": Call(done=frozenset({422}), in_session=True, body=_secrets),
+    "make_device_code": Call(
+        "store",
+        frozenset({201}),
+        reaches=_acts,
+        body=lambda asked: {"store": asked.name, "name": "counter"},
+    ),
+    "list_devices": Call(),
+    "list_devices: of a store": Call("store", query={"store": "{name}"}, missing=200),
+    "end_device": Call("device", frozenset({204}), reaches=_acts),
+    "give_pin": Call("guide", frozenset({201}), reaches=_gives_pin),
+    "list_accounts": Call(),
+    "create_account": Call(
+        done=frozenset({201}), body=lambda _asked: {"login": "new.account", "name": "new", "grants": []}
+    ),
+    "read_account": Call("account"),
+    "shut_account": _changes("account"),
+    "open_account": _changes("account"),
+    "reset_password": _changes("account", body=lambda _asked: None),
+    "grant_role": _changes("account", 201, body=lambda _asked: {"role": "owner"}),
+    "end_grant": _changes("grant"),
+    "issue_token": _changes(
+        "account",
+        201,
+        body=lambda asked: {"account_id": asked.name, "name": "till", "rights": ["plan.read"]},
+    ),
+    "list_tokens": Call(),
+    "end_token": _changes("token"),
+    "list_staff": Call(),
+    "list_staff: of a store": Call("store", query={"store": "{name}"}, missing=200),
+    "list_closings": Call(),
+    "hire_guide": _changes(
+        "store", missing=422, body=lambda asked: {"guide": "gui-new", "name": "new", "store": asked.name}
+    ),
+    "transfer_guide": _changes(
+        "guide", missing=422, body=lambda asked: {"guide": asked.name, "store": "sto-camellia"}
+    ),
+    "leave_guide": _changes("guide", missing=422, body=lambda asked: {"guide": asked.name}),
+    "close_store": _changes(
+        "store", 200, 409, missing=422, body=lambda asked: {"store": asked.name, "to": "sto-camellia"}
+    ),
+    "list_consents": Call("member"),
+    "set_consent": _changes(
+        "member", 201, body=lambda _asked: {"purpose": "profile", "given": True, "source": "in_store"}
+    ),
+    "export_member": Call("member"),
+    # A key that was destroyed does not come back with the rows, so it is always the same member who is erased.
+    "erase_member": _changes("member", called=lambda _world, _thing: "mem-nerine-2"),
+    "reveal_phone": Call("task", reaches=_acts),
+}
+"""An operation may be called in several ways: `operation: way`."""
+
+
+def rule_of(call: str) -> Right | Open:
+    """The rule of the operation."""
+    return RULES[call.partition(":")[0]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request and the object it is about."""
+
+    call: str
+    whose: str
+    """own, foreign, unknown, or empty where the operation names nothing."""
+    asked: Asked
+
+    @property
+    def how(self) -> Call:
+        return CALLS[self.call]
+
+    def expected(self) -> frozenset[int]:
+        """The answers the policy table allows."""
+        rule = rule_of(self.call)
+        if isinstance(rule, Right) and rule not in self.asked.reach.rights:
+            return frozenset({403})
+        if self.how.in_session and self.asked.world.shown[self.asked.reach.who.login].token:
+            return frozenset({403})
+        return self.how.done if self.whose in {"own", ""} else frozenset({self.how.missing})
+
+    def __str__(self) -> str:
+        return f"{self.asked.reach.who.login} {self.call} {self.whose} {self.asked.name}".strip()
+
+
+def cases_of(world: World, reach: Reach) -> Iterator[Case]:
+    """Every operation, for the first object of one's own, the first of somebody else's, and one that is not there."""
+    for call, how in CALLS.items():
+        if how.kind is None:
+            yield Case(call, "", Asked(world, reach, "", None))
+            continue
+        things = [thing for thing in world.things if thing.kind == how.kind]
+        for whose, mine in (("own", True), ("foreign", False)):
+            thing = next((one for one in things if how.reaches(reach, one) is mine), None)
+            if thing is not None:
+                yield Case(call, whose, Asked(world, reach, how.called(world, thing), thing))
+        yield Case(call, "unknown", Asked(world, reach, UNKNOWN[how.kind], None))

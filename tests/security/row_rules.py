@@ -1,0 +1,234 @@
+"""Which rows somebody may see and change, worked out again in Python: what row-level security is held against.
+
+One rule a table (`SEES`, `CHANGES`), over the rows as they are and a `Reach`, which comes from the policy table alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from domain.policy import Role
+from tests.identities import account_id_of
+from tests.security.reach import Reach
+from tests.security.world import World
+
+Row = Mapping[str, Any]
+Rule = Callable[["Facts", Reach, Row], bool]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All rows of all tables, and the codes of the world's ids."""
+
+    world: World
+    rows: Mapping[str, list[Row]]
+
+    def guide(self, guide_id: UUID | None) -> str:
+        """The guide's code; empty where it is none."""
+        return next((code for code, known in self.world.guides.items() if known == guide_id), "")
+
+    def store(self, store_id: UUID | None) -> str:
+        """The store's code; empty where it is none."""
+        return next((code for code, known in self.world.stores.items() if known == store_id), "")
+
+    def one(self, table: str, **named: Any) -> Row | None:
+        """The row of a table with these values."""
+        return next((row for row in self.rows[table] if all(row[key] == named[key] for key in named)), None)
+
+
+def _signed_in(_facts: Facts, _reach: Reach, _row: Row) -> bool:
+    return True
+
+
+def _of_hq(_facts: Facts, _reach: Reach, _row: Row) -> bool:
+    return False
+
+
+def _days(facts: Facts, reach: Reach, row: Row) -> bool:
+    return facts.guide(row["guide_id"]) in reach.guides
+
+
+def _work(facts: Facts, reach: Reach, row: Row) -> bool:
+    return facts.guide(row["guide_id"]) in reach.acts_for
+
+
+def _campaign(_facts: Facts, reach: Reach, row: Row) -> bool:
+    return row["plan_id"] in reach.plans
+
+
+def _steered(_facts: Facts, reach: Reach, row: Row) -> bool:
+    return row["plan_id"] in reach.steers
+
+
+def _item(facts: Facts, reach: Reach, row: Row) -> bool:
+    return _days(facts, reach, row) or _campaign(facts, reach, row)
+
+
+def _item_changes(facts: Facts, reach: Reach, row: Row) -> bool:
+    return _work(facts, reach, row) or _steered(facts, reach, row)
+
+
+def _plan(_facts: Facts, reach: Reach, row: Row) -> bool:
+    return row["plan_id"] in reach.known_plans
+
+
+def _member(facts: Facts, reach: Reach, row: Row) -> bool:
+    known = facts.one("member", member_id=row["member_id"])
+    at_home = known is not None and facts.store(known["home_store_id"]) in reach.stores
+    return at_home or any(
+        _days(facts, reach, one) for one in facts.rows["plan_member"] if one["member_id"] == row["member_id"]
+    )
+
+
+def _known_guide(facts: Facts, reach: Reach, row: Row) -> bool:
+    return facts.guide(row["guide_id"]) in reach.known_guides
+
+
+def _known_store(facts: Facts, reach: Reach, row: Row) -> bool:
+    return facts.store(row["store_id"]) in reach.known_stores
+
+
+def _bound(facts: Facts, reach: Reach, row: Row) -> bool:
+    return facts.store(row["store_id"]) in reach.binds
+
+
+def _posting(facts: Facts, reach: Reach, row: Row) -> bool:
+    return _days(facts, reach, row) or facts.store(row["store_id"]) in reach.stores
+
+
+def _own(_facts: Facts, reach: Reach, row: Row) -> bool:
+    return bool(row["account_id"] == account_id_of(reach.who.login))
+
+
+def _own_changes(facts: Facts, reach: Reach, row: Row) -> bool:
+    return reach.writes and _own(facts, reach, row)
+
+
+def _gives_pin(facts: Facts, reach: Reach, row: Row) -> bool:
+    """An account that is a guide of a store one manages, and nothing else."""
+    account = facts.one("account", account_id=row["account_id"])
+    roles = {one["role"] for one in facts.rows["role_grant"] if one["account_id"] == row["account_id"]}
+    of_store = account is not None and bool(reach.binds) and facts.guide(account["guide_id"]) in reach.guides
+    return of_store and roles <= {Role.GUIDE.value, Role.SERVICE_AGENT.value}
+
+
+def _account(facts: Facts, reach: Reach, row: Row) -> bool:
+    return _own(facts, reach, row) or _work(facts, reach, row)
+
+
+def _session(facts: Facts, reach: Reach, row: Row) -> bool:
+    device = facts.one("device", device_id=row["device_id"])
+    on_my_phone = device is not None and _bound(facts, reach, device)
+    given = on_my_phone or _gives_pin(facts, reach, row)
+    return _own(facts, reach, row) or (row["kind"] == "session" and given)
+
+
+def _stream(facts: Facts, reach: Reach, row: Row) -> bool:  # noqa: PLR0911 - one answer a kind of stream
+    kind, *named = row["stream"].split("/")
+    match kind:
+        case "task":
+            return _found(facts, reach, _item, "task", task_id=UUID(named[0]))
+        case "guide-day":
+            return facts.guide(UUID(named[0])) in reach.guides
+        case "plan":
+            return named[0] in reach.plans
+        case "plan-member":
+            key = {"plan_id": named[0], "cycle": int(named[1]), "member_id": UUID(named[2])}
+            return _found(facts, reach, _item, "plan_member", **key)
+        case "member":
+            return _found(facts, reach, _member, "member", member_id=UUID(named[0]))
+        case "account":
+            return named[0] == str(account_id_of(reach.who.login)) or _stream_changes(facts, reach, row)
+    return _stream_changes(facts, reach, row)
+
+
+def _stream_changes(facts: Facts, reach: Reach, row: Row) -> bool:  # noqa: PLR0911 - as above
+    kind, *named = row["stream"].split("/")
+    match kind:
+        case "task":
+            return _found(facts, reach, _item_changes, "task", task_id=UUID(named[0]))
+        case "guide-day":
+            return facts.guide(UUID(named[0])) in reach.acts_for
+        case "plan" | "plan-member":
+            return named[0] in reach.steers
+        case "member":
+            return bool(reach.acts_for) and _found(facts, reach, _member, "member", member_id=UUID(named[0]))
+        case "account":
+            account = {"account_id": UUID(named[0])}
+            return _own_changes(facts, reach, account) or _gives_pin(facts, reach, account)
+        case "device":
+            return _found(facts, reach, _bound, "device", device_id=UUID(named[0]))
+    return False
+
+
+def _command(facts: Facts, reach: Reach, row: Row) -> bool:
+    return str(account_id_of(reach.who.login)) in row["command_id"] or _stream(facts, reach, row)
+
+
+def _found(facts: Facts, reach: Reach, rule: Rule, table: str, **named: Any) -> bool:
+    row = facts.one(table, **named)
+    return row is not None and rule(facts, reach, row)
+
+
+SEES: Mapping[str, Rule] = {
+    "account": _account,
+    "category": _signed_in,
+    "check_in": _item,
+    "command": _command,
+    "consent": _member,
+    "credential": _session,
+    "device": _bound,
+    "device_code": _bound,
+    "endpoint": _of_hq,
+    "erasure": _of_hq,
+    "event": _stream,
+    "event_pending": _of_hq,
+    "event_position": _of_hq,
+    "guide": _known_guide,
+    "guide_day": _days,
+    "guide_person": _known_guide,
+    "guide_posting": _posting,
+    "import_batch": _of_hq,
+    "list_item": _days,
+    "member": _member,
+    "member_note": _member,
+    "member_person": _member,
+    "message_stop": _of_hq,
+    "outbox": _of_hq,
+    "plan": _plan,
+    "plan_check": _campaign,
+    "plan_cycle": _plan,
+    "plan_member": _item,
+    "purchase": _member,
+    "role_grant": _own,
+    "sign_in_window": _of_hq,
+    "store": _known_store,
+    "store_closing": _known_store,
+    "stream_head": _stream,
+    "task": _item,
+    "tenant": _signed_in,
+    "zone_day": _signed_in,
+}
+"""Whoever sees all sees all rows of these; the others those that the rule says."""
+
+CHANGES: Mapping[str, Rule] = {
+    "account": lambda facts, reach, row: _own_changes(facts, reach, row) or _gives_pin(facts, reach, row),
+    "credential": lambda facts, reach, row: reach.writes and _session(facts, reach, row),
+    "device": _bound,
+    "device_code": _bound,
+    "guide_day": _work,
+    "plan": _steered,
+    "plan_cycle": _steered,
+    "plan_member": _item_changes,
+    "stream_head": _stream_changes,
+    "task": _item_changes,
+}
+"""Rows that may be changed besides HQ's, who changes all that anybody may; of other tables nobody else changes any."""
+
+HIDDEN = frozenset({"tenant_secret"})
+"""Tables the API has no grant on."""
+EMPTY = frozenset({"import_batch", "erasure"})
+"""Tables the world has no row of: brands import, and nobody was erased."""
