@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types contracts lock clean bench-import chaos
+.PHONY: demo test lint types contracts lock clean bench-import bench-rows chaos
 
 demo: $(VENV)/runtime.done ## set up, import a year of real purchases, rehearse 28 business days, show the Check
 	@$(BIN)/daogou demo
@@ -24,6 +24,9 @@ contracts: $(VENV)/dev.done
 
 bench-import: $(VENV)/runtime.done ## import speed beside bare COPY -> bench/results/import.json
 	@$(BIN)/python -m bench.import_purchases
+
+bench-rows: $(VENV)/runtime.done ## what row-level security costs a check-in, a sign-on and a list -> bench/results/rows.json
+	@$(BIN)/python -m bench.rows
 
 chaos: $(VENV)/runtime.done ## a day under >= 200 kills and faults beside an undisturbed one, some 15 minutes -> bench/results/chaos.json
 	@$(BIN)/python -m bench.chaos $(if $(SEED),--seed $(SEED))

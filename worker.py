@@ -78,15 +78,17 @@ def check() -> None:
 
 @main.command()
 def migrate() -> None:
-    """Bring a PostgreSQL of yours to the newest schema, see that DATABASE_URL can log in, and end."""
+    """Bring a PostgreSQL of yours to the newest schema, see that DATABASE_URL and DATABASE_API_URL can log in, and end."""
     configure_logs(level="WARNING")
     try:
-        done = asyncio.run(migrate_ahead(_settings()))
+        logins = asyncio.run(migrate_ahead(_settings()))
     except (DaogouError, *DATABASE_LOST) as error:
         click.echo(f"✗ database: {type(error).__name__}: {error}", err=True)
         raise SystemExit(1) from error
-    told = "its password was set" if done.password_set else "it can log in"
-    click.echo(f"✓ the schema is the newest; {done.login}: {told}")
+    told = (
+        f"{one.name}: {'its password was set' if one.password_set else 'it can log in'}" for one in logins
+    )
+    click.echo(f"✓ the schema is the newest; {'; '.join(told)}")
 
 
 def _settings() -> Settings:

@@ -253,7 +253,7 @@ async def clock_in(ledger: Ledger, guide_code: str, *, at: datetime, actor: str)
         noted = await record(
             connection,
             ledger.tenant_id,
-            Command(f"{key}/clock-in", at, at, actor),
+            Command(f"{key}/clock-in", at, at, actor, performed_by=str(guide_id)),
             [(guide_day_stream(guide_id, day), ClockedIn(guide=guide_id, business_date=day))],
         )
         if not noted.duplicate:

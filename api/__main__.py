@@ -1,4 +1,4 @@
-"""`python -m api --port N`, or `--fd N` for a socket another process bound: the API on the loopback."""
+"""`python -m api --port N`, or `--fd N` for a socket another process bound: the API."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ DEFAULT_PORT = 8400
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; no other is taken.")
+@click.option(
+    "--host", help="127.0.0.1 (DAOGOU_API_HOST); beyond the loopback only with TLS: docs/sign-in.md."
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0: any."
 )
 @click.option("--fd", type=click.IntRange(0), help="An inherited listening socket, instead of host and port.")
-def main(host: str, port: int, fd: int | None) -> None:
+def main(host: str | None, port: int, fd: int | None) -> None:
     """Serve the API until SIGTERM or Ctrl-C, then drain."""
     configure_logs(to=log_file())
     try:
@@ -33,7 +35,8 @@ def main(host: str, port: int, fd: int | None) -> None:
         raise click.ClickException(f"settings: {error}") from error
     words = catalogue(settings.language)
     try:
-        listening = bind(host, port) if fd is None else inherited(fd)
+        edge = settings.edge
+        listening = bind(host or edge.host, port, edge) if fd is None else inherited(fd, edge)
         asyncio.run(serve(settings, listening))
     except Refused as error:
         for problem in error.problems:

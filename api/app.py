@@ -8,8 +8,26 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from api import check_ins, days, health, metrics, outbox, plans, timeline
+from api import (
+    accounts,
+    check_ins,
+    days,
+    devices,
+    health,
+    members,
+    metrics,
+    oidc,
+    oneself,
+    outbox,
+    plans,
+    sessions,
+    staff,
+    timeline,
+    tokens,
+    wecom,
+)
 from api.context import Here, at_hand
 from api.figures import read_figures
 from api.guard import Guard
@@ -20,7 +38,9 @@ from api.remembered import Remembered
 from api.rules import check_rules
 from api.telling import Telling
 from api.temporal_state import temporal_state
+from infra.openid import OpenId
 from infra.settings import Settings
+from infra.wecom import WecomApp
 from ledger.asking import standing_for_upkeep
 from ledger.ledger import Ledger
 
@@ -73,7 +93,25 @@ def create_app(
         figures=Remembered(lambda: read_figures(upkeep, clock()), seconds=FIGURES_KEPT_S),
         enforcing=enforcing,
     )
-    parts, beside = (plans, days, check_ins, timeline, outbox), (health, metrics)
+    app.state.openid = OpenId(settings.oidc) if settings.oidc else None
+    app.state.wecom = WecomApp(settings.wecom) if settings.wecom else None
+    parts = (
+        plans,
+        days,
+        check_ins,
+        timeline,
+        members,
+        outbox,
+        accounts,
+        tokens,
+        sessions,
+        oneself,
+        devices,
+        oidc,
+        wecom,
+        staff,
+    )
+    beside = (health, metrics)
     check_rules(part.router for part in (*parts, *beside))
     for part in parts:
         # Asked of the router, so that no route can forget it; FastAPI runs it once a request.
@@ -81,7 +119,10 @@ def create_app(
     for part in beside:
         app.include_router(part.router, dependencies=[Depends(at_hand)])
     install(app)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, edge=settings.edge)
+    if settings.edge.trusted_proxies:
+        # The outermost: whatever asks for the client's address or the scheme sees what the proxy saw.
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.edge.trusted_proxies))
     _describe(app)
     return app
 

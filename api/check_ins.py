@@ -121,7 +121,9 @@ def _as_sent(problem: Problem, body: Report) -> Problem:
 async def _as_answered(here: Here, taken: Recorded, command: CheckIn, key: str) -> TakenAnswer:
     """The answer as it was given the first time, provided that the request is the same."""
     async with here.ledger.connection() as connection:
-        before = await taken_before(connection, here.ledger.tenant_id, taken.task_id, taken.version)
+        before = await taken_before(
+            connection, here.ledger.tenant_id, taken.task_id, taken.version, keys=here.ledger.keys
+        )
     if before.asked != command.asked or not before.had_note(command.note):
         raise _used_otherwise(key)
     return TakenAnswer(task_id=taken.task_id, version=taken.version, state=before.state, due_on=before.due_on)

@@ -25,7 +25,7 @@ async def today(
     """A guide's list of a day, members masked."""
     await here.guide_in_reach(guide)
     async with here.ledger.connection() as connection:
-        listed = await read_todays_list(connection, here.ledger.tenant_id, guide, day)
+        listed = await read_todays_list(connection, here.ledger.tenant_id, guide, day, keys=here.ledger.keys)
     return ListAnswer.model_validate(listed)
 
 

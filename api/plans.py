@@ -28,6 +28,7 @@ from api.playbook_bodies import DESCRIBED, PlaybookBody
 from api.problems import responses
 from api.replayed import mark_replayed
 from ledger.cycles import list_checks, read_cycle
+from ledger.plan_in_reach import plan_in_reach, stores_in_reach
 from ledger.plans import list_plans, plan_json, read_plan
 from ledger.report import read_report
 
@@ -114,6 +115,11 @@ async def plans(here: AtHand, after: After = None, limit: Limit = 50) -> Page[Pl
         rows = await list_plans(
             connection, here.ledger.tenant_id, after=place and (place[0], place[1]), limit=limit + 1
         )
+        seen = await stores_in_reach(
+            connection, here.ledger.tenant_id, {code for row in rows for code in row["canary"]}
+        )
+    for row in rows:
+        row["canary"] = [code for code in row["canary"] if code in seen]
     return page_of(
         rows,
         limit,
@@ -127,12 +133,17 @@ _LINE = ("name", "status", "cycle", "launched_at", "canary")
 
 @router.get("/{plan}", operation_id="read_plan", responses=responses(404))
 async def status(here: AtHand, plan: PlanId) -> PlanStatus:
-    """A plan as it stands: its playbook after every adjustment, where its cycle is, which Checks there are."""
+    """A plan as it stands: its playbook after every adjustment, where its cycle is, which Checks there are.
+
+    Of the stores and guides it names, those in the asker's reach.
+    """
     tenant = here.ledger.tenant_id
     async with here.ledger.connection() as connection:
         standing = await read_plan(connection, tenant, plan)
         cycle = await read_cycle(connection, tenant, plan, standing.cycle)
         checks = await list_checks(connection, tenant, plan)
+        seen = await stores_in_reach(connection, tenant, standing.canary)
+        playbook = await plan_in_reach(connection, tenant, standing.plan)
     return PlanStatus(
         plan=plan,
         status=standing.status,
@@ -140,9 +151,9 @@ async def status(here: AtHand, plan: PlanId) -> PlanStatus:
         cycle_state=cycle.state if cycle else None,
         version=standing.version,
         launched_at=standing.launched_at,
-        canary=list(standing.canary),
+        canary=[code for code in standing.canary if code in seen],
         checks=[StoredCheck.model_validate(check) for check in checks],
-        playbook=plan_json(standing.plan),
+        playbook=plan_json(playbook),
     )
 
 
@@ -159,6 +170,8 @@ async def report(
     tenant, kind = here.ledger.tenant_id, "settled" if settled else "provisional"
     async with here.ledger.connection() as connection:
         found = await read_report(connection, tenant, plan, cycle=cycle, kind=kind, in_reach=True)
+    # The plan is in reach, or there were no report; its history is not, for everybody's figures are in it.
+    async with here.ledger.for_upkeep().connection() as connection:
         goal = await goal_when_counted(connection, tenant, found)
     return ReportAnswer.model_validate(report_json(found, goal))
 

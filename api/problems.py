@@ -2,7 +2,8 @@
 
 Refused            422, or 409 where what stands in the ledger is against it (`STANDS_AGAINST`)
 NotFound           404        Conflict       409: read again and retry
-the request itself 400, 401, 403, 404, 405, 413, 415, 421, 422
+the request itself 400, 401, 403, 404, 405, 413, 415, 421, 422, 429
+row-level security 403, logged: a check before it should have refused
 database lost      503 with Retry-After
 anything else      500, logged, told without internals
 """
@@ -10,6 +11,7 @@ anything else      500, logged, told without internals
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import asyncpg
@@ -44,14 +46,26 @@ KINDS = {
     415: "media_type",
     421: "foreign_host",
     422: "refused",
+    429: "too_many",
     500: "bug",
     503: "unavailable",
 }
 """Status to kind; `api.titles` words it, and the problem's type is urn:daogou:problem:<kind>."""
 
 STANDS_AGAINST = frozenset({
+    "store_is_closed",
+    "store_has_guides",
+    "store_closes_already",
+    "guide_has_left",
+    "guide_exists",
+    "change_decided",
+    "account_shut",
     "already_today",
     "endpoint_removed",
+    "grant_ends_earlier",
+    "granted_already",
+    "guide_has_account",
+    "item_waits",
     "last_hq",
     "launched_elsewhere",
     "login_taken",
@@ -60,13 +74,18 @@ STANDS_AGAINST = frozenset({
     "message_not_retriable",
     "message_too_late",
     "not_in_canary",
+    "not_on_todays_list",
     "not_released_yet",
+    "phone_unknown",
+    "phone_withdrawn",
+    "pin_is_for_hq",
     "nothing_to_change",
     "plan_already",
     "plan_closed",
     "plan_ended",
     "plan_exists",
     "task_closed",
+    "too_many_reveals",
 })  # fmt: skip
 """Codes of refusals that say nothing against the request, only against its moment: 409."""
 
@@ -106,6 +125,8 @@ _CODES = {
     "string_pattern_mismatch": "not_as_described",
     "enum": "not_a_choice",
 }
+_SECRETS = frozenset({"password", "pin", "old", "new"})
+"""Fields whose text no answer repeats."""
 _FRAMEWORK = {404: "unknown_address", 405: "method_not_allowed"}
 
 log = structlog.get_logger("api")
@@ -114,8 +135,8 @@ log = structlog.get_logger("api")
 class Declined(HTTPException):
     """A request that is turned away before any rule of ours is asked; an HTTPException, so that FastAPI lets it pass."""
 
-    def __init__(self, status: int, problem: Problem) -> None:
-        super().__init__(status)
+    def __init__(self, status: int, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, headers=dict(headers or {}))
         self.problem = problem
 
 
@@ -190,6 +211,10 @@ def answered(request: Request, error: Exception) -> Response:
             answer = _framework(request, words, error)
         case Unavailable():
             answer = problem_response(words, 503, [Problem("temporal", "", "temporal_unreachable")])
+        case asyncpg.InsufficientPrivilegeError():
+            # The database refused what a check of ours let through: the asker is told no, and we are told to mend it.
+            log.error("refused_by_the_database", reason=str(error), path=_route(request))
+            answer = problem_response(words, 403, [Problem("account", "", "out_of_reach")])
         case _ if is_database_lost(error):
             log.warning("database_lost", reason=type(error).__name__, path=_route(request))
             answer = problem_response(words, 503, [Problem("database", "", "database_away")])
@@ -215,6 +240,7 @@ def install(app: FastAPI) -> None:
 
     for kind in (
         Refused, NotFound, Conflict, Unavailable, RequestValidationError, HTTPException, *DATABASE_LOST, DBAPIError,
+        asyncpg.InsufficientPrivilegeError,
     ):  # fmt: skip
         app.add_exception_handler(kind, handle)
 
@@ -246,6 +272,8 @@ def _invalid(request: Request, words: Catalogue, details: Sequence[Any]) -> Resp
             return problem_response(words, 415, [Problem("Content-Type", kind, "not_sent_as_json")])
         told = {**detail, "loc": tuple(path) or (place,)}
         problem = problem_of(cast("ErrorDetails", told), _CODES)
+        if problem.field.rpartition(".")[2] in _SECRETS:
+            problem = replace(problem, value="")
         if problem.code == "not_valid":
             problem = Problem(problem.field, problem.value, "not_as_described")
         if place == "header" or problem.code == "broken_json":
@@ -261,7 +289,7 @@ def _invalid(request: Request, words: Catalogue, details: Sequence[Any]) -> Resp
 
 def _framework(request: Request, words: Catalogue, error: HTTPException) -> Response:
     if isinstance(error, Declined):
-        return problem_response(words, error.status_code, [error.problem])
+        return problem_response(words, error.status_code, [error.problem], error.headers)
     status = error.status_code if error.status_code in _FRAMEWORK else 400
     headers = dict(error.headers or {})
     if status == 400:

@@ -27,12 +27,17 @@ _READING = ("GET", "HEAD", "OPTIONS")
 LONGEST_SECRET = 200
 
 
+def cookie_name(request: Request, name: str) -> str:
+    """A cookie's name on the line: by https browsers keep `__Host-` from every other host and from plain http."""
+    return f"__Host-{name}" if request.url.scheme == "https" else name
+
+
 def shown_by(request: Request) -> tuple[str, bool] | None:
     """The secret a request shows and whether it is a token's; a token goes before a cookie."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and token.strip():
         return token.strip()[:LONGEST_SECRET], True
-    cookie = request.cookies.get(SESSION)
+    cookie = request.cookies.get(cookie_name(request, SESSION))
     return (cookie[:LONGEST_SECRET], False) if cookie else None
 
 

@@ -79,7 +79,10 @@ def restore_command(
     refuse_managed(session.settings, "restore")
     target = _instant(at)
     with Stages(session, group="backup_stages") as stages:
-        done = restore(folder, into=into, at=target, wal=wal, replace=replace, as_of=now(), on_stage=stages)
+        done = restore(
+            folder, into=into, at=target, wal=wal, replace=replace, as_of=now(), on_stage=stages,
+            keys_url=session.settings.keys_url,
+        )  # fmt: skip
     there = dataclasses.replace(
         session,
         settings=session.settings.model_copy(update={"home": into, "database": done.record.database}),
@@ -114,6 +117,8 @@ def _backup_screen(session: Session, made: Backup) -> list[RenderableType]:
         (words("backup.ledger"), _ledger(session, record.position, record.last_event_at)),
         (words("backup.archive"), _archive(session, made)),
     ]
+    if made.keys is not None:
+        rows.append((words("backup.keys"), words("backup.keys_text", file=made.keys)))
     if made.removed:
         removed = words(
             "backup.removed_text", count=len(made.removed), segments=number(made.segments_removed)
@@ -149,6 +154,10 @@ def _restore_screen(session: Session, done: Restored, target: Target) -> list[Re
         (words("restore.last"), _ledger(session, ledger.position, ledger.last_event_at)),
     ]
     start = session.command("outbox", "start", "--reason", "…")
+    if ledger.erased_again:
+        rows.append(
+            (words("restore.erased"), words("restore.erased_text", count=number(ledger.erased_again)))
+        )
     if done.aside is not None:
         rows.append((words("restore.aside"), words("restore.aside_text", folder=done.aside)))
     return [
@@ -196,6 +205,7 @@ def _backup_json(made: Backup) -> dict[str, object]:
         "seconds": round(made.seconds, 3),
         **made.record.model_dump(mode="json"),
         "archiving": asdict(made.archive),
+        "keys": None if made.keys is None else str(made.keys),
         "removed": [str(folder) for folder in made.removed],
         "segments_removed": made.segments_removed,
         "restore": _again(made),
@@ -211,6 +221,7 @@ def _restore_json(done: Restored, target: Target) -> dict[str, object]:
         "verification": verification_json(done.ledger.verification),
         "reachable": {"from": done.reach.first, "to": done.reach.last, "missing_segment": done.reach.missing},
         "messages_stopped": True,
+        "erased_again": done.ledger.erased_again,
         "replaced": None if done.aside is None else str(done.aside),
         "seconds": round(done.seconds, 3),
     }

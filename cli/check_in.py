@@ -89,7 +89,9 @@ async def _clock_in(session: Session, guide: str) -> tuple[str, AtWork]:
         if not at_work.listed:
             return "", at_work
         async with ledger.connection() as connection:
-            listed = await read_todays_list(connection, ledger.tenant_id, guide, at_work.day)
+            listed = await read_todays_list(
+                connection, ledger.tenant_id, guide, at_work.day, keys=ledger.keys
+            )
     return listed.guide_name, at_work
 
 
@@ -151,14 +153,14 @@ async def _todays(ledger: Ledger, guide: facts.GuideFacts, at: datetime) -> Toda
     day = business_date(at, guide.time_zone)
     try:
         async with ledger.connection() as connection:
-            listed = await read_todays_list(connection, ledger.tenant_id, guide.code, day)
+            listed = await read_todays_list(connection, ledger.tenant_id, guide.code, day, keys=ledger.keys)
         if listed.state != "cut":
             return listed
     except NotFound:
         listed = None
     await _begin(ledger, guide, at)
     async with ledger.connection() as connection:
-        return await read_todays_list(connection, ledger.tenant_id, guide.code, day)
+        return await read_todays_list(connection, ledger.tenant_id, guide.code, day, keys=ledger.keys)
 
 
 async def _begin(ledger: Ledger, guide: facts.GuideFacts, at: datetime) -> AtWork:

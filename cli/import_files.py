@@ -74,7 +74,7 @@ async def _import(
     options: dict[str, Any],
 ) -> ImportReport:
     async with session.ledger(create=True) as (ledger, _):
-        tenant = Tenant(ledger.tenant_id, await read_id_secret(ledger))
+        tenant = Tenant(ledger.tenant_id, await read_id_secret(ledger), ledger.keys)
         return await import_file(
             ledger.engine, tenant, kind, file, known_at=now(), actor=ACTOR, on_progress=on_progress, **options
         )
@@ -96,6 +96,8 @@ def _screen(session: Session, file: Path, report: ImportReport) -> list[Renderab
             seconds=f"{report.seconds:.1f}",
         ),
     ]
+    if report.rows_erased:
+        parts.append(words("imports.erased", erased=number(report.rows_erased)))
     if report.ignored:
         parts.append(words("imports.ignored", columns=", ".join(report.ignored)))
     if report.bad:
@@ -128,6 +130,7 @@ def _machine(words: Catalogue, file: Path, report: ImportReport) -> dict[str, An
         "rows_new": report.rows_new,
         "rows_same": report.rows_same,
         "rows_bad": report.rows_bad,
+        "rows_erased": report.rows_erased,
         "problems": report.problems,
         "already_imported": report.already_imported,
         "batch_id": report.batch_id,

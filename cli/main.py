@@ -14,6 +14,7 @@ import click
 import structlog
 from rich.text import Text
 
+from cli.account import account
 from cli.audit import audit
 from cli.backup import backup_command, restore_command
 from cli.check_in import check_in_command, clock_in_command
@@ -21,6 +22,7 @@ from cli.day import day
 from cli.demo import demo
 from cli.errors import problems_of
 from cli.import_files import import_group
+from cli.member import member
 from cli.outbox import outbox
 from cli.plan import plan
 from cli.plan_act import register
@@ -28,7 +30,9 @@ from cli.rehearse import rehearse_command
 from cli.resume import resume_command
 from cli.seed import seed
 from cli.session import Session, logs_to, to_json
+from cli.staff import staff
 from cli.today import today
+from cli.token import token
 from cli.up import down, restart, status, up
 from domain.errors import Problem, Refused
 from infra.processes import run_entry, terminate_as_exit
@@ -166,6 +170,10 @@ root.add_command(day)
 root.add_command(clock_in_command)
 root.add_command(today)
 root.add_command(check_in_command)
+root.add_command(account)
+root.add_command(token)
+root.add_command(member)
+root.add_command(staff)
 root.add_command(audit)
 root.add_command(outbox)
 root.add_command(resume_command)

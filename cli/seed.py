@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from cli.layout import heading, labelled, number
 from cli.session import Session, json_option, pass_session
 from domain.errors import Problem, Refused
-from imports.report import Kind, Tenant
+from imports.report import Tenant
 from infra.clock import now
 from infra.databases import read_id_secret
 from infra.durable_files import write_durably
@@ -44,7 +44,7 @@ def seed(session: Session, to: Path | None) -> None:
 async def _seed(session: Session, file: Path) -> tuple[Seeded, bool]:
     _refuse_foreign(file)
     async with session.ledger(create=True) as (ledger, _):
-        tenant = Tenant(ledger.tenant_id, await read_id_secret(ledger))
+        tenant = Tenant(ledger.tenant_id, await read_id_secret(ledger), ledger.keys)
         seeded = await seed_practice(ledger, tenant, at=now(), actor=ACTOR)
     return seeded, _write(file, seeded)
 
@@ -113,7 +113,7 @@ def _machine(seeded: Seeded, file: Path, *, written: bool) -> dict[str, Any]:
 
 def _screen(session: Session, seeded: Seeded, file: Path, *, written: bool) -> list[RenderableType]:
     words, today = session.words, seeded.today
-    counts = {kind.value: number(seeded.imported[kind].rows_read) for kind in Kind}
+    counts = {kind.value: number(report.rows_read) for kind, report in seeded.imported.items()}
     hours = {
         "zone": today.zone,
         "now": f"{today.at:%H:%M}",

@@ -30,7 +30,7 @@ def today(session: Session, guide: str, day: datetime | None) -> None:
 
 async def _read(session: Session, guide: str, day: date | None) -> TodaysList:
     async with session.ledger() as (ledger, _), ledger.connection() as connection:
-        return await read_todays_list(connection, ledger.tenant_id, guide, day)
+        return await read_todays_list(connection, ledger.tenant_id, guide, day, keys=ledger.keys)
 
 
 def _screen(session: Session, listed: TodaysList) -> list[RenderableType]:

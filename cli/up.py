@@ -13,14 +13,17 @@ from pathlib import Path
 import click
 import psutil
 
+from cli.introduction import Introduction, Told
 from cli.session import Session, json_option, logs_to, pass_session
 from cli.up_screens import addresses, backup_json, backup_screen, event_line, state_json, status_screen
 from domain.errors import Problem, Refused
 from infra.api_socket import refuse_taken
 from infra.backup_standing import backup_standing
 from infra.clock import now
+from infra.edge_settings import HOST_SETTING, refuse_unsafe
 from infra.processes import send, wait_ended
 from infra.settings import Settings, read_settings
+from infra.sign_in_settings import refuse_unusable
 from infra.supervised_process import own_modules, python
 from infra.supervised_slot import PartFailed
 from infra.supervisor import Supervisor, UpOptions
@@ -46,30 +49,46 @@ QUIET = frozenset({"up_ready", "part_ready"})
     type=click.IntRange(1, 65_535),
     help="接口端口（默认 8400，被占用则另选）/ the API's port (8400).",
 )
+@click.option("--host", help="接口绑定的地址（127.0.0.1）/ the API's address (127.0.0.1, DAOGOU_API_HOST).")
 @click.option("--detach", is_flag=True, help="后台运行，全部就绪后返回 / run in the background.")
 @click.option("--background", is_flag=True, hidden=True)
+@click.option("--first-account-to", type=int, hidden=True)
 @json_option
 @pass_session
-def up(session: Session, workers: int, apis: int, port: int | None, detach: bool, background: bool) -> None:
+def up(
+    session: Session,
+    workers: int,
+    apis: int,
+    port: int | None,
+    host: str | None,
+    detach: bool,
+    background: bool,
+    first_account_to: int | None,
+) -> None:
     """启动全部：PostgreSQL、Temporal、工作进程、接口 / Run everything until Ctrl-C or SIGTERM."""
     # A Temporal found through a running `up` is not one of yours.
     session.settings = session.settings.model_copy(
         update={"temporal_address": read_settings().temporal_address}
     )
-    options = UpOptions(workers, apis, port)
+    options = UpOptions(workers, apis, port, host)
+    edge = session.settings.edge
+    if apis:
+        refuse_unsafe(edge, host or edge.host, field="--host" if host else HOST_SETTING)
+        refuse_unusable(session.settings.oidc, session.settings.wecom, edge.public_url)
     if (running := read_running(session.settings.home)) is not None:
         raise Refused([up_runs_already(running)])
     # After a killed `up` its API may hold the port for seconds yet; the new one waits for it and asks then.
     if apis and read_left(session.settings.home) is None:
-        refuse_taken(port)
+        refuse_taken(port, host or edge.host)
     if detach:
         _detach(session, options)
         return
     with logs_to(session.settings.home / "logs" / "up.log"):
-        session.run(_up(session, options, quiet=background))
+        introduction = Introduction(session, first_account_to)
+        session.run(_up(session, options, introduction, quiet=background))
 
 
-async def _up(session: Session, options: UpOptions, *, quiet: bool) -> None:
+async def _up(session: Session, options: UpOptions, introduction: Introduction, *, quiet: bool) -> None:
     if session.settings.database_url is not None:
         async with session.ledger():  # says what is wrong with it, and migrates it
             pass
@@ -80,12 +99,13 @@ async def _up(session: Session, options: UpOptions, *, quiet: bool) -> None:
         with suppress(OSError):  # the terminal may be gone; the work goes on
             if event == "up_ready" and not quiet:
                 seen_ready = True
-                session.show(state_json(supervisor.state, {}), *addresses(session, supervisor.state))
+                answer = state_json(supervisor.state, {}) | introduction.json
+                session.show(answer, *addresses(session, supervisor.state))
                 session.say(session.words("up.how_to_stop", command=session.command("down")), style="dim")
             elif not quiet and not session.as_json and (seen_ready or event not in QUIET):
                 session.out.print(event_line(session, now(), event, gaps))
 
-    supervisor = Supervisor(session.settings, options, tell)
+    supervisor = Supervisor(session.settings, options, tell, introduction.make)
     session.say(session.words("up.starting"), style="dim")
     try:
         await supervisor.run()
@@ -103,11 +123,14 @@ def _detach(session: Session, options: UpOptions) -> None:
     words = ["--lang", settings.language, "--home", str(settings.home), "--database", settings.database, "up"]
     words += ["--background", "--workers", str(options.workers), "--apis", str(options.apis)]
     words += [] if options.port is None else ["--port", str(options.port)]
+    words += [] if options.host is None else ["--host", options.host]
     words += ["--json"] if session.as_json else []
     console = settings.home / "logs" / "up.console.log"
+    told = Told()
     with console.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - ourselves
-            python("cli.main", *words),
+            python("cli.main", *words, "--first-account-to", str(told.writing)),
+            pass_fds=[told.writing],
             env={**os.environ, "PYTHONPATH": own_modules(os.environ)},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -115,11 +138,14 @@ def _detach(session: Session, options: UpOptions) -> None:
             start_new_session=True,
         )
     started = session.run(_until_started(session, process))
+    introduction = Introduction(session, None)
+    if (first := told.read()) is not None:
+        introduction.make(first)
     if started is None:
         click.echo(console.read_text(encoding="utf-8", errors="replace").strip(), err=not session.as_json)
         raise click.exceptions.Exit(process.returncode or NOT_HEALTHY)
     state, health = started
-    session.show(state_json(state, health), *addresses(session, state))
+    session.show(state_json(state, health) | introduction.json, *addresses(session, state))
     session.say(session.words("up.detached", command=session.command("down")), style="dim")
     _exit_unless_healthy(health)
 

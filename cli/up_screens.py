@@ -22,6 +22,7 @@ def state_json(state: UpState | None, health: Mapping[str, Health]) -> dict[str,
         return {
             "running": False,
             "api": None,
+            "api_public": None,
             "temporal": None,
             "temporal_ui": None,
             "database": None,
@@ -33,6 +34,7 @@ def state_json(state: UpState | None, health: Mapping[str, Health]) -> dict[str,
         "pid": state.process.pid,
         "since": state.since,
         "api": state.api,
+        "api_public": state.api_public,
         "temporal": state.temporal,
         "temporal_ui": state.temporal_ui,
         "database": state.database,
@@ -53,7 +55,8 @@ def state_json(state: UpState | None, health: Mapping[str, Health]) -> dict[str,
 def addresses(session: Session, state: UpState) -> list[RenderableType]:
     """Where everything is, once it runs."""
     words = session.words
-    rows = [("api", state.api and f"{state.api}/openapi.json"), ("temporal", state.temporal)]
+    rows = [("api", state.api and f"{state.api}/openapi.json"), ("api_public", state.api_public)]
+    rows.append(("temporal", state.temporal))
     rows += [("temporal_ui", state.temporal_ui), ("database", state.database)]
     rows.append(("logs", str(session.settings.home / "logs")))
     return [
@@ -147,6 +150,8 @@ def _health(state: UpState, name: str, health: Health) -> Text:
     address = {"api": state.api, "temporal": state.temporal, "database": state.database}.get(name)
     line = Text("✓ " if health.ok else "✗ ", style="green" if health.ok else "bold red")
     told = [part for part in (address, health.detail) if part]
+    if name == "api" and state.api_public:
+        told.insert(1, state.api_public)
     if name == "temporal" and state.temporal_ui:
         told.insert(1, f"UI {state.temporal_ui}")
     line.append(" · ".join(told), style="" if health.ok else "red")

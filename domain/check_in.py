@@ -97,6 +97,8 @@ class TaskBefore:
     """Whether the plan was paused when it occurred: the phone was offline and did not know."""
     recalled_at: datetime | None = None
     """When the plan was recalled, if it was: what occurred before still counts, and brings nothing back."""
+    phone_withdrawn: bool = False
+    """Whether the member had taken back the consent to be called: the call is kept, and stands out."""
 
 
 def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_working_day: date) -> CheckedIn:
@@ -150,15 +152,17 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
         attempt=task.attempts + 1,
         dial_days=task.dial_days if command.reached else task.dial_days + 1,
         late=task.day_closed,
-        conflict=_conflict(task),
+        conflict=_conflict(task, command),
         asked=command.asked,
     )
 
 
-def _conflict(task: TaskBefore) -> str:
+def _conflict(task: TaskBefore, command: CheckIn) -> str:
     if task.recalled_at is not None:
         return "plan_recalled"
-    return "plan_paused" if task.while_paused else ""
+    if task.while_paused:
+        return "plan_paused"
+    return "phone_withdrawn" if task.phone_withdrawn and command.channel == "phone" else ""
 
 
 def _grade(task: TaskBefore, command: CheckIn) -> str | None:

@@ -180,7 +180,7 @@ class CheckedIn(Event):
     dial_days: int
     late: bool = False
     conflict: str = ""
-    """Why the report stands against the plan's state, e.g. `plan_paused`; it counts all the same."""
+    """Why the report stands against the plan's state or the member's will, e.g. `plan_paused`; it counts all the same."""
     note: UUID | None = None
     note_hmac: str | None = None
     asked: str = ""
@@ -387,3 +387,81 @@ class DeviceEnded(Event):
 
     type: ClassVar[str] = "device_ended"
     reason: str
+
+
+# --- streams guide/{guide} and store/{store} ----------------------------------------------------------------
+# Decided when they are written, in force from the day they name; names and phones stay beside the ledger.
+
+
+class GuideHired(Event):
+    """The guide works in this store from `from_on` on."""
+
+    type: ClassVar[str] = "guide_hired"
+    guide: UUID
+    store: UUID
+    from_on: date
+
+
+class GuideTransferred(Event):
+    """From `from_on` on the guide stands in another store; her sessions on other stores' phones end then."""
+
+    type: ClassVar[str] = "guide_transferred"
+    guide: UUID
+    before: UUID
+    store: UUID
+    from_on: date
+
+
+class GuideLeft(Event):
+    """After `last_on` the guide is gone: her sessions and tokens end, her open items move, her credit stays."""
+
+    type: ClassVar[str] = "guide_left"
+    guide: UUID
+    store: UUID
+    last_on: date
+    replacement: UUID | None = None
+
+
+class StoreClosed(Event):
+    """After `last_on` the store is closed: its phones are bound no more, its members are at home in `to` where named."""
+
+    type: ClassVar[str] = "store_closed"
+    store: UUID
+    last_on: date
+    to: UUID | None = None
+
+
+# --- stream member/{member} ------------------------------------------------------------------------------
+# Ids only: who the member is, and why something was done, stays beside the ledger, where it can be erased.
+
+
+class ConsentGiven(Event):
+    """The member agreed to a purpose; `source` says how it was heard."""
+
+    type: ClassVar[str] = "consent_given"
+    member: UUID
+    purpose: str
+    source: str
+
+
+class ConsentWithdrawn(Event):
+    """The member took a consent back; of `contact` it is the global opt-out."""
+
+    type: ClassVar[str] = "consent_withdrawn"
+    member: UUID
+    purpose: str
+    source: str
+
+
+class MemberExported(Event):
+    """Everything there is about the member was handed out in one document."""
+
+    type: ClassVar[str] = "member_exported"
+    member: UUID
+
+
+class MemberErased(Event):
+    """What was personal of the member is gone for good; what figures rest on stays under the id."""
+
+    type: ClassVar[str] = "member_erased"
+    member: UUID

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.errors import Conflict
 from domain.events import Imported
 from imports.checking import Findings
+from imports.decided_staff import without_undoing
 from imports.facts import load_purchases
 from imports.masters import load_masters
 from imports.report import Kind, Progress, Tenant
@@ -111,6 +112,8 @@ async def _write(
             on_progress=on_progress,
         )
     else:
+        if kind is Kind.GUIDES:
+            rows = await without_undoing(connection, tenant_id, rows, findings)
         outcome = await load_masters(
             connection,
             kind,

@@ -90,6 +90,13 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         _column("guide", "guide code", "served by", "导购", "导购编号", "导购工号", "工号"),
         _column("return_of", "original basket", "original order", "退货原单", "原单号", "原小票号"),
     ),
+    Kind.ACCOUNTS: (
+        _column("login", "user", "username", "登录名", "用户名", "账号", required=True),
+        _column("name", "full name", "姓名", "名字", required=True),
+        _column("role", "角色", required=True),
+        _column("place", "scope", "范围", "管辖范围"),
+        _column("guide", "guide code", "导购编号", "工号"),
+    ),
 }  # fmt: skip
 
 

@@ -16,9 +16,11 @@ import polars as pl
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Problem, Refused
+from domain.identifiers import personal_id
 from imports import cells
 from imports.batches import Counts, Terms, write_batch
 from imports.checking import Findings
+from imports.masters import sealed_members
 from imports.people import check_people
 from imports.purchases import KnownCodes, check_purchases
 from imports.reading import Table, read_table, table_of
@@ -101,6 +103,11 @@ async def _run(
     read_rows = table.frame.height + lines
     on_progress("check", 0, read_rows)
     rows, repeated = await _check(engine, tenant, kind, table.frame, terms, findings)
+    erased = 0
+    if kind is Kind.MEMBERS and (terms.skip_bad or not findings.rows):
+        rows, erased = await sealed_members(tenant, rows)
+    elif kind is Kind.PURCHASES:
+        rows, erased = await _without_erased(engine, tenant, rows)
     on_progress("check", read_rows, read_rows)
 
     held = await write_batch(
@@ -119,6 +126,7 @@ async def _run(
         already_imported=held.already_imported,
         ignored=table.ignored,
         seconds=perf_counter() - began,
+        rows_erased=erased,
     )
 
 
@@ -137,13 +145,7 @@ async def _check(
         )
     named = table.select(cells.text("member", table.schema["member"])).to_series().drop_nulls().unique()
     codes = KnownCodes(
-        members=await _known(
-            engine,
-            "SELECT code, member_id::text FROM member_person WHERE tenant_id = $1 AND code = ANY($2)",
-            ("member", "member_id"),
-            tenant.tenant_id,
-            named.to_list(),
-        ),
+        members=await _known_members(engine, tenant, named),
         stores=stores,
         guides=await _known(
             engine,
@@ -161,6 +163,37 @@ async def _check(
         naive_zone=terms.naive_zone,
     )
     return checked.rows, checked.repeated
+
+
+async def _known_members(engine: AsyncEngine, tenant: Tenant, codes: pl.Series) -> pl.DataFrame:
+    """Code and id of the members that exist; a code is found by its digest, for it is kept sealed."""
+    ids = [str(personal_id(tenant.id_secret, "member", code)) for code in codes]
+    there = await _known(
+        engine,
+        "SELECT member_id::text FROM member WHERE tenant_id = $1 AND member_id = ANY($2::text[]::uuid[])",
+        ("member_id",),
+        tenant.tenant_id,
+        ids,
+    )
+    return pl.DataFrame({"member": codes, "member_id": pl.Series(ids, dtype=pl.String)}).join(
+        there, on="member_id", how="semi"
+    )
+
+
+async def _without_erased(
+    engine: AsyncEngine, tenant: Tenant, rows: pl.DataFrame
+) -> tuple[pl.DataFrame, int]:
+    """The purchases that are not of members who were erased, and how many are: what they buy now is not kept."""
+    erased = await _known(
+        engine,
+        "SELECT member_id::text FROM member WHERE tenant_id = $1 AND erased_at IS NOT NULL",
+        ("member_id",),
+        tenant.tenant_id,
+    )
+    if not erased.height:
+        return rows, 0
+    left = rows.join(erased, on="member_id", how="anti", maintain_order="left")
+    return left, rows.height - left.height
 
 
 async def _known(engine: AsyncEngine, query: str, names: tuple[str, ...], *arguments: object) -> pl.DataFrame:

@@ -6,15 +6,20 @@ earlier instant moves it forward in time; lifting it is a decision with a reason
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import polars as pl
 
+from imports.decided_staff import send_home
 from imports.facts import Outcome, batch_of_root
 from imports.report import Kind, Progress, Tenant
 from imports.staging import root_of, stage
 from ledger.door import Driver
+from ledger.people import COLUMNS
+from ledger.sealing import Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ _MASTERS = {
         "member_id",
         ("home_store_id", "latitude", "longitude", "tags", "opted_out_at"),
         "member_person",
-        ("code", "name", "phone"),
+        ("code_sealed", "name_sealed", "phone_sealed"),
     ),
 }
 _TYPES = {
@@ -65,7 +70,40 @@ _TYPES = {
     "opted_out_at": "timestamptz",
     "opted_out": "boolean",
     "id": "uuid",
+    "code_sealed": "bytea",
+    "name_sealed": "bytea",
+    "phone_sealed": "bytea",
 }  # all others are text
+
+
+async def sealed_members(tenant: Tenant, rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Members' rows with their personal texts sealed, and how many rows are of members that were erased.
+
+    Those are left out: whose key was destroyed gets no other one. Sealing is some 5 microseconds a text; the keys are
+    asked for, and made where there is none, once for all rows.
+    """
+    members = [UUID(member) for member in rows["id"]]
+    keys = await tenant.keys.make_many(members)
+    texts = [column for column in COLUMNS if column in rows.columns]
+
+    def sealed() -> pl.DataFrame:
+        left = rows.filter(pl.Series([member in keys for member in members], dtype=pl.Boolean))
+        there = [Seal(keys[member], tenant.tenant_id, member) for member in members if member in keys]
+        return left.with_columns(
+            pl.Series(
+                column,
+                # As COPY reads bytea.
+                [
+                    None if text is None else f"\\x{seal.close(column, text.encode()).hex()}"
+                    for seal, text in zip(there, left[column], strict=True)
+                ],
+                dtype=pl.String,
+            ).alias(f"{column}_sealed")
+            for column in texts
+        ).drop(texts)
+
+    left = await asyncio.to_thread(sealed)
+    return left, rows.height - left.height
 
 
 async def load_masters(
@@ -85,7 +123,7 @@ async def load_masters(
         kind: stores, guides or members.
         tenant: the brand, and the secret that keys the batch's root: codes, names and phones can be guessed,
             and a plain digest of them would say when a guess is right.
-        rows: what `check_people` answered.
+        rows: what `check_people` answered; of members, what `sealed_members` made of it.
         batch_id: the batch that new and changed rows will belong to.
         known_at: the instant of an opt-out the file says no more of than "yes".
         on_progress: told of stages and rows.
@@ -95,11 +133,14 @@ async def load_masters(
     ddl = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in staged.columns)
     await stage(connection, ddl, staged, kind.value, on_progress)
     await connection.execute("ANALYZE stage")
-    if "opted_out" in staged.columns:
+    if "home_store_id" in staged.columns:
+        await send_home(connection, tenant_id)
+    opting_out = "opted_out" in staged.columns
+    if opting_out:
         await _settle_opt_outs(connection, tenant_id, known_at)
     await connection.execute(_delete_same(master, staged.columns), tenant_id)
-    changed = [row["code"] for row in await connection.fetch("SELECT code FROM stage")]
-    new = staged.filter(pl.col("code").is_in(changed))
+    changed = [str(row["id"]) for row in await connection.fetch("SELECT id FROM stage")]
+    new = staged.filter(pl.col("id").is_in(changed))
     root = root_of(kind.value, new, key=tenant.id_secret)
     if not changed:
         return Outcome(0, staged.height, root)
@@ -107,6 +148,8 @@ async def load_masters(
         # Back to what an earlier batch said, after another one changed it: a batch of its own.
         root = root_of(f"{kind.value} {batch_id}", new, key=tenant.id_secret)
     on_progress("insert", 0, len(changed))
+    if opting_out:
+        await connection.execute(_NOTE_OPT_OUTS, tenant_id, known_at)
     await connection.execute(_upsert(master, staged.columns), tenant_id, batch_id)
     if master.person_table is not None:
         await connection.execute(_upsert_person(master, staged.columns), tenant_id)
@@ -115,15 +158,29 @@ async def load_masters(
 
 
 async def _settle_opt_outs(connection: Driver, tenant_id: int, known_at: datetime) -> None:
-    """Turn yes into an instant and keep whatever opt-out is the earliest."""
+    """Turn yes into an instant and keep whatever opt-out is the earliest.
+
+    One from before the member opted in again is over; a bare yes is heard anew.
+    """
     await connection.execute(
-        """UPDATE stage s SET opted_out_at = least(m.opted_out_at, s.opted_out_at,
+        """UPDATE stage s SET opted_out_at = least(m.opted_out_at,
+               CASE WHEN c.given_at IS NULL OR s.opted_out_at > c.given_at THEN s.opted_out_at END,
                CASE WHEN s.opted_out AND m.opted_out_at IS NULL THEN $2::timestamptz END)
            FROM stage t LEFT JOIN member m ON m.tenant_id = $1 AND m.member_id = t.id
+           LEFT JOIN (SELECT member_id, max(occurred_at) AS given_at FROM consent
+                      WHERE tenant_id = $1 AND purpose = 'contact' AND given GROUP BY 1) c ON c.member_id = t.id
            WHERE t.id = s.id""",
         tenant_id,
         known_at,
     )
+
+
+_NOTE_OPT_OUTS = """
+INSERT INTO consent (tenant_id, member_id, purpose, given, source, occurred_at, known_at)
+SELECT $1, s.id, 'contact', false, 'import', s.opted_out_at, $2
+FROM stage s LEFT JOIN member m ON m.tenant_id = $1 AND m.member_id = s.id
+WHERE s.opted_out_at IS NOT NULL AND s.opted_out_at IS DISTINCT FROM m.opted_out_at
+ON CONFLICT DO NOTHING"""
 
 
 def _delete_same(master: _Master, there: list[str]) -> str:
@@ -154,7 +211,10 @@ def _upsert(master: _Master, there: list[str]) -> str:
 def _upsert_person(master: _Master, there: list[str]) -> str:
     names = [name for name in master.person if name in there]
     listed = "".join(f", {name}" for name in names)
-    changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in names)
+    changed = [f"{name} = EXCLUDED.{name}" for name in names]
+    # What a version before the keys wrote in plain text is out of date now.
+    changed += [f"{name.removesuffix('_sealed')} = NULL" for name in names if name.endswith("_sealed")]
+    changes = ", ".join(changed)
     return (
         f"INSERT INTO {master.person_table} (tenant_id, {master.id_column}{listed}) "
         f"SELECT $1, id{listed} FROM stage "

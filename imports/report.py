@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ledger.member_keys import NO_KEYS, MemberKeys
+
 LISTED = 1_000
 """How many problems a report lists; it counts them all."""
 
@@ -20,14 +22,17 @@ class Kind(StrEnum):
     GUIDES = "guides"
     MEMBERS = "members"
     PURCHASES = "purchases"
+    ACCOUNTS = "accounts"
+    """Read by `daogou account import`; not a fact of the trade, so `import_file` does not take it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """The brand that imports: its number and the secret its personal ids are keyed with."""
+    """The brand that imports: its number, the secret its personal ids are keyed with, and its members' keys."""
 
     tenant_id: int
     id_secret: bytes = field(repr=False)
+    keys: MemberKeys = NO_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,9 @@ class BadRow:
 class ImportReport:
     """What an import found and did.
 
-    `rows_read` = `rows_new` + `rows_same` + `rows_bad` where it wrote; with bad rows and no leave to
-    skip them nothing was written, and `rows_new` and `rows_same` are 0. For stores, guides and members
+    `rows_read` = `rows_new` + `rows_same` + `rows_bad` + `rows_erased` where it wrote; with bad rows and no leave to
+    skip them nothing was written, and `rows_new` and `rows_same` are 0. `rows_erased` were kept out because their
+    members were erased. For stores, guides and members
     `rows_new` counts those that are new or changed. `problems` counts every problem (a row may have
     several), `bad` lists the first `LISTED` by line.
 
@@ -71,6 +77,7 @@ class ImportReport:
     already_imported: bool
     ignored: tuple[str, ...]
     seconds: float
+    rows_erased: int = 0
 
     @property
     def refused(self) -> bool:

@@ -30,6 +30,7 @@ from infra.backup_standing import FOLDER, note_backup
 from infra.clock import now
 from infra.durable_files import sync_folder
 from infra.embedded_postgres import PostgresAddress, running_postgres
+from infra.key_store import copy_keys
 from infra.postgres_programs import run_program
 from infra.service_user import Site, locate
 from infra.settings import Settings
@@ -53,6 +54,8 @@ class Backup:
     archive: ArchiveState
     removed: tuple[Path, ...]
     segments_removed: int
+    keys: Path | None = None
+    """The one current copy of the members' keys beside it; None: there are none, or they are not in the home."""
 
 
 def back_up(settings: Settings, *, to: Path | None, keep: int | None, on_stage: OnStage) -> Backup:
@@ -100,10 +103,12 @@ def back_up(settings: Settings, *, to: Path | None, keep: int | None, on_stage: 
             why = error.strerror or type(error).__name__
             raise Refused([Problem("--to", str(target), "backup_folder_unusable", {"why": why})]) from error
         archive = asyncio.run(_archive(address, site))
+    # After the copying: whoever's data is in the backup has a key in the copy.
+    keys = copy_keys(home, target.parent) if settings.keys_url is None else None
     note_backup(home, record)
     removed, segments = _prune(home, target, record, keep if to or keep else KEEP)
     log.info("backup_made", folder=str(target), bytes=size, position=record.position, removed=len(removed))
-    return Backup(target, record, size, monotonic() - clock, archive, removed, segments)
+    return Backup(target, record, size, monotonic() - clock, archive, removed, segments, keys)
 
 
 def refuse_managed(settings: Settings, command: str) -> None:

@@ -11,6 +11,8 @@ from infra.logs import LOG_FILE
 from infra.settings import Settings
 from infra.supervised_process import own_modules
 
+OF_THE_API = ("DAOGOU_OIDC_", "DAOGOU_WECOM_", "DAOGOU_TLS_")
+
 
 def child_environment(
     environment: Mapping[str, str],
@@ -31,7 +33,11 @@ def child_environment(
         temporal: address of the embedded Temporal; None: the child finds yours as we do.
         log_file: where it writes its log.
     """
-    dropped = ("DATABASE_",) if temporal is None else ("DATABASE_", "TEMPORAL_")
+    dropped: tuple[str, ...] = ("DATABASE_",) if temporal is None else ("DATABASE_", "TEMPORAL_")
+    if admin:
+        dropped += (
+            OF_THE_API  # a worker lets nobody in: it has no business with the secrets of those who vouch
+        )
     told = {name: value for name, value in environment.items() if not name.startswith(dropped)}
     told |= {
         "DATABASE_URL": urls.worker if admin else urls.api,

@@ -12,16 +12,22 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import asyncpg
+import structlog
+from sqlalchemy.engine import make_url
 
 from domain.errors import NotFound, Problem
 from infra.clock import now
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
+from infra.key_store import close_keys, open_keys
 from infra.settings import Settings
 from ledger.database import API, WORKER, open_database
 from ledger.ledger import Ledger
 from ledger.migrate import is_migrated, migrate
+from ledger.people import count_plain, seal_plain
 
 MONTHS_AHEAD = timedelta(days=100)
+log = structlog.get_logger(__name__)
+
 _ROUNDS = 4096  # what PostgreSQL takes itself; our passwords are 256 random bits, so more would add nothing
 
 
@@ -109,13 +115,16 @@ async def open_ledger(
                 server, address, settings.database, fresh=fresh, template=template, create=create
             )
         engine = open_database(urls.worker, tenant_id=settings.tenant_id)
+        keys = open_keys(settings)
         try:
-            ledger = Ledger(engine, settings.tenant_id)
+            ledger = Ledger(engine, settings.tenant_id, keys=keys)
             await ensure_tenant(ledger, id_secret or secrets.token_bytes(32))
             await ensure_months_ahead(ledger, now().date())
+            await seal_what_is_plain(ledger, urls.admin)
             yield ledger, urls
         finally:
             await engine.dispose()
+            await close_keys(keys)
 
 
 async def ensure_tenant(ledger: Ledger, id_secret: bytes, *, name: str = "daogou") -> None:
@@ -140,6 +149,32 @@ async def ensure_months(ledger: Ledger, first: date, last: date) -> None:
 async def ensure_months_ahead(ledger: Ledger, today: date) -> None:
     """The months that a running system needs: last month's, for what is recorded late, to those ahead."""
     await ensure_months(ledger, today - timedelta(days=31), today + MONTHS_AHEAD)
+
+
+async def seal_what_is_plain(ledger: Ledger, admin_url: str) -> int:
+    """Seal personal texts that a version before the keys wrote, once; gives the number of rows.
+
+    The tables are then written anew, for a page keeps what was updated in it.
+    """
+    if not await count_plain(ledger):
+        return 0
+    sealed = await seal_plain(ledger)
+    connection = await asyncpg.connect(
+        make_url(admin_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    )
+    try:
+        await connection.execute("SET ROLE daogou_owner")
+        for table in ("member_person", "member_note"):
+            await connection.execute(f"VACUUM FULL daogou.{table}")
+    except asyncpg.InsufficientPrivilegeError:
+        # Without the owner's login: what was plain lies unseen in the pages until they are used again.
+        log.warning(
+            "plain_texts_left_in_pages", remedy="VACUUM FULL daogou.member_person, daogou.member_note"
+        )
+    finally:
+        await connection.close()
+    log.info("personal_texts_sealed", rows=sealed)
+    return sealed
 
 
 async def read_id_secret(ledger: Ledger) -> bytes:

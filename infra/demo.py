@@ -81,7 +81,7 @@ async def run_demo(
         lines = complete_journey.purchases_frame() if purchases is None else purchases
         imported = await import_all(
             ledger,
-            Tenant(ledger.tenant_id, id_secret),
+            Tenant(ledger.tenant_id, id_secret, ledger.keys),
             plan,
             lines,
             seed=seed,

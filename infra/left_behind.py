@@ -35,7 +35,7 @@ def end_left_behind(left: UpState) -> None:
             log.warning("orphan_ended", pid=process.pid, signal=number.name)
             send(process, number)
         found = wait_ended(found, DRAIN_S)
-    port = urlsplit(left.api or "").port
+    at = urlsplit(left.api or "")
     deadline = time.monotonic() + DRAIN_S
-    while port is not None and not can_listen(port) and time.monotonic() < deadline:
+    while at.port and at.hostname and not can_listen(at.port, at.hostname) and time.monotonic() < deadline:
         time.sleep(LOOK_EVERY_S)

@@ -88,6 +88,7 @@ def configure_logs(*, level: str = "INFO", to: Path | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells whole URLs, and some hold a secret
     forward_core_logs()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

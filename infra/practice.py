@@ -16,7 +16,7 @@ import polars as pl
 
 from domain.calendar import business_date
 from domain.errors import NotFound, Problem, Refused
-from domain.identifiers import draw
+from domain.identifiers import draw, personal_id
 from imports.loading import import_frame
 from imports.report import ImportReport, Kind, Tenant
 from ledger.door import Driver
@@ -106,7 +106,7 @@ async def seed_practice(ledger: Ledger, tenant: Tenant, *, at: datetime, actor: 
         Refused: the database holds somebody's stores, guides or members; nothing is mixed with them.
     """
     async with ledger.connection() as connection:
-        await _refuse_others(connection, ledger.tenant_id)
+        await _refuse_others(connection, tenant)
         standing = await connection.fetchrow(
             "SELECT s.time_zone, b.known_at FROM store s JOIN import_batch b USING (tenant_id, batch_id)"
             " WHERE s.tenant_id = $1 ORDER BY b.batch_id LIMIT 1",
@@ -264,15 +264,17 @@ day:
 """
 
 
-async def _refuse_others(connection: Driver, tenant_id: int) -> None:
+async def _refuse_others(connection: Driver, tenant: Tenant) -> None:
     """Refuse a database with anything in it that is not ours."""
+    tenant_id = tenant.tenant_id
     stores = await connection.fetch("SELECT code, name FROM store WHERE tenant_id = $1", tenant_id)
     guides = await connection.fetch("SELECT code FROM guide WHERE tenant_id = $1", tenant_id)
-    members = await connection.fetch("SELECT code FROM member_person WHERE tenant_id = $1", tenant_id)
+    members = await connection.fetch("SELECT member_id FROM member WHERE tenant_id = $1", tenant_id)
     ours = {(code, name) for code, name, *_ in STORES}
     strange = sorted(row["code"] for row in stores if (row["code"], row["name"]) not in ours)
     strange += sorted({row["code"] for row in guides} - set(guides_frame()["code"]))
-    count = len({row["code"] for row in members} - set(members_frame()["code"]))
+    practised = {personal_id(tenant.id_secret, "member", code) for code in members_frame()["code"]}
+    count = len({row["member_id"] for row in members} - practised)
     if strange or count:
         found = ", ".join(strange[:3]) + (" …" if len(strange) > 3 else "")
         raise Refused([Problem("stores", found, "not_for_practice", {"members": str(count)})])

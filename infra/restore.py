@@ -39,6 +39,7 @@ from infra.backup_record import BackupRecord, instant_text, read_record
 from infra.cluster_swap import archive_root, incoming, replace_cluster
 from infra.durable_files import sync_folder
 from infra.embedded_postgres import SUPERUSER, EmbeddedPostgres
+from infra.key_store import FILE, bring_keys, keys_in
 from infra.postgres_process import end_leftovers
 from infra.postgres_programs import run_program
 from infra.private_server import private_server
@@ -77,6 +78,7 @@ def restore(
     replace: bool,
     as_of: datetime,
     on_stage: OnStage,
+    keys_url: str | None = None,
 ) -> Restored:
     """Restore a backup into a home.
 
@@ -88,6 +90,8 @@ def restore(
         replace: move a database that is in the home aside.
         as_of: the present instant.
         on_stage: told how far it is.
+        keys_url: where the members' keys are, if not in the home. Those of the copy beside the backup are added to
+            the home's; who was erased in either stays so.
 
     Raises:
         Refused: it cannot be done as asked; what can is in the problem, and nothing was changed.
@@ -106,19 +110,35 @@ def restore(
         with in_use(folder), _alone(home, replace=replace) as site:
             _sweep(site.data)
             work = site.data.with_name(f"{site.data.name}.restore-{secrets.token_hex(4)}")
+            new = not (home / FILE).exists()
+            if keys_url is None:
+                bring_keys(folder, home)
             try:
                 there = Site(site.bin, work, site.account)
                 on_stage("restore_unpack", 0, 1)
                 _unpack(folder, there)
                 on_stage("restore_unpack", 1, 1)
-                ledger = _recover(there, home, record, _target(at, reach), archive, reach, as_of, on_stage)
+                ledger = _recover(
+                    there,
+                    home,
+                    record,
+                    _target(at, reach),
+                    archive,
+                    reach,
+                    as_of,
+                    on_stage,
+                    keys_url=keys_url,
+                )
                 if archive_root(site.data).exists():
                     prepare_life(
                         site
                     )  # its log goes on from where the old one does, and must not mix with it
                 aside = site.data.with_name(f"{site.data.name}.replaced-{as_of:%Y%m%dT%H%M%S.%fZ}")
                 replaced = replace_cluster(site.data, work, aside)
+                new = False
             finally:
+                if new:
+                    (home / FILE).unlink(missing_ok=True)  # the home is left as it was
                 _remove(work)
     except OSError as error:
         why = error.strerror or type(error).__name__
@@ -249,7 +269,7 @@ def _settle(path: Path, account: Account | None) -> None:
     sync_folder(path)  # a file is synced the same way
 
 
-def _recover(
+def _recover(  # noqa: PLR0913 - one caller, which has them all
     site: Site,
     home: Path,
     record: BackupRecord,
@@ -258,6 +278,8 @@ def _recover(
     reach: RecoveryRange,
     as_of: datetime,
     on_stage: OnStage,
+    *,
+    keys_url: str | None,
 ) -> RestoredLedger:
     """Bring the cluster in `site` to the target, stop its messages and give it the home's password."""
     command = "false"
@@ -282,6 +304,7 @@ def _recover(
                 login,
                 record.database,
                 as_of=as_of,
+                keys=lambda tenant: keys_in(home, keys_url, tenant),
                 on_progress=lambda done, total: on_stage("verify", done, total),
             )
         )

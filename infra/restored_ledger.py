@@ -10,12 +10,15 @@ from pathlib import Path
 
 import asyncpg
 
+from activities.acting import Asked
+from activities.members import erase_again
 from infra.backup import last_event
 from infra.databases import ensure_months_ahead, scram_verifier
 from infra.embedded_postgres import SUPERUSER
 from infra.private_server import PORT
 from ledger.database import open_database
 from ledger.ledger import Command, Ledger
+from ledger.member_keys import MemberKeys
 from ledger.migrate import migrate
 from ledger.outbox import stop_messages
 from ledger.verify import Verification, verify
@@ -32,15 +35,22 @@ class RestoredLedger:
     position: int
     last_event_at: datetime | None
     verification: Verification
+    erased_again: int = 0
+    """Members who were erased after the point of recovery, and now are again."""
 
 
 async def examine(
-    login: Path, database: str, *, as_of: datetime, on_progress: Callable[[int, int], None]
+    login: Path,
+    database: str,
+    *,
+    as_of: datetime,
+    keys: Callable[[int], MemberKeys],
+    on_progress: Callable[[int, int], None],
 ) -> RestoredLedger:
     """Migrate and verify the ledger of every tenant in a database reached through the socket in `login`.
 
     Then every tenant's messages are stopped, as of `as_of`: a stop given after the ledger's end is forgotten,
-    and so is what was sent since.
+    and so is what was sent since. And whoever was erased since is erased again: the key store remembers them.
     """
     url = f"postgresql://{SUPERUSER}@/{database}?host={login}&port={PORT}"
     await migrate(url)
@@ -61,9 +71,11 @@ async def examine(
 
             parts.append(await verify(connection, tenant, on_progress=told))
         on_progress(total, total)
+        erased = 0
         for tenant in tenants:
             await _stop_messages(url, tenant, as_of)
-        return RestoredLedger(last["position"], last["last_event_at"], _together(parts))
+            erased += await _erase_again(url, tenant, as_of, keys(tenant))
+        return RestoredLedger(last["position"], last["last_event_at"], _together(parts), erased)
     finally:
         await connection.close()
 
@@ -75,6 +87,15 @@ async def _stop_messages(url: str, tenant: int, as_of: datetime) -> None:
         await ensure_months_ahead(ledger, as_of.date())  # the backup may be older than the months it made
         command = Command(f"messages/restored/{as_of.isoformat()}", as_of, as_of, ACTOR)
         await stop_messages(ledger, command, STOP_REASON)
+    finally:
+        await engine.dispose()
+
+
+async def _erase_again(url: str, tenant: int, as_of: datetime, keys: MemberKeys) -> int:
+    engine = open_database(url, tenant_id=tenant, pool_size=1)
+    try:
+        ledger = Ledger(engine, tenant, keys=keys)
+        return await erase_again(ledger, Asked(None, as_of, ACTOR), STOP_REASON)
     finally:
         await engine.dispose()
 

@@ -10,6 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
+from infra.edge_settings import Edge, read_edge
+from infra.secret_files import read_secret
+from infra.sign_in_settings import Oidc, Wecom, read_oidc, read_wecom
+
 DEFAULT_DATABASE = "daogou"
 
 
@@ -28,12 +32,20 @@ class Settings(BaseModel):
     """The login that runs migrations on it (DATABASE_ADMIN_URL); the running code's where not set."""
     database_api_url: str | None = None
     """The login of the API on it (DATABASE_API_URL), a member of `daogou_api`; the running code's where not set."""
+    keys_url: str | None = None
+    """A PostgreSQL of its own for the members' keys (DAOGOU_KEYS_URL); None: a file of the home, for one machine."""
     temporal_address: str | None = None
     """A Temporal of yours (TEMPORAL_ADDRESS); None: the embedded one."""
     build_id: str | None = None
     """Turns on Temporal's worker versioning under this build (DAOGOU_BUILD_ID); None: patches alone keep runs going."""
     tenant_id: int = 1
     language: Literal["zh", "en"] = "zh"
+    edge: Edge = Edge()
+    """How requests come in: addresses, TLS, proxies."""
+    oidc: Oidc | None = None
+    """The OpenID provider people may sign in with."""
+    wecom: Wecom | None = None
+    """The WeCom application people may sign in with."""
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -50,28 +62,19 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         database_url=_database_url(env, "DATABASE_URL"),
         database_admin_url=_database_url(env, "DATABASE_ADMIN_URL") or _database_url(env, "DATABASE_URL"),
         database_api_url=_database_url(env, "DATABASE_API_URL"),
+        keys_url=_database_url(env, "DAOGOU_KEYS_URL"),
         temporal_address=env.get("TEMPORAL_ADDRESS") or None,
         build_id=env.get("DAOGOU_BUILD_ID") or None,
         tenant_id=int(env.get("DAOGOU_TENANT") or 1),
         language="en" if (env.get("DAOGOU_LANG") or "").lower().startswith("en") else "zh",
+        edge=read_edge(env),
+        oidc=read_oidc(env),
+        wecom=read_wecom(env),
     )
 
 
 def _database_url(env: Mapping[str, str], name: str) -> str | None:
-    url = _secret(env, name)
+    url = read_secret(env, name)
     if url is not None and "sslmode" in parse_qs(urlsplit(url).query):
         raise ValueError(f"{name}: sslmode is another driver's word: write ssl=require or ssl=verify-full")
     return url
-
-
-def _secret(env: Mapping[str, str], name: str) -> str | None:
-    """The variable's value, or the text of the file that `<name>_FILE` names: container engines mount secrets as files."""
-    value, file = env.get(name) or None, env.get(f"{name}_FILE") or None
-    if file is None:
-        return value
-    if value is not None:
-        raise ValueError(f"{name} and {name}_FILE are both set: unset one of them")
-    try:
-        return Path(file).read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}_FILE = {file!r} cannot be read: {type(error).__name__}") from error

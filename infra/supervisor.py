@@ -16,12 +16,12 @@ from functools import partial
 
 import structlog
 
-from infra.api_socket import listen
+from infra.api_socket import address_of, listen
 from infra.child_environment import child_environment
 from infra.clock import now
 from infra.databases import DatabaseUrls, open_ledger, provide_embedded
+from infra.first_account import FirstAccount, make_first_account
 from infra.left_behind import end_left_behind
-from infra.processes import HOST
 from infra.settings import Settings
 from infra.supervised_process import SupervisedProcess, python
 from infra.supervised_servers import KeptServer, PostgresServer
@@ -53,17 +53,29 @@ class UpOptions:
     workers: int = 1
     apis: int = 1
     port: int | None = None
+    host: str | None = None
+    """None: the one of the settings."""
 
 
 class Supervisor:
-    """One run of `daogou up`. `tell(event, **gaps)` hears what a person may want to know."""
+    """One run of `daogou up`. `tell(event, **gaps)` hears what a person may want to know.
 
-    def __init__(self, settings: Settings, options: UpOptions, tell: Tell) -> None:
+    `introduce` is told the first account, once, with its password; without it none is made.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: UpOptions,
+        tell: Tell,
+        introduce: Callable[[FirstAccount], None] | None = None,
+    ) -> None:
         home = settings.home.resolve()
         self._settings = settings.model_copy(update={"home": home})
         self._home = home
         self._options = options
         self._hear = tell
+        self._introduce = introduce
         self._since = now()
         self._identity = this_process()
         self._status: Status = "starting"
@@ -85,11 +97,14 @@ class Supervisor:
         """What `run/up.json` says."""
         address = self._postgres and self._postgres.address
         temporal = self._temporal.address if self._temporal else self._settings.temporal_address
+        edge = self._settings.edge
         return UpState(
             process=self._identity,
             since=self._since,
             status=self._status,
-            api=None if self._socket is None else f"http://{HOST}:{self._socket.getsockname()[1]}",
+            api=None if self._socket is None else address_of(self._socket, has_tls=edge.has_tls),
+            api_public=edge.public_url if self._options.apis else None,
+            api_cert=edge.tls_cert if edge.has_tls else None,
             temporal=temporal,
             temporal_ui=self._temporal.ui if self._temporal else None,
             database=database_shown(self._settings, address.port if address else None),
@@ -141,7 +156,9 @@ class Supervisor:
     async def _serve(self, tasks: list[asyncio.Task[None]]) -> None:
         """Start it all; then only something that went wrong ends this."""
         if self._options.apis:
-            self._socket = listen(self._home, self._options.port)
+            self._socket = listen(
+                self._home, self._options.port, self._options.host or self._settings.edge.host
+            )
         await self._start_servers()
         await self._prepare_database()
         self._slots = [
@@ -180,7 +197,7 @@ class Supervisor:
         self._save()
 
     async def _prepare_database(self) -> None:
-        """Migrated, with the brand's row and the months ahead."""
+        """Migrated, with the brand's row, the months ahead and somebody who can sign in."""
         settings = self._settings
         if self._postgres and self._postgres.address:
             await provide_embedded(self._postgres.server, self._postgres.address, settings.database)
@@ -188,8 +205,9 @@ class Supervisor:
         self._roll_asked.clear()
         urls = self._urls()
         known = {"database_url": urls.worker, "database_admin_url": urls.admin}
-        async with open_ledger(settings.model_copy(update=known)):
-            pass
+        async with open_ledger(settings.model_copy(update=known)) as (ledger, _):
+            if self._introduce is not None and (first := await make_first_account(ledger, now())) is not None:
+                self._introduce(first)
 
     def _urls(self) -> DatabaseUrls:
         if self._postgres and self._postgres.address:

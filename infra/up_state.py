@@ -52,6 +52,11 @@ class UpState(BaseModel):
     since: datetime
     status: Status
     api: str | None = None
+    """Under which this machine reaches it."""
+    api_public: str | None = None
+    """Under which everybody does, where that is another one."""
+    api_cert: str | None = None
+    """File of the certificate it shows, if it encrypts."""
     temporal: str | None = None
     temporal_ui: str | None = None
     database: str | None = None

@@ -12,6 +12,8 @@ from typing import Any
 import structlog
 from temporalio.client import Client
 
+from activities.handing_over import settle_staff_changes
+from domain.errors import Conflict
 from infra.clock import now
 from infra.databases import ensure_months_ahead
 from infra.outbox_sender import run_outbox
@@ -31,6 +33,9 @@ MONTHS_EVERY = 24 * 3600.0
 MONTHS_AGAIN_AFTER = 60.0
 """The same after the database did not answer."""
 
+STAFF_EVERY = 20.0
+"""Seconds between two looks at staff changes whose day has come; rights do not wait for it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -41,7 +46,20 @@ def worker_loops(settings: Settings, client: Client, ledger: Ledger) -> dict[str
         "outbox": run_outbox(ledger, now=now, language=settings.language),
         "reconciler": Reconciler(client, ledger, now).run(),
         "months": run_months(ledger),
+        "staff": run_staff_changes(ledger),
     }
+
+
+async def run_staff_changes(ledger: Ledger) -> None:
+    """Put staff changes into force when their day comes and move what has to, whether Temporal is there or not."""
+    while True:
+        try:
+            moved = await settle_staff_changes(ledger, now())
+            if moved:
+                log.info("staff_settled", members=moved)
+        except (*DATABASE_LOST, Conflict) as error:
+            log.warning("staff_waits", reason=type(error).__name__)
+        await asyncio.sleep(STAFF_EVERY)
 
 
 async def run_months(ledger: Ledger) -> None:

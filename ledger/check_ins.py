@@ -20,6 +20,7 @@ from domain.check_in import CheckIn, TaskBefore, decide_check_in
 from domain.errors import Conflict, NotFound, Problem, Refused
 from domain.events import CheckedIn
 from domain.identifiers import derived_id
+from ledger.consents import LATEST
 from ledger.door import (
     GUARD_SELECT,
     Driver,
@@ -31,13 +32,16 @@ from ledger.door import (
     refusal,
 )
 from ledger.ledger import Command, Ledger, stream_batch, task_stream
+from ledger.people import note_place, salt_place, seal_text
 from ledger.plans import parse_spec
+from ledger.sealing import seal
 
-_READ = """
+_READ = f"""
 SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempts, t.last_attempt_on,
        c.ends_on, pm.grade, pm.dial_days, pm.last_dial_on, pm.last_reached_at, t.known_at AS made_at, s.time_zone,
        p.spec::text AS spec, $4 <@ p.paused AS while_paused, p.status AS plan_status, p.ended_at,
        coalesce(m.opted_out_at <= $4, false) AS opted_out,
+       {LATEST.format(member="t.member_id", purpose="phone", at="$4")} AS phone_agreed,
        d.closes_at, coalesce(d.state = 'closed', false) AS day_closed, h.version, h.hash,
        k.stream AS done_stream, k.version AS done_version,
        EXISTS (SELECT FROM check_in o WHERE o.tenant_id = $1 AND o.task_id = t.task_id
@@ -59,7 +63,7 @@ LEFT JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = t.guide_id
 LEFT JOIN command k ON k.tenant_id = $1 AND k.command_id = $3
 WHERE t.tenant_id = $1 AND t.task_id = $2"""
 
-# $19 task, $20 date, $21 guide, $22 note id, $23 salt, $24 note
+# $19 task, $20 date, $21 guide, $22 note id, $23 salt and $24 note, both sealed under the member's key
 # $25 grade, $26 dial days, $27 last dial, $28 last reached: the member as read. $29 whether the day was closed, $30 plan,
 # $31 cycle, $32 member, $33 guide of the day.
 #
@@ -105,8 +109,8 @@ WITH {append_ctes(before=_LOCKS, guard=_UNCHANGED)}, projected_check_in AS (
     WHERE pm.tenant_id = $1 AND pm.plan_id = a.payload->>'plan' AND pm.cycle = (a.payload->>'cycle')::int
       AND pm.member_id = (a.payload->>'member')::uuid
 ), kept_note AS (
-    INSERT INTO member_note (tenant_id, note_id, member_id, salt, note)
-    SELECT $1, $22, (a.payload->>'member')::uuid, $23, $24 FROM appended a WHERE $22::uuid IS NOT NULL
+    INSERT INTO member_note (tenant_id, note_id, member_id, salt_sealed, note_sealed)
+    SELECT $1, $22, (a.payload->>'member')::uuid, $23, $24 FROM appended a WHERE $24::bytea IS NOT NULL
 )
 {GUARD_SELECT}"""
 
@@ -142,12 +146,13 @@ async def check_in(ledger: Ledger, command: CheckIn, *, salt: bytes = b"") -> Re
     if command.note is not None and len(salt) < 16:
         raise ValueError("salt: a note needs 16 random bytes")
     async with ledger.connection() as connection:
-        return await _check_in(connection, ledger.tenant_id, command, salt)
+        return await _check_in(connection, ledger, command, salt)
 
 
 async def _check_in(
-    connection: Driver, tenant_id: int, command: CheckIn, salt: bytes, *, tries: int = TRIES
+    connection: Driver, ledger: Ledger, command: CheckIn, salt: bytes, *, tries: int = TRIES
 ) -> Recorded:
+    tenant_id = ledger.tenant_id
     stream = task_stream(command.task_id)
     row = await connection.fetchrow(
         _READ, tenant_id, command.task_id, command.command_id, command.occurred_at, stream
@@ -177,6 +182,7 @@ async def _check_in(
         attempted_that_day=row["attempted_that_day"],
         dialled_that_day=row["dialled_that_day"],
         opted_out=row["opted_out"],
+        phone_withdrawn=row["phone_agreed"] is False,
         made_at=row["made_at"],
         last_reached_at=row["last_reached_at"],
         day_closes_at=closes_at,
@@ -186,6 +192,7 @@ async def _check_in(
     )
     event = decide_check_in(before, command, on=on, next_working_day=plan.working_calendar.next_working(on))
     event, note_id = _with_note(event, command, salt)
+    kept = await _sealed_note(ledger, before.member_id, note_id, salt, command.note)
     written = Command(command.command_id, command.occurred_at, command.known_at, command.actor)
     batch = stream_batch(written, stream, Head(row["version"], row["hash"]), event)
     arguments = append_arguments(
@@ -205,8 +212,7 @@ async def _check_in(
             on,
             command.performed_by,
             note_id,
-            salt if note_id else None,
-            command.note,
+            *kept,
             row["grade"],
             row["dial_days"],
             row["last_dial_on"],
@@ -223,7 +229,7 @@ async def _check_in(
             raise
         if isinstance(refused, DuplicateCommand) and tries > 1:
             # The same command came twice at once, or day or member changed since they were read: read again.
-            return await _check_in(connection, tenant_id, command, salt, tries=tries - 1)
+            return await _check_in(connection, ledger, command, salt, tries=tries - 1)
         raise Conflict("the item keeps changing: read it again and retry") from error
     return Recorded(command.task_id, row["version"] + 1, event.state, event.due_on, duplicate=False)
 
@@ -234,3 +240,18 @@ def _with_note(event: CheckedIn, command: CheckIn, salt: bytes) -> tuple[Checked
     note_id = derived_id("note", command.command_id)
     digest = hmac.new(salt, command.note.encode(), hashlib.sha256).hexdigest()
     return event.model_copy(update={"note": note_id, "note_hmac": digest}), note_id
+
+
+async def _sealed_note(
+    ledger: Ledger, member: UUID, note_id: UUID | None, salt: bytes, note: str | None
+) -> tuple[bytes | None, bytes | None]:
+    """Salt and note under the member's key; nothing where there is no note. Of an erased member nothing is kept."""
+    if note_id is None or note is None:
+        return None, None
+    key = (await ledger.keys.make_many([member])).get(member)
+    if key is None:
+        return None, None
+    return (
+        seal(key, ledger.tenant_id, member, salt_place(note_id), salt),
+        seal_text(key, ledger.tenant_id, member, note_place(note_id), note),
+    )

@@ -10,6 +10,9 @@ from uuid import UUID
 
 from ledger.door import Driver
 from ledger.ledger import task_stream
+from ledger.member_keys import MemberKeys
+from ledger.people import salt_place
+from ledger.sealing import unseal
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,15 @@ class TakenBefore:
         )
 
 
-async def taken_before(connection: Driver, tenant_id: int, task_id: UUID, version: int) -> TakenBefore:
+async def taken_before(
+    connection: Driver, tenant_id: int, task_id: UUID, version: int, *, keys: MemberKeys
+) -> TakenBefore:
     """The check-in that is event `version` of an item."""
     row = await connection.fetchrow(
         """
         SELECT e.payload->>'state' AS state, (e.payload->>'due_on')::date AS due_on,
-               coalesce(e.payload->>'asked', '') AS asked, e.payload->>'note_hmac' AS note_hmac, n.salt
+               coalesce(e.payload->>'asked', '') AS asked, e.payload->>'note_hmac' AS note_hmac,
+               n.salt, n.salt_sealed, n.note_id, n.member_id
         FROM event e
         LEFT JOIN member_note n ON n.tenant_id = $1 AND n.note_id = (e.payload->>'note')::uuid
         WHERE e.tenant_id = $1 AND e.stream = $2 AND e.version = $3""",
@@ -48,4 +54,9 @@ async def taken_before(connection: Driver, tenant_id: int, task_id: UUID, versio
         task_stream(task_id),
         version,
     )
-    return TakenBefore(**dict(row))
+    told = dict(row)
+    sealed, note_id, member = told.pop("salt_sealed"), told.pop("note_id"), told.pop("member_id")
+    if sealed is not None:
+        key = (await keys.get_many([member])).get(member)
+        told["salt"] = unseal(key, tenant_id, member, salt_place(note_id), sealed)
+    return TakenBefore(**told)

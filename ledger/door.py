@@ -232,6 +232,8 @@ async def append(
             tenant_id,
             command_id,
         )
+        if row is None:  # out of the asker's sight: somebody else used it
+            raise Conflict("the command was used by somebody else") from error
         return Appended(duplicate=True, stream=row["stream"], version=row["version"], events=0)
     return Appended(duplicate=False, stream=arguments[3][0], version=arguments[6][0], events=count)
 

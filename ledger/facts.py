@@ -275,7 +275,10 @@ async def manual_assignment(connection: Driver, tenant_id: int, plan: Plan) -> d
         """
         SELECT mp.member_id, g.guide_id
         FROM unnest($2::text[], $3::text[]) AS pair(member, guide)
-        JOIN member_person mp ON mp.tenant_id = $1 AND pair.member IN (mp.code, mp.member_id::text)
+        JOIN member mp ON mp.tenant_id = $1 AND mp.member_id = coalesce(
+            CASE WHEN pg_input_is_valid(pair.member, 'uuid') THEN
+                (SELECT m.member_id FROM member m WHERE m.tenant_id = $1 AND m.member_id = pair.member::uuid) END,
+            member_id_of(pair.member))
         JOIN guide g ON g.tenant_id = $1 AND g.code = pair.guide""",
         tenant_id,
         [member for member, _ in pairs],

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.events import Event
 from ledger.database import driver_connection, driver_transaction
 from ledger.door import Appended, Driver, Head, NewEvent, StreamBatch, append, lock_heads
+from ledger.member_keys import NO_KEYS, MemberKeys
 
 Lend = Callable[[], AbstractAsyncContextManager[Driver]]
 """Lends a connection in autocommit on which somebody stands (`ledger.asking`)."""
@@ -28,6 +29,8 @@ class Ledger:
     """Where connections come from; None: the pool's own, on which row-level security knows the tenant only."""
     lend_for_upkeep: Lend | None = None
     """The same for work that is nobody's own."""
+    keys: MemberKeys = NO_KEYS
+    """Of the members, without which nothing personal is readable."""
 
     def transaction(self) -> AbstractAsyncContextManager[Driver]:
         """The driver's connection in one transaction."""
@@ -59,6 +62,8 @@ class Command:
     occurred_at: datetime
     known_at: datetime
     actor: str
+    performed_by: str = ""
+    """Who gets the credit, where that is not who entered it."""
 
 
 async def record(
@@ -84,7 +89,10 @@ def stream_batch(command: Command, stream: str, expected: Head | None, *events: 
     """Events of `command` for one stream, decided on `expected`."""
     return StreamBatch(
         stream,
-        [NewEvent(event.type, event.payload(), command.occurred_at, command.actor) for event in events],
+        [
+            NewEvent(event.type, event.payload(), command.occurred_at, command.actor, command.performed_by)
+            for event in events
+        ],
         expected,
     )
 
@@ -97,6 +105,11 @@ def task_stream(task_id: UUID) -> str:
 def guide_day_stream(guide_id: UUID, day: object) -> str:
     """The stream of a guide's day."""
     return f"guide-day/{guide_id}/{day}"
+
+
+def member_stream(member_id: UUID) -> str:
+    """The stream of a member: consents, exports, erasure."""
+    return f"member/{member_id}"
 
 
 def plan_stream(plan_id: str) -> str:

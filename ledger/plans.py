@@ -146,12 +146,15 @@ async def without_member_codes(connection: Driver, tenant_id: int, plan: Plan) -
     if not codes:
         return plan
     rows = await connection.fetch(
-        "SELECT code, member_id FROM member_person WHERE tenant_id = $1"
-        " AND (code = ANY($2) OR member_id::text = ANY($2))",
+        """
+        SELECT n.name, m.member_id FROM unnest($2::text[]) AS n(name)
+        CROSS JOIN LATERAL (SELECT member_id_of(n.name) AS of_code) d
+        JOIN member m ON m.tenant_id = $1
+             AND m.member_id IN (d.of_code, CASE WHEN pg_input_is_valid(n.name, 'uuid') THEN n.name::uuid END)""",
         tenant_id,
         codes,
     )
-    ids = {name: str(row["member_id"]) for row in rows for name in (row["code"], str(row["member_id"]))}
+    ids = {row["name"]: str(row["member_id"]) for row in rows}
     steps = tuple(
         step.model_copy(
             update={

@@ -17,17 +17,18 @@ _STREAMS: dict[Subject, str] = {
     "task": "SELECT 'task/' || $2::text AS stream",
     "stream": "SELECT $2::text AS stream",
     "guide": """
+        SELECT ('guide/' || g.guide_id) COLLATE "C" AS stream FROM guide g WHERE g.tenant_id = $1 AND g.code = $2
+        UNION ALL
         SELECT h.stream FROM guide g JOIN stream_head h ON h.tenant_id = $1
           AND h.stream >= 'guide-day/' || g.guide_id || '/' AND h.stream < 'guide-day/' || g.guide_id || '0'
         WHERE g.tenant_id = $1 AND g.code = $2""",
     "member": """
-        SELECT 'plan-member/' || pm.plan_id || '/' || pm.cycle || '/' || pm.member_id AS stream
-        FROM member_person mp JOIN plan_member pm ON pm.tenant_id = $1 AND pm.member_id = mp.member_id
-        WHERE mp.tenant_id = $1 AND mp.code = $2
-        UNION ALL
-        SELECT 'task/' || t.task_id FROM member_person mp
-        JOIN task t ON t.tenant_id = $1 AND t.member_id = mp.member_id
-        WHERE mp.tenant_id = $1 AND mp.code = $2""",
+        SELECT unnest(ARRAY['member/' || m.member_id::text]
+                   || ARRAY(SELECT 'plan-member/' || pm.plan_id || '/' || pm.cycle || '/' || pm.member_id
+                            FROM plan_member pm WHERE pm.tenant_id = $1 AND pm.member_id = m.member_id)
+                   || ARRAY(SELECT 'task/' || t.task_id FROM task t
+                            WHERE t.tenant_id = $1 AND t.member_id = m.member_id)) COLLATE "C" AS stream
+        FROM member m WHERE m.tenant_id = $1 AND m.member_id = (SELECT member_id_of($2))""",
 }
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from domain.errors import NotFound, Problem
 from domain.plan import Plan
 from ledger.door import Driver
+from ledger.member_keys import MemberKeys
+from ledger.people import NOBODY, Person, read_people
 from ledger.plans import parse_spec
 
 
@@ -51,7 +55,7 @@ class TodaysList:
 
 
 async def read_todays_list(
-    connection: Driver, tenant_id: int, guide_code: str, day: date | None
+    connection: Driver, tenant_id: int, guide_code: str, day: date | None, *, keys: MemberKeys
 ) -> TodaysList:
     """The list of a guide on a day; where no day is named, the newest there is.
 
@@ -81,9 +85,7 @@ async def read_todays_list(
         raise NotFound(Problem("date", day.isoformat() if day else "", "no_list", {"guide": guide_code}))
     rows = await connection.fetch(
         """
-        SELECT i.rank, t.task_id, coalesce(left(mp.name, 1), '') || '＊＊'
-                   || coalesce('（尾号' || right(mp.phone, 4) || '）', '') AS member,
-               c.name AS category, t.run_out_on, t.due_on, t.bought_at, pm.grade, pm.quadrant, t.state,
+        SELECT i.rank, t.task_id, t.member_id, c.name AS category, t.run_out_on, t.due_on, t.bought_at, pm.grade, pm.quadrant, t.state,
                EXISTS (SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = t.task_id
                        AND k.business_date = $3) AS done,
                p.spec->'means'->0->>'script' AS script, p.spec->'means'->0->>'material' AS material,
@@ -95,12 +97,12 @@ async def read_todays_list(
              AND pm.member_id = t.member_id
         JOIN plan_cycle pc ON pc.tenant_id = $1 AND pc.plan_id = t.plan_id AND pc.cycle = t.cycle
         JOIN category c ON c.tenant_id = $1 AND c.category_id = t.category_id
-        LEFT JOIN member_person mp ON mp.tenant_id = $1 AND mp.member_id = t.member_id
         WHERE i.tenant_id = $1 AND i.guide_id = $2 AND i.business_date = $3 ORDER BY i.rank""",
         tenant_id,
         head["guide_id"],
         head["business_date"],
     )
+    people = await read_people(connection, tenant_id, keys, {row["member_id"] for row in rows})
     rest = await connection.fetchval(
         """
         SELECT count(*) FROM task t WHERE t.tenant_id = $1 AND t.guide_id = $2 AND t.state = 'open'
@@ -117,9 +119,14 @@ async def read_todays_list(
         day=head["business_date"],
         state=head["state"],
         closes_at=head["closes_at"],
-        items=tuple(ListedItem(**dict(row)) for row in rows),
+        items=tuple(_listed(row, people) for row in rows),
         rest=rest,
     )
+
+
+def _listed(row: Mapping[str, Any], people: Mapping[UUID, Person]) -> ListedItem:
+    item = dict(row)
+    return ListedItem(member=people.get(item.pop("member_id"), NOBODY).masked, **item)
 
 
 @dataclass(frozen=True, slots=True)

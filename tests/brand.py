@@ -33,7 +33,9 @@ from domain.plan import Plan
 from domain.playbook import parse_plan
 from ledger.check_ins import Recorded, check_in
 from ledger.ledger import Command, Ledger
+from ledger.people import NOBODY, Person, note_place, open_text, read_people, salt_place, seal_text
 from ledger.plans import launch
+from ledger.sealing import unseal
 
 ZONE = "Asia/Shanghai"
 SECRET = b"tests"
@@ -123,12 +125,46 @@ class Brand:
             " SELECT $1, m, $2, $3, 1 FROM unnest($4::uuid[]) AS m",
             self.ledger.tenant_id, personal_id(self.secret, "store", store), opted_out_at, members,
         )  # fmt: skip
+        keys = await self.ledger.keys.make_many(members)
+        texts = {
+            "code": list(codes),
+            "name": [f"Wang {code}" for code in codes],
+            "phone": ["13800001234"] * len(codes),
+        }
+        sealed = [
+            [
+                seal_text(keys[m], self.ledger.tenant_id, m, column, text)
+                for m, text in zip(members, told, strict=True)
+            ]
+            for column, told in texts.items()
+        ]
         await self.execute(
-            "INSERT INTO member_person (tenant_id, member_id, code, name, phone)"
-            " SELECT $1, m, code, 'Wang ' || code, '13800001234' FROM unnest($2::uuid[], $3::text[]) AS n(m, code)",
-            self.ledger.tenant_id, members, list(codes),
+            "INSERT INTO member_person (tenant_id, member_id, code_sealed, name_sealed, phone_sealed)"
+            " SELECT $1, * FROM unnest($2::uuid[], $3::bytea[], $4::bytea[], $5::bytea[])",
+            self.ledger.tenant_id, members, *sealed,
         )  # fmt: skip
         return members
+
+    async def person(self, member: UUID) -> Person:
+        """What can be read of somebody."""
+        async with self.ledger.connection() as connection:
+            people = await read_people(connection, self.ledger.tenant_id, self.ledger.keys, [member])
+        return people.get(member, NOBODY)
+
+    async def notes(self) -> list[tuple[str | None, bytes | None]]:
+        """Every note that can be read, with its salt, by id."""
+        rows = await self.rows(
+            "SELECT note_id, member_id, note_sealed, salt_sealed FROM member_note ORDER BY note_id"
+        )
+        keys = await self.ledger.keys.get_many([row[1] for row in rows])
+        tenant = self.ledger.tenant_id
+        return [
+            (
+                open_text(keys.get(member), tenant, member, note_place(note), text),
+                unseal(keys.get(member), tenant, member, salt_place(note), salt),
+            )
+            for note, member, text, salt in rows
+        ]
 
     async def category(self, name: str = "TIN") -> int:
         if name not in self.categories:

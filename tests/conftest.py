@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from infra.databases import DatabaseUrls, ensure_tenant, provide_embedded
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
+from infra.key_store import SqliteKeys
 from infra.service_user import SERVICE_ROOT
 from ledger.database import open_database
 from ledger.ledger import Ledger
@@ -80,16 +81,18 @@ async def drop_database(address: PostgresAddress, name: str) -> None:
 
 @pytest_asyncio.fixture
 async def ledger_database(
-    postgres: tuple[EmbeddedPostgres, PostgresAddress], template: str
+    postgres: tuple[EmbeddedPostgres, PostgresAddress], template: str, tmp_path: Path
 ) -> AsyncIterator[LedgerDatabase]:
     server, address = postgres
     name = f"test_{secrets.token_hex(6)}"
     urls = await provide_embedded(server, address, name, template=template)
     engine = open_database(urls.worker, tenant_id=1)
-    ledger = Ledger(engine, 1)
+    keys = SqliteKeys(tmp_path / "keys" / "members.db", 1)
+    ledger = Ledger(engine, 1, keys=keys)
     await ensure_tenant(ledger, ID_SECRET)
     try:
         yield LedgerDatabase(urls, ledger)
     finally:
         await engine.dispose()
+        keys.close()
         await drop_database(address, name)

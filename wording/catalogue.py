@@ -21,8 +21,14 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 FOLDER = Path(__file__).parent / "texts"
 IMPORT_MESSAGES = Path(imports.__file__).parent / "messages.yaml"
 _SENTENCE_END: dict[Language, str] = {"zh": "。", "en": ". "}
-_CODED_GAPS = ("status", "state", "kind")
-"""Gaps whose value is a code of ours, worded before it is shown."""
+_CODED_GAPS = {
+    "status": "statuses",
+    "state": "statuses",
+    "kind": "statuses",
+    "role": "roles",
+    "place_kind": "places",
+}
+"""Gaps whose value is a code of ours, worded before it is shown, and the group of its words."""
 
 
 class Catalogue:
@@ -39,6 +45,11 @@ class Catalogue:
     def code(self, group: str, code: str) -> str:
         """The word for a code of ours, e.g. `statuses`, `running`; the code itself where there is none."""
         return self.texts.get(f"{group}.{code}", code)
+
+    def group(self, name: str) -> dict[str, str]:
+        """Every text of a group, by the rest of its key."""
+        start = f"{name}."
+        return {key.removeprefix(start): text for key, text in self.texts.items() if key.startswith(start)}
 
     def reason(self, problem: Problem) -> str:
         """What is wrong."""
@@ -57,7 +68,7 @@ class Catalogue:
 
     def _gap(self, name: str, value: str) -> str:
         if name in _CODED_GAPS:
-            return self.code("statuses", value)
+            return self.code(_CODED_GAPS[name], value)
         if name == "nearest":
             return "" if value in {"", "—"} else self("nearest", name=value)
         if name == "expected" and self.language == "zh":

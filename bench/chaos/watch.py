@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from bench.chaos.clients import TooSlowError
 from bench.chaos.engine import Engine
-from bench.chaos.script import RECALLED
+from bench.chaos.script import RECALLED, SECRET, members_frame
+from domain.identifiers import personal_id
 from ledger.database import DATABASE_LOST
 from ledger.ledger import Ledger
 
@@ -80,7 +81,7 @@ async def items_by_member(ledger: Ledger) -> dict[str, str]:
         rows = await connection.fetch(
             "SELECT member_id, task_id::text FROM task WHERE tenant_id = $1", ledger.tenant_id
         )
-    codes = {personal_id(script.SECRET, "member", code): code for code in script.members_frame()["code"]}
+    codes = {personal_id(SECRET, "member", code): code for code in members_frame()["code"]}
     return {codes[row["member_id"]]: row["task_id"] for row in rows}
 
 

@@ -213,11 +213,11 @@ async def test_a_guide_sees_masked_members_and_how_many_more_are_due(shop: Brand
     await shop.start(plan(care={"items_per_day": 1}))
     await shop.morning(2, guide)
     async with shop.ledger.connection() as connection:
-        seen = await read_todays_list(connection, 1, "G1", date(2026, 3, 2))
+        seen = await read_todays_list(connection, 1, "G1", date(2026, 3, 2), keys=shop.ledger.keys)
         with pytest.raises(NotFound):
-            await read_todays_list(connection, 1, "G1", date(2026, 3, 3))
+            await read_todays_list(connection, 1, "G1", date(2026, 3, 3), keys=shop.ledger.keys)
         with pytest.raises(NotFound):
-            await read_todays_list(connection, 1, "G9", None)
+            await read_todays_list(connection, 1, "G9", None, keys=shop.ledger.keys)
     (item,) = seen.items
     assert (item.member, item.category, item.script, item.done) == (
         "W＊＊（尾号1234）",

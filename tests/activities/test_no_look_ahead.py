@@ -138,7 +138,7 @@ async def test_what_becomes_known_later_changes_nothing_decided_before(
     contacts: list[tuple[str, bool]],
     when: datetime,
 ) -> None:
-    await empty(shared_database.admin_url)
+    await empty(shared_database)
     brand = Brand(shared_database.ledger)
     await brand.open_store()
     guide = await brand.hire()
@@ -154,7 +154,10 @@ async def test_what_becomes_known_later_changes_nothing_decided_before(
         if line.returns and line.occurred_at + 24 * HOUR <= when:
             await put_return(brand, members[line.member], number, line)
     await brand.start(PLAN)
-    open_tasks = await brand.rows("SELECT task_id FROM task ORDER BY task_id")
+    # One item a member: whoever was not reached is not dialled twice a day, for whatever item.
+    open_tasks = await brand.rows(
+        "SELECT DISTINCT ON (member_id) task_id FROM task ORDER BY member_id, task_id"
+    )
     for (task,), (outcome, by_noon) in zip(open_tasks, contacts, strict=False):
         await brand.report(task, guide, at(2, 11 if by_noon else 15), outcome)
 

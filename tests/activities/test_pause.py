@@ -42,7 +42,7 @@ async def item(brand: Brand, code: str) -> UUID:
     return UUID(
         str(
             await brand.value(
-                "SELECT t.task_id FROM task t JOIN member_person p USING (tenant_id, member_id) WHERE p.code = $1",
+                "SELECT task_id FROM task WHERE member_id = member_id_of($1)",
                 code,
             )
         )
@@ -133,7 +133,7 @@ async def test_its_items_carry_over_even_where_the_plan_lets_them_expire(brand: 
 
 async def test_attribution_windows_run_on(brand: Brand, guide: UUID) -> None:
     """Reached before the pause, bought during it and inside the 14 days: a success."""
-    member = await brand.value("SELECT member_id FROM member_person WHERE code = 'M1'")
+    member = await brand.value("SELECT member_id_of('M1')")
     await brand.report(await item(brand, "M1"), guide, at(2, 10), "interested")
     await brand.buy(UUID(str(member)), at(6), guide=guide)
     await brand.evening(2, guide)

@@ -54,7 +54,6 @@ NOTHING_TO_GET_WRONG = {
     "GET /v1/sign-in/oidc",
     "GET /v1/sign-in/wecom",
     "GET /v1/staff/closings",
-    "GET /v1/staff/closings",
     "DELETE /v1/sessions/current",
     "POST /v1/sessions/end-others",
 }

@@ -19,6 +19,7 @@ from infra.clock import now
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
 from infra.practice import playbook_text, practice_day, zone_for
 from ledger.ledger import Ledger
+from ledger.people import read_people
 from tests.cli.practice_shop import in_ledger, playbook, seed
 from tests.cli.shop import Shop
 from tests.conftest import drop_database
@@ -67,11 +68,10 @@ def test_it_is_said_that_all_is_made_up_and_the_numbers_are_nobodys(seeded: Shop
 
     async def phones(ledger: Ledger) -> list[str]:
         async with ledger.connection() as connection:
-            return [
-                row["phone"]
-                for table in ("member_person", "guide_person")
-                for row in await connection.fetch(f"SELECT phone FROM {table}")
-            ]
+            ids = [row["member_id"] for row in await connection.fetch("SELECT member_id FROM member")]
+            people = await read_people(connection, ledger.tenant_id, ledger.keys, ids)
+            guides = await connection.fetch("SELECT phone FROM guide_person")
+            return [*(str(one.phone) for one in people.values()), *(row["phone"] for row in guides)]
 
     found = in_ledger(seeded, phones)
     assert len(found) == 66

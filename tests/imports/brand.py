@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import polars as pl
@@ -12,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from imports.loading import import_file, import_frame
 from imports.report import ImportReport, Kind, Tenant
+from infra.key_store import SqliteKeys
 from ledger.database import driver_connection
+from ledger.people import NOBODY, Person, read_people
 
 KNOWN_AT = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 SECRET = b"import tests"
@@ -28,7 +31,10 @@ class Database:
 class Brand:
     engine: AsyncEngine
     folder: Path
-    tenant: Tenant = field(default_factory=lambda: Tenant(1, SECRET))
+    tenant: Tenant = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tenant = Tenant(1, SECRET, SqliteKeys(self.folder / "keys" / "members.db", 1))
 
     def write(self, name: str, text: str, encoding: str = "utf-8") -> Path:
         path = self.folder / name
@@ -47,6 +53,12 @@ class Brand:
     async def fetch(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         async with driver_connection(self.engine) as connection:
             return [tuple(row) for row in await connection.fetch(query, *arguments)]
+
+    async def person(self, member: UUID) -> Person:
+        """What can be read of somebody."""
+        async with driver_connection(self.engine) as connection:
+            people = await read_people(connection, self.tenant.tenant_id, self.tenant.keys, [member])
+        return people.get(member, NOBODY)
 
     async def value(self, query: str, *arguments: Any) -> Any:
         return (await self.fetch(query, *arguments))[0][0]

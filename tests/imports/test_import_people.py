@@ -6,6 +6,7 @@ import pytest
 
 from domain.identifiers import personal_id
 from imports.report import Kind
+from ledger.people import Person
 from tests.imports.brand import KNOWN_AT, SECRET, Brand
 
 STORES = "门店编码,门店名称,区域,经销商,纬度,经度,时区,开门时间,关门时间\n"
@@ -44,10 +45,21 @@ async def test_a_members_code_name_and_phone_are_in_the_person_table_only(brand:
     report = await brand.load(Kind.MEMBERS, brand.write("m.csv", MEMBERS + row))
     member = personal_id(SECRET, "member", "M7")
     assert await brand.fetch("SELECT * FROM member WHERE member_id = $1", member) == [
-        (1, member, personal_id(SECRET, "store", "S1"), 30.1, 120.1, ["gift", "vip"], None, report.batch_id)
+        (
+            1,
+            member,
+            personal_id(SECRET, "store", "S1"),
+            30.1,
+            120.1,
+            ["gift", "vip"],
+            None,
+            report.batch_id,
+            None,
+        )
     ]
+    assert await brand.person(member) == Person("M7", "李雷", "+86 13912345678")
     assert await brand.fetch("SELECT code, name, phone FROM member_person WHERE member_id = $1", member) == [
-        ("M7", "李雷", "+86 13912345678")
+        (None, None, None)
     ]
 
 

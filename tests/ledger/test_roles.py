@@ -98,13 +98,15 @@ async def test_what_was_reported_or_imported_is_never_changed(admin: Driver, rol
             await admin.execute(change)
 
 
-async def test_the_queue_of_positions_is_all_that_is_ever_emptied(admin: Driver) -> None:
+async def test_the_queue_of_positions_and_windows_that_are_over_are_all_that_is_ever_emptied(
+    admin: Driver,
+) -> None:
     granted = await admin.fetch(
         "SELECT DISTINCT table_name::text FROM information_schema.role_table_grants"
         " WHERE table_schema = 'daogou' AND privilege_type IN ('DELETE', 'TRUNCATE')"
         " AND grantee IN ('daogou_worker', 'daogou_api', 'daogou_reader')"
     )
-    assert [row["table_name"] for row in granted] == ["event_pending"]
+    assert sorted(row["table_name"] for row in granted) == ["event_pending", "sign_in_window"]
 
 
 @pytest.mark.parametrize(

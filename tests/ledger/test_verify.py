@@ -297,7 +297,7 @@ async def day(shop: Brand) -> Brand:
     """An import, a day with two reports, and a Check."""
     await import_frame(
         shop.ledger.engine,
-        Tenant(1, shop.secret),
+        Tenant(1, shop.secret, shop.ledger.keys),
         Kind.STORES,
         pl.DataFrame({"code": ["S7", "S8"], "name": ["七店", "八店"]}),
         known_at=at(1),

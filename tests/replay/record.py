@@ -40,7 +40,7 @@ async def record(era: str) -> None:
 
     with TemporaryDirectory() as home:
         async with open_ledger(Settings(home=Path(home)), id_secret=b"replay") as (ledger, _):
-            tenant = Tenant(ledger.tenant_id, b"replay")
+            tenant = Tenant(ledger.tenant_id, b"replay", ledger.keys)
             await import_all(ledger, tenant, plan, some_purchases(plan), seed=7, guides=5)
             await launch_for_rehearsal(ledger, plan)
             await rehearse(ledger, plan, seed=7, home=Path(home), keep_histories=keep)

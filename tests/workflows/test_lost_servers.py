@@ -53,7 +53,9 @@ async def test_a_rehearsal_says_which_server_stopped(tmp_path: Path, server: str
             asyncio.timeout(90),
             open_ledger(Settings(home=tmp_path), id_secret=b"lost") as (ledger, _),
         ):
-            await import_all(ledger, Tenant(1, b"lost"), plan, some_purchases(plan), seed=7, guides=5)
+            await import_all(
+                ledger, Tenant(1, b"lost", ledger.keys), plan, some_purchases(plan), seed=7, guides=5
+            )
             await launch_for_rehearsal(ledger, plan)
             await rehearse(ledger, plan, seed=7, home=tmp_path, on_progress=kill_once)
 

@@ -48,7 +48,9 @@ async def _rehearse(home: Path, database: str) -> Run:
 
     settings = Settings(home=home, database=database)
     async with open_ledger(settings, fresh=True, id_secret=b"tests") as (ledger, urls):
-        await import_all(ledger, Tenant(1, b"tests"), plan, some_purchases(plan), seed=7, guides=5)
+        await import_all(
+            ledger, Tenant(1, b"tests", ledger.keys), plan, some_purchases(plan), seed=7, guides=5
+        )
         await launch_for_rehearsal(ledger, plan)
         rehearsed = await rehearse(ledger, plan, seed=7, home=home, keep_histories=keep)
         async with ledger.connection() as connection:

@@ -1,0 +1,191 @@
+"""`daogou member`: rights of the member: consents, everything about them, erasure."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.console import RenderableType
+
+from activities.acting import Asked
+from activities.members import ConsentSet, consents_of, erase_member, export_member, set_consent
+from cli.layout import NOTHING, heading, number, table
+from cli.session import Session, json_option, pass_session, to_json
+from domain.consent import HEARD, Purpose, Source
+from domain.errors import Problem, Refused
+from infra.clock import now
+from ledger.consents import Consent, Heard
+from ledger.member_export import with_headings
+from ledger.members import Erased
+from wording.catalogue import LANGUAGES, Language, catalogue
+
+ACTOR = "hq"
+
+
+@click.group()
+def member() -> None:
+    """会员的权利：同意、导出、删除 / Rights of the member: consent, export, erasure."""
+
+
+@member.command("consent")
+@click.argument("code", metavar="CODE")
+@click.option("--purpose", type=click.Choice([one.value for one in Purpose]), help="用途 / what it is about.")
+@click.option("--given", "given", is_flag=True, help="同意 / the member agrees.")
+@click.option("--withdrawn", "withdrawn", is_flag=True, help="撤回 / the member takes it back.")
+@click.option(
+    "--source", type=click.Choice([one.value for one in HEARD]), help="怎么得知 / how it was heard."
+)
+@click.option(
+    "--reason", default="", metavar="TEXT", help="理由；管理人员决定时必填 / why; a manager must say."
+)
+@click.option(
+    "--at",
+    "occurred_at",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]),
+    help="什么时候，带时区 / when, with its zone.",
+)
+@json_option
+@pass_session
+def consent_command(
+    session: Session,
+    code: str,
+    *,
+    purpose: str | None,
+    given: bool,
+    withdrawn: bool,
+    source: str | None,
+    reason: str,
+    occurred_at: datetime | None,
+) -> None:
+    """记录同意或撤回；不写用途则列出 / Record what a member agrees to; without a purpose, list it."""
+    if purpose is None:
+        consents = session.run(_read(session, code))
+        session.show({"consents": [asdict(one) for one in consents]}, *_list(session, code, consents))
+        return
+    if given is withdrawn:
+        raise Refused([Problem("--given", "", "consent_choice")])
+    heard = Heard(Purpose(purpose), given, Source(source or Source.FORM), reason)
+    done = session.run(_set(session, code, heard, occurred_at))
+    words = session.words
+    parts: list[RenderableType] = [
+        words(
+            "member.consent_set",
+            member=code,
+            what=words("member.given" if given else "member.withdrawn"),
+            purpose=words.code("member.purposes", heard.purpose),
+            source=words.code("member.sources", heard.source),
+        )
+    ]
+    if done.items:
+        parts.append(words("member.items_left", items=number(done.items)))
+    session.show({"consents": [asdict(one) for one in done.consents], "items": done.items}, *parts)
+
+
+@member.command("export")
+@click.argument("code", metavar="CODE")
+@click.option(
+    "--out",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="写到哪里 / where to.",
+)
+@click.option(
+    "--headings", type=click.Choice(LANGUAGES), help="用哪种文字的标题 / keys in words, for people."
+)
+@json_option
+@pass_session
+def export_command(session: Session, code: str, *, file: Path, headings: Language | None) -> None:
+    """导出会员的全部资料（JSON）/ Everything there is about a member, as JSON."""
+    descriptor = _new_file(file)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            document = session.run(_export(session, code))
+            if headings is not None:
+                document = with_headings(document, catalogue(headings).group("member.headings"))
+            opened.write(to_json(document))
+    except BaseException:
+        with suppress(OSError):
+            file.unlink()  # made by this call a moment ago, and empty or cut short
+        raise
+    words = session.words
+    session.show(
+        {"file": str(file)},
+        words("member.exported", member=code, file=str(file)),
+        words("member.export_once"),
+    )
+
+
+@member.command("erase")
+@click.argument("code", metavar="CODE")
+@click.option("--reason", required=True, metavar="TEXT", help="为什么 / why; kept beside the ledger.")
+@json_option
+@pass_session
+def erase_command(session: Session, code: str, *, reason: str) -> None:
+    """删除会员的个人信息，不能恢复 / Erase what is personal of a member, for good."""
+
+    async def erase() -> Erased:
+        async with session.ledger() as (ledger, _):
+            return await erase_member(ledger, code, reason, Asked(None, now(), ACTOR))
+
+    erased = session.run(erase())
+    words = session.words
+    parts: list[RenderableType] = [
+        words("member.erased_again" if erased.duplicate else "member.erased", member=code)
+    ]
+    if erased.items:
+        parts.append(words("member.items_left", items=number(erased.items)))
+    session.show(asdict(erased), *parts, words("member.erased_stays"))
+
+
+async def _read(session: Session, code: str) -> list[Consent]:
+    async with session.ledger() as (ledger, _):
+        return list(await consents_of(ledger, code))
+
+
+async def _set(session: Session, code: str, heard: Heard, occurred_at: datetime | None) -> ConsentSet:
+    async with session.ledger() as (ledger, _):
+        return await set_consent(ledger, code, heard, Asked(None, now(), ACTOR), occurred_at=occurred_at)
+
+
+async def _export(session: Session, code: str) -> dict[str, object]:
+    async with session.ledger() as (ledger, _):
+        return await export_member(ledger, code, Asked(None, now(), ACTOR))
+
+
+def _list(session: Session, code: str, consents: list[Consent]) -> list[RenderableType]:
+    words = session.words
+    if not consents:
+        return [heading(words("member.consents", member=code)), words("member.no_consents")]
+    made = table(
+        words("member.purpose"), words("member.standing"), words("member.source"), words("member.occurred"),
+        words("member.reason"), fold=(4,),
+    )  # fmt: skip
+    for one in consents:
+        made.add_row(
+            words.code("member.purposes", one.purpose),
+            words("member.given" if one.given else "member.withdrawn"),
+            words.code("member.sources", one.source),
+            f"{one.occurred_at:%Y-%m-%d %H:%M}",
+            one.reason or NOTHING,
+        )
+    return [heading(words("member.consents", member=code)), made]
+
+
+def _new_file(file: Path) -> int:
+    """A file nobody had, for its owner alone to read; gives its descriptor.
+
+    Raises:
+        Refused: it is there already, or cannot be made.
+    """
+    try:
+        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise Refused([Problem("--out", str(file), "export_file_taken")]) from error
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise Refused([Problem("--out", str(file), "export_file_unusable", {"why": why})]) from error

@@ -1,0 +1,129 @@
+"""Members by their code, and what erasing one does to the ledger's projections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from domain.errors import NotFound, Problem
+from domain.events import MemberErased
+from ledger.door import Appended, Driver
+from ledger.ledger import Command, Ledger, member_stream, record
+from ledger.tasks import Leaving, change_tasks
+
+ERASED = "erased"
+
+Needs = Literal["seen", "decided", "owned"]
+"""What the asker must be to the member: one who sees them, who decides about them (HQ, managers), or HQ alone."""
+_NEEDED: Mapping[Needs, str] = {
+    "seen": "true",
+    "decided": "cardinality(reach('binds')) > 0",
+    "owned": "false",
+}
+_ANYWAY = "coalesce(changes_all(), false) OR current_setting('role', true) = 'daogou_worker'"
+"""HQ, and the command line. Row-level security says whom the others see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A member that was erased, and how many open items left their lists."""
+
+    member_id: UUID
+    erased_at: datetime
+    items: int
+    duplicate: bool
+
+
+async def member_id_of(
+    connection: Driver, tenant_id: int, code: str, needs: Needs, *, erased: bool = False
+) -> UUID:
+    """The id of a member the connection sees, by the brand's own code.
+
+    Args:
+        connection: stands for whoever asks.
+        tenant_id: the brand.
+        code: as the brand wrote it.
+        needs: what the asker must be to the member.
+        erased: whoever was erased is found, too.
+
+    Raises:
+        NotFound: nobody has this code, was erased, or is out of reach; nobody can tell which.
+    """
+    found = await connection.fetchval(
+        "SELECT member_id FROM member WHERE tenant_id = $1 AND member_id = (SELECT member_id_of($2))"
+        f" AND ($3 OR erased_at IS NULL) AND ({_NEEDED[needs]} OR {_ANYWAY})",
+        tenant_id,
+        code,
+        erased,
+    )
+    if found is None:
+        raise unknown_member(code)
+    return UUID(str(found))
+
+
+def unknown_member(code: str) -> NotFound:
+    """The answer where nobody has this code, was erased, or is out of reach."""
+    return NotFound(Problem("member", code, "unknown_member"))
+
+
+async def take_off(connection: Driver, tenant_id: int, command: Command, member: UUID, reason: str) -> int:
+    """Take a member's open items off every list; call it in a transaction. Gives their number.
+
+    Raises:
+        Conflict: a check-in came in between; do all of it again.
+    """
+    rows = await connection.fetch(
+        "SELECT task_id, attempts FROM task WHERE tenant_id = $1 AND member_id = $2 AND state = 'open' ORDER BY task_id",
+        tenant_id,
+        member,
+    )
+    leaving = [Leaving(row["task_id"], row["attempts"], "withdrawn", reason) for row in rows]
+    items = Command(f"{command.command_id}/items", command.occurred_at, command.known_at, command.actor)
+    await change_tasks(connection, tenant_id, items, leaving=leaving)
+    return len(leaving)
+
+
+async def erase(ledger: Ledger, command: Command, member: UUID, reason: str) -> Erased:
+    """Erase a member: items off the lists, personal rows deleted, the key destroyed; one transaction.
+
+    The key goes last, before the commit: if it cannot be destroyed nothing was changed. Done again it destroys the key
+    again, wherever a copy of it turned up meanwhile.
+
+    Args:
+        ledger: may change any member's row.
+        command: the same for one member, whenever it is given.
+        member: who.
+        reason: kept beside the ledger.
+
+    Raises:
+        Conflict: a check-in came in between; do it again.
+    """
+    tenant_id = ledger.tenant_id
+    async with ledger.transaction() as connection:
+        appended: Appended = await record(
+            connection, tenant_id, command, [(member_stream(member), MemberErased(member=member))]
+        )
+        items = 0 if appended.duplicate else await take_off(connection, tenant_id, command, member, ERASED)
+        await connection.execute(
+            "SELECT erase_member($1, $2, $3, $4)", member, command.known_at, command.actor, reason
+        )
+        erased_at = await connection.fetchval(
+            "SELECT erased_at FROM member WHERE tenant_id = $1 AND member_id = $2", tenant_id, member
+        )
+        await ledger.keys.destroy(member)
+    return Erased(member, erased_at, items, appended.duplicate)
+
+
+async def forgotten_erasures(ledger: Ledger) -> list[UUID]:
+    """Members whose key was destroyed and who stand in the ledger as if nothing had been: it was restored."""
+    destroyed = await ledger.keys.destroyed()
+    async with ledger.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT member_id FROM member WHERE tenant_id = $1 AND member_id = ANY($2) AND erased_at IS NULL ORDER BY 1",
+            ledger.tenant_id,
+            list(destroyed),
+        )
+    return [UUID(str(row["member_id"])) for row in rows]
