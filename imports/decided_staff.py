@@ -82,7 +82,7 @@ async def _decided(connection: Driver, tenant_id: int) -> dict[str, _Decided]:
         SELECT g.code, g.store_id AS store, g.active, a.posting_id IS NOT NULL AS applied,
                a.before_store_id AS before, a.store_id AS after,
                EXISTS (SELECT FROM guide_posting p WHERE p.tenant_id = $1 AND p.guide_id = g.guide_id
-                       AND p.applied_at IS NULL) AS ahead
+                       AND p.applied_at IS NULL AND p.superseded_at IS NULL) AS ahead
         FROM guide g
         LEFT JOIN LATERAL (
             SELECT * FROM guide_posting p

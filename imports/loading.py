@@ -105,9 +105,11 @@ async def _run(
     rows, repeated = await _check(engine, tenant, kind, table.frame, terms, findings)
     erased = 0
     if kind is Kind.MEMBERS and (terms.skip_bad or not findings.rows):
-        rows, erased = await sealed_members(tenant, rows)
+        rows, marked = await _without_erased(engine, tenant, rows, "id")
+        rows, keyless = await sealed_members(tenant, rows)
+        erased = marked + keyless
     elif kind is Kind.PURCHASES:
-        rows, erased = await _without_erased(engine, tenant, rows)
+        rows, erased = await _without_erased(engine, tenant, rows, "member_id")
     on_progress("check", read_rows, read_rows)
 
     held = await write_batch(
@@ -181,9 +183,9 @@ async def _known_members(engine: AsyncEngine, tenant: Tenant, codes: pl.Series) 
 
 
 async def _without_erased(
-    engine: AsyncEngine, tenant: Tenant, rows: pl.DataFrame
+    engine: AsyncEngine, tenant: Tenant, rows: pl.DataFrame, member: str
 ) -> tuple[pl.DataFrame, int]:
-    """The purchases that are not of members who were erased, and how many are: what they buy now is not kept."""
+    """The rows that are not of members who were erased, and how many are: what they do now is not kept."""
     erased = await _known(
         engine,
         "SELECT member_id::text FROM member WHERE tenant_id = $1 AND erased_at IS NOT NULL",
@@ -192,7 +194,7 @@ async def _without_erased(
     )
     if not erased.height:
         return rows, 0
-    left = rows.join(erased, on="member_id", how="anti", maintain_order="left")
+    left = rows.join(erased, left_on=member, right_on="member_id", how="anti", maintain_order="left")
     return left, rows.height - left.height
 
 

@@ -31,6 +31,8 @@ class _Master:
     main: tuple[str, ...]
     person_table: str | None = None
     person: tuple[str, ...] = ()
+    erased_too: bool = False
+    """Whether rows may be of somebody who was erased, and then stay as they are."""
 
 
 _MASTERS = {
@@ -52,6 +54,7 @@ _MASTERS = {
         ("home_store_id", "latitude", "longitude", "tags", "opted_out_at"),
         "member_person",
         ("code_sealed", "name_sealed", "phone_sealed"),
+        erased_too=True,
     ),
 }
 _TYPES = {
@@ -79,7 +82,8 @@ _TYPES = {
 async def sealed_members(tenant: Tenant, rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """Members' rows with their personal texts sealed, and how many rows are of members that were erased.
 
-    Those are left out: whose key was destroyed gets no other one. Sealing is some 5 microseconds a text; the keys are
+    Those are left out: whose key was destroyed gets no other one (and `load_masters` looks at the ledger's own mark, for
+    a key store can be lost). Sealing is some 5 microseconds a text; the keys are
     asked for, and made where there is none, once for all rows.
     """
     members = [UUID(member) for member in rows["id"]]
@@ -183,6 +187,10 @@ WHERE s.opted_out_at IS NOT NULL AND s.opted_out_at IS DISTINCT FROM m.opted_out
 ON CONFLICT DO NOTHING"""
 
 
+_NOT_ERASED = """AND NOT EXISTS (
+    SELECT FROM member m WHERE m.tenant_id = $1 AND m.member_id = stage.id AND m.erased_at IS NOT NULL) """
+
+
 def _delete_same(master: _Master, there: list[str]) -> str:
     main = [name for name in master.main if name in there]
     person = [name for name in master.person if name in there]
@@ -201,10 +209,12 @@ def _upsert(master: _Master, there: list[str]) -> str:
     names = [name for name in master.main if name in there]
     listed = "".join(f", {name}" for name in names)
     changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in [*names, "batch_id"])
+    # Who is not erased is locked by this: an erasure from now on waits, and finds what this import wrote.
+    left = f" WHERE {master.table}.erased_at IS NULL" if master.erased_too else ""
     return (
         f"INSERT INTO {master.table} (tenant_id, {master.id_column}{listed}, batch_id) "
         f"SELECT $1, id{listed}, $2 FROM stage "
-        f"ON CONFLICT (tenant_id, {master.id_column}) DO UPDATE SET {changes}"
+        f"ON CONFLICT (tenant_id, {master.id_column}) DO UPDATE SET {changes}{left}"
     )
 
 
@@ -215,8 +225,9 @@ def _upsert_person(master: _Master, there: list[str]) -> str:
     # What a version before the keys wrote in plain text is out of date now.
     changed += [f"{name.removesuffix('_sealed')} = NULL" for name in names if name.endswith("_sealed")]
     changes = ", ".join(changed)
+    left = _NOT_ERASED if master.erased_too else ""
     return (
         f"INSERT INTO {master.person_table} (tenant_id, {master.id_column}{listed}) "
-        f"SELECT $1, id{listed} FROM stage "
+        f"SELECT $1, id{listed} FROM stage WHERE true {left}"
         f"ON CONFLICT (tenant_id, {master.id_column}) DO UPDATE SET {changes}"
     )

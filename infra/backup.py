@@ -30,7 +30,7 @@ from infra.backup_standing import FOLDER, note_backup
 from infra.clock import now
 from infra.durable_files import sync_folder
 from infra.embedded_postgres import PostgresAddress, running_postgres
-from infra.key_store import copy_keys
+from infra.key_copies import copy_keys
 from infra.postgres_programs import run_program
 from infra.service_user import Site, locate
 from infra.settings import Settings

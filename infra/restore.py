@@ -39,7 +39,9 @@ from infra.backup_record import BackupRecord, instant_text, read_record
 from infra.cluster_swap import archive_root, incoming, replace_cluster
 from infra.durable_files import sync_folder
 from infra.embedded_postgres import SUPERUSER, EmbeddedPostgres
-from infra.key_store import FILE, bring_keys, keys_in
+from infra.key_copies import bring_keys
+from infra.key_file import FILE
+from infra.key_store import keys_in
 from infra.postgres_process import end_leftovers
 from infra.postgres_programs import run_program
 from infra.private_server import private_server

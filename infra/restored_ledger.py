@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from infra.databases import ensure_months_ahead, scram_verifier
 from infra.embedded_postgres import SUPERUSER
 from infra.private_server import PORT
 from ledger.database import open_database
+from ledger.ending_access import EndedAccess, end_all_access
 from ledger.ledger import Command, Ledger
 from ledger.member_keys import MemberKeys
 from ledger.migrate import migrate
@@ -37,6 +38,8 @@ class RestoredLedger:
     verification: Verification
     erased_again: int = 0
     """Members who were erased after the point of recovery, and now are again."""
+    access: EndedAccess = field(default_factory=EndedAccess)
+    """What opened something at the backup, and does so no more."""
 
 
 async def examine(
@@ -50,7 +53,8 @@ async def examine(
     """Migrate and verify the ledger of every tenant in a database reached through the socket in `login`.
 
     Then every tenant's messages are stopped, as of `as_of`: a stop given after the ledger's end is forgotten,
-    and so is what was sent since. And whoever was erased since is erased again: the key store remembers them.
+    and so is what was sent since. All access ends: what was taken back since would open again. And whoever was erased
+    since is erased again: the key store remembers them.
     """
     url = f"postgresql://{SUPERUSER}@/{database}?host={login}&port={PORT}"
     await migrate(url)
@@ -71,11 +75,12 @@ async def examine(
 
             parts.append(await verify(connection, tenant, on_progress=told))
         on_progress(total, total)
-        erased = 0
+        erased, access = 0, EndedAccess()
         for tenant in tenants:
             await _stop_messages(url, tenant, as_of)
+            access += await _end_access(url, tenant, as_of)
             erased += await _erase_again(url, tenant, as_of, keys(tenant))
-        return RestoredLedger(last["position"], last["last_event_at"], _together(parts), erased)
+        return RestoredLedger(last["position"], last["last_event_at"], _together(parts), erased, access)
     finally:
         await connection.close()
 
@@ -87,6 +92,15 @@ async def _stop_messages(url: str, tenant: int, as_of: datetime) -> None:
         await ensure_months_ahead(ledger, as_of.date())  # the backup may be older than the months it made
         command = Command(f"messages/restored/{as_of.isoformat()}", as_of, as_of, ACTOR)
         await stop_messages(ledger, command, STOP_REASON)
+    finally:
+        await engine.dispose()
+
+
+async def _end_access(url: str, tenant: int, as_of: datetime) -> EndedAccess:
+    engine = open_database(url, tenant_id=tenant, pool_size=1)
+    try:
+        command = Command(f"access/restored/{as_of.isoformat()}", as_of, as_of, ACTOR)
+        return await end_all_access(Ledger(engine, tenant), command, STOP_REASON)
     finally:
         await engine.dispose()
 

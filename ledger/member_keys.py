@@ -26,8 +26,11 @@ class MemberKeys(Protocol):
         """The keys, made where there was none; on the disk when it answers. Destroyed ones are left out."""
         ...
 
-    async def destroy(self, member: UUID) -> None:
-        """Destroy a key for good; again changes nothing."""
+    async def destroy(self, member: UUID) -> int:
+        """Destroy a key for good; again changes nothing. Gives how many known copies were not reached.
+
+        Once the key itself is destroyed nothing is raised any more.
+        """
         ...
 
     async def destroyed(self) -> frozenset[UUID]:
@@ -52,7 +55,7 @@ class NoKeys:
             raise LookupError("the ledger was opened without a key store: personal data cannot be kept")
         return {}
 
-    async def destroy(self, member: UUID) -> None:
+    async def destroy(self, member: UUID) -> int:
         """None can be destroyed.
 
         Raises:

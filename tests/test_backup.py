@@ -292,6 +292,83 @@ def test_a_restored_ledger_sends_nothing_until_a_person_says_so(made: Backup, tm
     assert done.ledger.verification.ok
 
 
+ACCESS = {
+    "open": "SELECT count(*) FROM daogou.credential WHERE ended_at IS NULL",
+    "bound": "SELECT count(*) FROM daogou.device WHERE ended_at IS NULL",
+    "codes": "SELECT count(*) FROM daogou.device_code WHERE used_at IS NULL",
+    "pins": "SELECT array_agg(login ORDER BY login) FROM daogou.account WHERE pin IS NOT NULL",
+    "passwords": "SELECT array_agg(login ORDER BY login) FROM daogou.account WHERE password IS NOT NULL",
+    "told": "SELECT array_agg(DISTINCT type || ' ' || split_part(stream, '/', 1) || ' ' || (payload->>'reason'))"
+    " FROM daogou.event WHERE payload->>'reason' = 'restored_from_backup' AND type <> 'messages_stopped'",
+}
+
+
+async def let_in(url: str) -> None:
+    """A session, a token, a phone, a code that binds one, a one-time PIN and one of somebody's own."""
+    connection = await asyncpg.connect(url, ssl=False, server_settings={"search_path": "daogou"})
+    account, device = "00000000-0000-4000-8000-00000000000", "00000000-0000-4000-8000-0000000000d1"
+    try:
+        for number, (login, one_time) in enumerate((("given", True), ("own", False)), start=1):
+            await connection.execute(
+                "INSERT INTO account (tenant_id, account_id, login, name, password, pin, pin_must_change, created_at)"
+                " VALUES (1, $1::text::uuid, $2, 'N', 'hash', 'hash', $3, now())",
+                f"{account}{number}", login, one_time,
+            )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO role_grant (tenant_id, grant_id, account_id, role, place, starts_at)"
+            " VALUES (1, gen_random_uuid(), $1::text::uuid, 'hq', '', now())",
+            f"{account}2",
+        )
+        for kind in ("session", "token"):
+            await connection.execute(
+                "INSERT INTO credential (tenant_id, hash, credential_id, account_id, kind, created_at, expires_at)"
+                " VALUES (1, $1::text::bytea, gen_random_uuid(), $2::text::uuid, $1::text, now(), now() + interval '9 h')",
+                kind,
+                f"{account}2",
+            )
+        await connection.execute(
+            "INSERT INTO device (tenant_id, device_id, store_id, name, hash, bound_at)"
+            " VALUES (1, $1::text::uuid, gen_random_uuid(), 'phone', 'x', now())",
+            device,
+        )
+        await connection.execute(
+            "INSERT INTO device_code (tenant_id, hash, store_id, made_by, name, expires_at)"
+            " VALUES (1, 'x', gen_random_uuid(), $1::text::uuid, 'phone', now() + interval '9 h')",
+            f"{account}2",
+        )
+    finally:
+        await connection.close()
+
+
+def test_whatever_opened_something_at_the_backup_opens_nothing_after_the_restore(tmp_path: Path) -> None:
+    with brand_in(tmp_path / "made") as mine:
+        asyncio.run(let_in(mine.address.url("daogou")))
+        made = mine.back_up(tmp_path / "backup")
+    home = str(tmp_path / "home")
+    told = json.loads(run("--home", home, "restore", str(made.folder), "--into", home, "--json").stdout)
+    assert told["access_ended"] == {"sessions": 1, "tokens": 1, "devices": 1, "one_time_pins": 1}
+    assert (told["to_look_through"]["accounts"], told["to_look_through"]["grants"]) == (2, 1)
+    assert told["to_look_through"]["command"].endswith("account list")
+    with running_postgres(Path(home), settings=SMALL) as (_, address):
+        found = {name: asyncio.run(fetch(address.url("daogou"), sql)) for name, sql in ACCESS.items()}
+    reason = "restored_from_backup"
+    assert found == {
+        "open": 0,
+        "bound": 0,
+        "codes": 0,
+        "pins": ["own"],
+        "passwords": ["given", "own"],
+        "told": [f"access_ended account {reason}", f"device_ended device {reason}"],
+    }
+    for language, said in (
+        ("zh", ("已全部失效", "由总部逐一核对")),
+        ("en", ("all ended", "HQ looks through")),
+    ):
+        place = str(tmp_path / language)
+        shown = run("--lang", language, "--home", place, "restore", str(made.folder), "--into", place).stdout
+        assert all(text in " ".join(shown.split()) for text in said), shown
+
+
 def test_status_warns_where_there_is_no_backup_of_the_present_life_or_an_old_one(tmp_path: Path) -> None:
     with brand_in(tmp_path / "home") as mine:
         none = backup_standing(mine.settings)

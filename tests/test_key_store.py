@@ -11,8 +11,11 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from domain.errors import Refused
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
-from infra.key_store import COPIES, FILE, PostgresKeys, SqliteKeys, bring_keys, copy_keys, open_keys
+from infra.key_copies import COPIES, bring_keys, copy_keys
+from infra.key_file import FILE
+from infra.key_store import PostgresKeys, SqliteKeys, open_keys
 from infra.settings import Settings
 from ledger.member_keys import NO_KEYS, MemberKeys
 from ledger.sealing import seal, unseal
@@ -23,7 +26,7 @@ MEMBERS = [uuid4() for _ in range(40)]
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteKeys]:
-    keys = SqliteKeys(tmp_path / FILE, 1, copies=tmp_path / COPIES)
+    keys = SqliteKeys(tmp_path / FILE, 1, home=tmp_path)
     yield keys
     keys.close()
 
@@ -160,6 +163,114 @@ async def test_a_home_gets_the_keys_it_lacks_from_the_copy_and_none_that_was_des
     assert await brought.destroyed() == {MEMBERS[0], MEMBERS[1]}
     brought.close()
     assert not bring_keys(tmp_path / "none" / "2026-03-02", tmp_path / "other")
+
+
+def lose(keys: SqliteKeys) -> None:
+    keys.close()
+    keys.path.unlink()
+
+
+async def read(path: Path) -> dict[UUID, bytes]:
+    keys = SqliteKeys(path, 1)
+    try:
+        return await keys.get_many(MEMBERS)
+    finally:
+        keys.close()
+
+
+async def test_reading_makes_no_store(store: SqliteKeys, tmp_path: Path) -> None:
+    assert (await store.get_many(MEMBERS), await store.destroyed()) == ({}, frozenset())
+    assert not store.path.parent.exists()
+
+
+async def test_a_backup_after_the_store_was_lost_keeps_every_key_of_the_copy(
+    store: SqliteKeys, tmp_path: Path
+) -> None:
+    made = await store.make_many(MEMBERS[:3])
+    await store.destroy(MEMBERS[2])
+    copy = copy_keys(tmp_path, tmp_path / "disk")
+    assert copy is not None
+    lose(store)
+    new = await store.make_many(MEMBERS[3:5])
+    await store.destroy(MEMBERS[4])
+    copy_keys(tmp_path, tmp_path / "disk")
+    kept = {member: made[member] for member in MEMBERS[:2]} | {MEMBERS[3]: new[MEMBERS[3]]}
+    assert await read(copy) == kept
+    assert MEMBERS[2] in await store.destroyed(), "a mark of the copy holds at home, too"
+    assert set(await store.make_many([MEMBERS[2], MEMBERS[4]])) == set()
+
+
+async def test_of_two_keys_of_one_member_neither_is_lost_and_erasing_takes_both(
+    store: SqliteKeys, tmp_path: Path
+) -> None:
+    old = await store.make_many(MEMBERS[:2])
+    copy = copy_keys(tmp_path, tmp_path / "backups")
+    assert copy is not None
+    lose(store)
+    new = await store.make_many(MEMBERS[:2])
+    copy_keys(tmp_path, tmp_path / "backups")
+    assert bring_keys(tmp_path / "backups" / "2026-03-02", tmp_path)
+    assert await store.get_many(MEMBERS) == new
+    assert await store.others() == {member: [old[member]] for member in MEMBERS[:2]}
+    await store.prefer(MEMBERS[0], old[MEMBERS[0]])
+    assert (await store.get_many(MEMBERS))[MEMBERS[0]] == old[MEMBERS[0]]
+    assert (await store.others())[MEMBERS[0]] == [new[MEMBERS[0]]]
+    for kept in (old[MEMBERS[0]], new[MEMBERS[0]]):
+        assert kept in everything_in(copy.parent)
+    assert await store.destroy(MEMBERS[0]) == 0
+    for gone in (old[MEMBERS[0]], new[MEMBERS[0]]):
+        assert gone not in everything_in(tmp_path)
+    await store.prefer(MEMBERS[0], old[MEMBERS[0]])
+    assert MEMBERS[0] not in await store.get_many(MEMBERS)
+
+
+async def test_an_erasure_ends_though_copies_cannot_be_reached_and_says_how_many(
+    store: SqliteKeys, tmp_path: Path
+) -> None:
+    made = await store.make_many(MEMBERS)
+    for name in ("broken", "away", "good"):
+        copy_keys(tmp_path, tmp_path / name)
+    (tmp_path / "broken" / FILE).write_bytes(b"no key store" * 100)
+    (tmp_path / "away").rename(tmp_path / "drawer")
+    assert await store.destroy(MEMBERS[0]) == 2
+    assert made[MEMBERS[0]] not in everything_in(tmp_path / "good")
+    assert MEMBERS[0] in await store.destroyed()
+    (tmp_path / COPIES).write_bytes(b"\xff")
+    assert await store.destroy(MEMBERS[1]) == 1, "which copies there are is not known"
+
+
+async def test_a_copy_that_cannot_be_read_is_put_aside_and_not_brought(
+    store: SqliteKeys, tmp_path: Path
+) -> None:
+    made = await store.make_many(MEMBERS)
+    copy = copy_keys(tmp_path, tmp_path / "disk")
+    assert copy is not None
+    copy.write_bytes(b"no key store" * 100)
+    with pytest.raises(Refused, match="restore_damaged"):
+        bring_keys(tmp_path / "disk" / "2026-03-02", tmp_path / "new")
+    copy_keys(tmp_path, tmp_path / "disk")
+    assert await read(copy) == made
+    (aside,) = copy.parent.glob("members.db.unreadable-*")
+    assert aside.read_bytes() == b"no key store" * 100
+
+
+async def test_an_erasure_reaches_copies_below_a_home_that_was_moved(
+    store: SqliteKeys, tmp_path: Path
+) -> None:
+    home, moved = tmp_path / "home", tmp_path / "moved"
+    first = SqliteKeys(home / FILE, 1, home=home)
+    made = await first.make_many(MEMBERS)
+    for folder in ("disk", "backups"):
+        copy_keys(home, home / folder)
+    first.close()
+    home.rename(moved)
+    second = SqliteKeys(moved / FILE, 1, home=moved)
+    assert await second.destroy(MEMBERS[0]) == 0
+    (moved / COPIES).unlink()
+    assert await second.destroy(MEMBERS[1]) == 0
+    assert made[MEMBERS[0]] not in everything_in(moved)
+    assert made[MEMBERS[1]] not in everything_in(moved / "backups"), "it is looked for in the usual place"
+    second.close()
 
 
 async def test_without_a_store_nothing_is_kept_in_plain_text_instead() -> None:
