@@ -4,12 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types contracts lock clean bench-import bench-rows chaos
+.PHONY: demo test coverage lint types contracts lock clean bench-import bench-rows chaos
 
 demo: $(VENV)/runtime.done ## set up, import a year of real purchases, rehearse 28 business days, show the Check
 	@$(BIN)/daogou demo
 
 test: $(VENV)/dev.done lint types contracts ## set up and run every gate and test
+	@$(BIN)/python -m pytest -n auto --dist loadfile -q
+
+coverage: $(VENV)/dev.done ## the tests once more, and which lines they reach
 	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term -q
 
 lint: $(VENV)/dev.done

@@ -18,11 +18,13 @@ from domain.errors import NotFound, Problem, Refused
 from domain.identifiers import derived_id
 from domain.logins import is_login, login_of
 from domain.policy import POLICY, Right
-from ledger.account_list import read_account, read_grant, rights_held
+from ledger.account_list import read_account, rights_held
 from ledger.accounts import (
     Grant,
     NewAccount,
+    beyond,
     create_account,
+    grant_command,
     lock_accounts,
     place_problem,
     set_active,
@@ -31,6 +33,7 @@ from ledger.accounts import (
 from ledger.accounts import end_grant as write_end
 from ledger.accounts import grant_role as write_grant
 from ledger.door import Driver, command_used
+from ledger.first_use import FirstUse, first_use
 from ledger.guides import guide_id_of
 from ledger.ledger import Command, Ledger
 
@@ -55,8 +58,7 @@ class Giver:
 
     def refuse_more(self, field: str, value: str, wanted: frozenset[Right]) -> list[Problem]:
         """What speaks against handing out these rights."""
-        missing = sorted(right.value for right in wanted - self.rights)
-        return [Problem(field, value, "beyond_your_rights", {"right": ", ".join(missing)})] if missing else []
+        return beyond(field, value, wanted, self.rights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ async def open_new_account(ledger: Ledger, wanted: Wanted, by: Giver) -> Given:
         await lock_accounts(connection, ledger.tenant_id)
         if await command_used(connection, ledger.tenant_id, command.command_id):
             before = await read_account(connection, ledger.tenant_id, account_id, at=by.asked.at)
-            if (before.login, before.name, before.guide_code or "") != (login, name, wanted.guide):
+            same = (before.login, before.name, before.guide_code or "") == (login, name, wanted.guide)
+            if not same or not await _granted(connection, ledger.tenant_id, command, wanted.grants):
                 raise key_used_otherwise(by)
             return Given(account_id, duplicate=True)
         guide_id, problems = await _guide(connection, ledger.tenant_id, wanted.guide)
@@ -141,8 +144,8 @@ async def grant_to(ledger: Ledger, account_id: UUID, grant: Grant, reason: str, 
     async with ledger.transaction() as connection:
         await lock_accounts(connection, ledger.tenant_id)
         if await command_used(connection, ledger.tenant_id, command.command_id):
-            before = await read_grant(connection, ledger.tenant_id, grant_id)
-            if (before.role, before.place) != (grant.role.value, grant.place):
+            first = await first_use(connection, ledger.tenant_id, command.command_id)
+            if first is None or not _is_grant(first, grant):
                 raise key_used_otherwise(by)
             return Given(grant_id, duplicate=True)
         await read_account(connection, ledger.tenant_id, account_id, at=by.asked.at)
@@ -173,7 +176,11 @@ async def end_grant_of(
     _refuse_without_reason(reason)
     command = by.command(f"end-grant/{grant_id}")
     async with ledger.transaction() as connection:
-        if await command_used(connection, ledger.tenant_id, command.command_id):
+        await lock_accounts(connection, ledger.tenant_id)
+        first = await first_use(connection, ledger.tenant_id, command.command_id)
+        if first is not None:
+            if first.instant("ends_at") != (ends_at or first.occurred_at):
+                raise key_used_otherwise(by)
             return Given(grant_id, duplicate=True)
         await write_end(
             connection, ledger.tenant_id, command, grant_id, ends_at=ends_at or by.asked.at, reason=reason
@@ -249,6 +256,25 @@ def key_used_otherwise(by: Giver) -> Refused:
     """The answer to a key that comes again with another content."""
     told = (by.asked.key or "").rpartition("/")[2]
     return Refused([Problem("Idempotency-Key", told, "key_used_otherwise")])
+
+
+async def _granted(connection: Driver, tenant_id: int, command: Command, wanted: Sequence[Grant]) -> bool:
+    """Whether an account made before was made with these grants: as they were given, whatever became of them."""
+    for number, grant in enumerate(wanted):
+        first = await first_use(connection, tenant_id, grant_command(command, number))
+        if first is None or not _is_grant(first, grant):
+            return False
+    return not await command_used(connection, tenant_id, grant_command(command, len(wanted)))
+
+
+def _is_grant(first: FirstUse, grant: Grant) -> bool:
+    given = (
+        first.payload["role"],
+        first.payload["place"],
+        first.instant("starts_at"),
+        first.instant("ends_at"),
+    )
+    return given == (grant.role.value, grant.place, grant.starts_at or first.occurred_at, grant.ends_at)
 
 
 def _refuse_without_reason(reason: str) -> None:

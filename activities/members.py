@@ -16,11 +16,13 @@ from uuid import UUID
 from activities.acting import Asked
 from domain.consent import objection
 from domain.errors import Conflict, Problem, Refused
-from domain.events import MemberExported
+from domain.events import ConsentGiven, ConsentWithdrawn, MemberExported
 from ledger.consents import Consent, Heard, read_consents, record_consent
+from ledger.first_use import FirstUse, first_use
 from ledger.ledger import Command, Ledger, member_stream, record
 from ledger.member_export import read_export
 from ledger.members import Erased, erase, forgotten_erasures, member_id_of
+from ledger.people import read_people
 
 TRIES = 5
 """How often items are taken off anew because check-ins came in between."""
@@ -43,7 +45,7 @@ async def set_consent(
 
     Raises:
         NotFound: nobody in reach has this code.
-        Refused: it is a manager's decision without a reason, or lies in the future.
+        Refused: it is a manager's decision without a reason, lies in the future, or its key was used for something else.
         Conflict: check-ins kept coming in.
     """
     when = occurred_at or asked.at
@@ -64,10 +66,22 @@ async def set_consent(
             appended, items = await record_consent(
                 connection, ledger.tenant_id, command, member, heard, keys=ledger.keys
             )
+            if appended.duplicate:
+                first = await first_use(connection, ledger.tenant_id, command.command_id)
+                if first is None or not _says(first, heard, occurred_at):
+                    told = (asked.key or "").rpartition("/")[2]
+                    raise Refused([Problem("Idempotency-Key", told, "key_used_otherwise")])
             consents = await read_consents(connection, ledger.tenant_id, member, keys=ledger.keys)
         return ConsentSet(consents, items, appended.duplicate)
 
     return await _again(say)
+
+
+def _says(first: FirstUse, heard: Heard, occurred_at: datetime | None) -> bool:
+    """Whether a consent recorded before is this one; its reason, sealed under the member's key, is not compared."""
+    kind = ConsentGiven if heard.given else ConsentWithdrawn
+    said = (first.type, first.payload["purpose"], first.payload["source"], first.occurred_at)
+    return said == (kind.type, heard.purpose.value, heard.source.value, occurred_at or first.known_at)
 
 
 async def consents_of(ledger: Ledger, code: str) -> Sequence[Consent]:
@@ -100,6 +114,18 @@ async def export_member(ledger: Ledger, code: str, asked: Asked) -> dict[str, An
         for one in document[part]:
             one[key] = json.loads(one[key])
     return document
+
+
+async def masked_member(ledger: Ledger, code: str) -> str:
+    """A member as people may see them before they decide: masked; the code where nothing else can be read.
+
+    Raises:
+        NotFound: nobody in reach has this code.
+    """
+    async with ledger.connection() as connection:
+        member = await member_id_of(connection, ledger.tenant_id, code, "owned")
+        people = await read_people(connection, ledger.tenant_id, ledger.keys, [member])
+    return people[member].masked if member in people else code
 
 
 async def erase_member(ledger: Ledger, code: str, reason: str, asked: Asked) -> Erased:

@@ -22,6 +22,7 @@ from domain.errors import Problem, Refused
 from domain.logins import login_of
 from ledger.accounts import account_stream, set_secret
 from ledger.asking import Asker
+from ledger.devices import find_device
 from ledger.door import Driver
 from ledger.ledger import Command, Ledger
 from ledger.own_sessions import end_own_session, session_shown
@@ -50,16 +51,32 @@ class Welcome:
     must_change: bool
 
 
-async def wait_for_attempt(ledger: Ledger, address: str, at: datetime) -> timedelta:
-    """Count an attempt from an address; zero, or how long to wait.
+async def wait_for_attempt(
+    ledger: Ledger, address: str, at: datetime, *, way: str, phone: str | None = None
+) -> timedelta:
+    """Count an attempt by the bound phone it is made on, or else by its address; zero, or how long to wait.
 
     Args:
         ledger: for upkeep.
         address: of the client; of IPv6 the network counts, for every client has 2**64 of them.
         at: now.
+        way: what is tried: password, pin, device_code, oidc or wecom.
+        phone: the secret a phone shows. One that is bound is counted by itself, so that nobody can keep a shop waiting
+            from elsewhere, nor another device behind the shop's address.
     """
     async with ledger.connection() as connection:
-        return await count_attempt(connection, ledger.tenant_id, f"address/{_network(address)}", at)
+        device = None if phone is None else await find_device(connection, ledger.tenant_id, digest(phone), at)
+        tried = f"address/{_network(address)}" if device is None else f"device/{device}"
+        wait = await count_attempt(connection, ledger.tenant_id, tried, at)
+    if wait:
+        await note_refusal(ledger, way, "too_many", at)
+    return wait
+
+
+async def note_refusal(ledger: Ledger, way: str, why: str, at: datetime) -> None:
+    """Note, once a minute, that somebody nobody knows was turned away; `ledger` is for upkeep."""
+    async with ledger.transaction() as connection:
+        await refuse_unknown(connection, ledger.tenant_id, way, at, why=why)
 
 
 async def sign_in_by_password(
@@ -96,7 +113,7 @@ async def sign_in_by_pin(
     """
 
     async def find(connection: Driver) -> Kept | None:
-        return await find_by_guide(connection, ledger.tenant_id, digest(phone), guide)
+        return await find_by_guide(connection, ledger.tenant_id, digest(phone), guide, at)
 
     return await _sign_in(ledger, "pin", find, pin, at, shown)
 
@@ -167,7 +184,7 @@ async def welcome(
     session = await begin_session(
         connection, tenant_id, said.account_id, way=way, at=at, device_id=said.device_id
     )
-    who = await read_who(connection, tenant_id, said.account_id, at)
+    who = await read_who(connection, tenant_id, said.account_id, at, on_phone=said.device_id is not None)
     return Welcome(session, who, who.must_change if way == "password" else who.pin_must_change)
 
 

@@ -88,7 +88,7 @@ def create_app(
         ledger=ledger,
         clock=clock,
         telling=telling,
-        guides=GuideCodes(upkeep),
+        guides=GuideCodes(),
         temporal=Remembered(lambda: temporal_state(settings), seconds=TEMPORAL_KEPT_S),
         figures=Remembered(lambda: read_figures(upkeep, clock()), seconds=FIGURES_KEPT_S),
         enforcing=enforcing,

@@ -1,4 +1,4 @@
-"""Attempts to sign in or to bind a phone: counted by the client's address before anything is looked at."""
+"""Attempts to sign in or to bind a phone: counted by the client's address, or a bound phone, before anything else."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from api.problems import Declined
 from domain.errors import Problem
 
 
-async def count_attempt_of(here: Here, request: Request) -> None:
-    """Count an attempt.
+async def count_attempt_of(here: Here, request: Request, way: str, *, phone: str | None = None) -> None:
+    """Count an attempt, by the secret of the phone it is made on where that is bound.
 
     Raises:
-        Declined: 429, there were too many from this address within a minute.
+        Declined: 429, there were too many from this address or phone within a minute.
     """
     address = "" if request.client is None else request.client.host
-    wait = math.ceil((await wait_for_attempt(here.ledger, address, here.clock())).total_seconds())
+    waited = await wait_for_attempt(here.ledger, address, here.clock(), way=way, phone=phone)
+    wait = math.ceil(waited.total_seconds())
     if wait:
         problem = Problem("address", "", "too_many_attempts", {"seconds": wait})
         raise Declined(429, problem, {"retry-after": str(wait)})

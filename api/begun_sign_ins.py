@@ -17,6 +17,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from activities.linked_sign_in import sign_in_linked, spend_state
+from activities.signing_in import note_refusal
 from api.attempts import count_attempt_of
 from api.context import Here
 from api.problems import Declined
@@ -82,15 +83,15 @@ async def come_back(
         Declined: 403, it was not begun in this browser, is too old, was used, or the provider says no; 429, there were
             too many from this address.
     """
-    await count_attempt_of(here, request)
+    await count_attempt_of(here, request, way)
     begun = _opened(request, way, secret, here.clock())
     if begun is None or not hmac.compare_digest(begun.state.encode(), state.encode()):
-        raise Declined(403, Problem("state", "", "sign_in_lost"))
+        raise await refused(here, way, Problem("state", "", "sign_in_lost"))
     if not await spend_state(here.ledger, begun.state, here.clock()):
-        raise Declined(403, Problem("state", "", "sign_in_used"))
+        raise await refused(here, way, Problem("state", "", "sign_in_used"))
     if error:
         told = "".join(sign for sign in error[:40] if sign.isalnum() or sign == "_")
-        raise Declined(403, Problem("error", told, "sign_in_declined"))
+        raise await refused(here, way, Problem("error", told, "sign_in_declined"))
     return begun
 
 
@@ -109,6 +110,12 @@ async def let_in(here: Here, request: Request, response: Response, way: Way, ide
         cookie_name(request, COOKIE), path="/", secure=secure, httponly=True, samesite="lax"
     )
     return welcomed(request, response, welcome)
+
+
+async def refused(here: Here, way: Way, problem: Problem) -> Declined:
+    """The answer to a sign-in that proved nobody; the event has the problem's code, once a minute, and nothing else."""
+    await note_refusal(here.ledger, way, problem.code, here.clock())
+    return Declined(403, problem)
 
 
 def not_configured(way: Way) -> Declined:

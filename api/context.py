@@ -61,7 +61,7 @@ class Here:
         Raises:
             NotFound: no guide has this code, or not one in reach; nobody can tell which.
         """
-        return self._reached(code, await self.guides.id_of(code), self.who.sees_guide)
+        return self._reached(code, await self.guides.id_of(self.ledger, code), self.who.sees_guide)
 
     async def guide_to_act_for(self, code: str) -> UUID:
         """The id of a guide whose work the asker may record.
@@ -69,7 +69,7 @@ class Here:
         Raises:
             NotFound: no guide has this code, or not one in reach; nobody can tell which.
         """
-        return self._reached(code, await self.guides.id_of(code), self.who.may_act_for)
+        return self._reached(code, await self.guides.id_of(self.ledger, code), self.who.may_act_for)
 
     def plan_to_steer(self, plan: str) -> str:
         """The plan, which the asker may change.

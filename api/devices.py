@@ -21,6 +21,7 @@ from api.problems import Declined, responses
 from api.session_cookies import set_device
 from domain.errors import Problem
 from ledger import devices
+from ledger.sign_in import refuse_unknown
 
 router = APIRouter(tags=["phones"])
 
@@ -77,7 +78,10 @@ class GivenPin(Answer):
 
 
 @router.post(
-    "/device-codes", operation_id="make_device_code", status_code=201, responses=responses(400, 404, 413, 415)
+    "/device-codes",
+    operation_id="make_device_code",
+    status_code=201,
+    responses=responses(400, 404, 409, 413, 415),
 )
 async def make_code(here: AtHand, response: Response, body: NewCode) -> DeviceCode:
     """Make a code that binds one phone of a store within 15 minutes."""
@@ -99,7 +103,7 @@ async def make_code(here: AtHand, response: Response, body: NewCode) -> DeviceCo
 @router.post("/devices", operation_id="bind_device", status_code=201, responses=responses(400, 413, 415, 429))
 async def bind(here: AtHand, request: Request, response: Response, body: CodeShown) -> BoundPhone:
     """Bind this phone to the store of a code."""
-    await count_attempt_of(here, request)
+    await count_attempt_of(here, request, "device_code")
     secret = new_secret("dgd")
     async with here.ledger.transaction() as connection:
         bound = await devices.bind(
@@ -110,6 +114,8 @@ async def bind(here: AtHand, request: Request, response: Response, body: CodeSho
             secret=digest(secret),
             at=here.clock(),
         )
+        if bound is None:
+            await refuse_unknown(connection, here.ledger.tenant_id, "device_code", here.clock())
     if bound is None:
         raise Declined(401, Problem("code", "", "wrong_device_code"))
     set_device(request, response, secret)
@@ -122,7 +128,9 @@ async def list_devices(
 ) -> DeviceList:
     """The bound phones of one's stores."""
     async with here.ledger.connection() as connection:
-        found = await devices.list_devices(connection, here.ledger.tenant_id, store, MOST_ON_A_PAGE)
+        found = await devices.list_devices(
+            connection, here.ledger.tenant_id, store, here.clock(), MOST_ON_A_PAGE
+        )
     return DeviceList(
         items=[
             DeviceLine(device=one.device_id, store=one.store, name=one.name, bound_at=one.bound_at)
@@ -150,7 +158,7 @@ async def give_pin(here: AtHand, response: Response, guide: Code) -> GivenPin:
     login = f"guide-{new_password()}"
     async with here.ledger.transaction() as connection:
         account = await devices.give_pin(
-            connection, here.ledger.tenant_id, command, guide, login=login, pin=hashed
+            connection, here.ledger.tenant_id, command, guide, login=login, pin=hashed, rights=here.who.rights
         )
     response.headers["cache-control"] = "no-store"
     return GivenPin(account=account, pin=pin)

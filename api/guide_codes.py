@@ -16,20 +16,23 @@ class GuideCodes:
     Codes nobody has are not kept, so a guide who was imported a moment ago is found.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self) -> None:
         self._known: dict[str, UUID] = {}
 
-    async def id_of(self, code: str) -> UUID:
-        """The guide's id; one round trip the first time.
+    async def id_of(self, ledger: Ledger, code: str) -> UUID:
+        """The guide's id; looked up the first time, whoever asks: reach is compared with the id.
+
+        Args:
+            ledger: the request's.
+            code: the brand's own.
 
         Raises:
             NotFound: no guide has this code.
         """
         known = self._known.get(code)
         if known is None:
-            async with self._ledger.connection() as connection:
-                known = await guide_id_of(connection, self._ledger.tenant_id, code)
+            async with ledger.for_upkeep().connection() as connection:
+                known = await guide_id_of(connection, ledger.tenant_id, code)
             if len(self._known) >= MOST_KEPT:
                 self._known.clear()
             self._known[code] = known

@@ -75,6 +75,9 @@ class ErasedAnswer(Answer):
     member_id: UUID
     erased_at: datetime
     items: int = Field(description="Open items that left their lists.")
+    copies_missed: int = Field(
+        description="Copies of the key store that were not reached: the next backup to each destroys the key there."
+    )
 
 
 class PhoneAnswer(Answer):

@@ -14,10 +14,11 @@ from api.begun_sign_ins import (
     new_sign_in,
     not_configured,
     provider_away,
+    refused,
     send_away,
 )
 from api.context import AtHand, Here
-from api.problems import Declined, responses
+from api.problems import responses
 from api.sessions import SignedIn
 from domain.errors import Problem
 from infra.openid import OpenId
@@ -80,7 +81,7 @@ async def finish(
         raise provider_away("oidc") from lost
     except Unproven as unproven:
         log.warning("identity_unproven", way="oidc", reason=unproven.reason)
-        raise Declined(403, Problem("code", "", "identity_unproven")) from unproven
+        raise await refused(here, "oidc", Problem("code", "", "identity_unproven")) from unproven
     return await let_in(here, request, response, "oidc", identity)
 
 

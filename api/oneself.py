@@ -44,7 +44,13 @@ async def read_me(here: AtHand) -> Me:
     """Who one is, and what one may do."""
     asker = here.who
     async with here.ledger.connection() as connection:
-        who = await read_who(connection, here.ledger.tenant_id, asker.account_id, here.clock())
+        who = await read_who(
+            connection,
+            here.ledger.tenant_id,
+            asker.account_id,
+            here.clock(),
+            on_phone=asker.device_id is not None,
+        )
     return Me(
         account=who.account_id,
         login=who.login,

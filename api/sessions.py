@@ -88,7 +88,7 @@ class SessionsEnded(Answer):
 @router.post("", operation_id="sign_in", status_code=201, responses=responses(400, 413, 415, 429))
 async def sign_in(here: AtHand, request: Request, response: Response, body: PasswordShown) -> SignedIn:
     """Sign in with a password."""
-    await count_attempt_of(here, request)
+    await count_attempt_of(here, request, "password")
     welcome = await sign_in_by_password(
         here.ledger, body.login, body.password, here.clock(), shown=cookie_of(request, SESSION)
     )
@@ -98,8 +98,8 @@ async def sign_in(here: AtHand, request: Request, response: Response, body: Pass
 @router.post("/pin", operation_id="sign_in_by_pin", status_code=201, responses=responses(400, 413, 415, 429))
 async def sign_in_pin(here: AtHand, request: Request, response: Response, body: PinShown) -> SignedIn:
     """Sign in as a guide, with a PIN, on a phone that is bound to the guide's store."""
-    await count_attempt_of(here, request)
     phone = cookie_of(request, DEVICE)
+    await count_attempt_of(here, request, "pin", phone=phone)
     if phone is None:
         raise Declined(401, Problem(DEVICE, "", "phone_not_bound"))
     welcome = await sign_in_by_pin(

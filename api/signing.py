@@ -13,11 +13,12 @@ from activities.sessions import digest
 from api.problems import Declined
 from api.rules import RULES, Open
 from domain.errors import Problem
-from domain.events import AccessRefused
+from domain.events import AccessRefused, RequestRefused
 from domain.policy import Right
 from ledger.accounts import account_stream
-from ledger.asking import Asker, standing, standing_for_upkeep
+from ledger.asking import Asker, Standing, standing, standing_for_upkeep
 from ledger.ledger import Command, Ledger, record
+from ledger.sign_in import refuse_unknown
 
 SESSION = "daogou_session"
 """Cookie of a session: HttpOnly, SameSite=Lax."""
@@ -58,25 +59,46 @@ async def signed_on(
     shown = shown_by(request)
     if shown is None:
         raise Declined(401, Problem("Authorization", "", "not_signed_in"))
-    async with standing(ledger, digest(shown[0]), at) as stood:
-        if stood is None or stood.asker.by_token is not shown[1]:
-            raise Declined(401, Problem("Authorization", "", "signed_out"))
+    async with _recognised(ledger, shown, at) as stood:
         asker = stood.asker
-        if not asker.by_token and request.method not in _READING:
-            _check_csrf(request, asker)
+        if not asker.by_token and request.method not in _READING and not _repeats_csrf(request, asker):
+            await stood.let_go()
+            await _note_mismatch(ledger, asker, request.scope["route"].operation_id, at)
+            raise Declined(403, Problem(CSRF, "", "csrf_mismatch"))
         if enforcing and isinstance(rule, Right):
             if asker.must_change:
                 raise Declined(403, Problem("password", "", "password_must_change"))
             if rule not in asker.rights:
+                await stood.let_go()
                 await _note_refusal(ledger, asker, request.scope["route"].operation_id, rule, at)
-                raise Declined(403, Problem("account", "", "not_allowed", {"right": rule.value}))
+                code = "token_not_allowed" if rule in asker.withheld else "not_allowed"
+                raise Declined(403, Problem("account", "", code, {"right": rule.value}))
         yield asker, stood.bound()
 
 
-def _check_csrf(request: Request, asker: Asker) -> None:
+@asynccontextmanager
+async def _recognised(ledger: Ledger, shown: tuple[str, bool], at: datetime) -> AsyncIterator[Standing]:
+    async with standing(ledger, digest(shown[0]), at) as stood:
+        if stood is not None and stood.asker.by_token is shown[1]:
+            yield stood
+            return
+    if shown[1]:  # a session that nobody knows any more is every browser's, the morning after
+        async with standing_for_upkeep(ledger).transaction() as connection:
+            await refuse_unknown(connection, ledger.tenant_id, "token", at)
+    raise Declined(401, Problem("Authorization", "", "signed_out"))
+
+
+def _repeats_csrf(request: Request, asker: Asker) -> bool:
     told = request.headers.get(CSRF, "")[:LONGEST_SECRET]
-    if asker.csrf is None or not hmac.compare_digest(digest(told), asker.csrf):
-        raise Declined(403, Problem(CSRF, "", "csrf_mismatch"))
+    return asker.csrf is not None and hmac.compare_digest(digest(told), asker.csrf)
+
+
+async def _note_mismatch(ledger: Ledger, asker: Asker, operation: str, at: datetime) -> None:
+    """Once a minute and operation, as below."""
+    command = Command(f"account/{asker.account_id}/mismatch/{operation}/{at:%Y%m%d%H%M}", at, at, asker.actor)
+    event = RequestRefused(operation=operation, why="csrf")
+    async with standing_for_upkeep(ledger).transaction() as connection:
+        await record(connection, ledger.tenant_id, command, [(account_stream(asker.account_id), event)])
 
 
 async def _note_refusal(ledger: Ledger, asker: Asker, operation: str, right: Right, at: datetime) -> None:

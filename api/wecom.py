@@ -14,10 +14,11 @@ from api.begun_sign_ins import (
     new_sign_in,
     not_configured,
     provider_away,
+    refused,
     send_away,
 )
 from api.context import AtHand, Here
-from api.problems import Declined, responses
+from api.problems import responses
 from api.sessions import SignedIn
 from domain.errors import Problem
 from infra.provider_calls import ProviderAway, Unproven
@@ -61,9 +62,9 @@ async def finish(
         raise provider_away("wecom") from lost
     except Unproven as unproven:
         log.warning("identity_unproven", way="wecom", reason=unproven.reason)
-        raise Declined(403, Problem("code", "", "identity_unproven")) from unproven
+        raise await refused(here, "wecom", Problem("code", "", "identity_unproven")) from unproven
     except NotAMember as stranger:
-        raise Declined(403, Problem("account", "", "identity_not_a_member")) from stranger
+        raise await refused(here, "wecom", Problem("account", "", "identity_not_a_member")) from stranger
     return await let_in(here, request, response, "wecom", user)
 
 

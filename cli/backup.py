@@ -87,7 +87,7 @@ def restore_command(
         session,
         settings=session.settings.model_copy(update={"home": into, "database": done.record.database}),
     )
-    session.show(_restore_json(done, target), *_restore_screen(there, done, target))
+    session.show(_restore_json(there, done, target), *_restore_screen(there, done, target))
     if not done.ledger.verification.ok:
         raise SystemExit(1)
 
@@ -158,6 +158,15 @@ def _restore_screen(session: Session, done: Restored, target: Target) -> list[Re
         rows.append(
             (words("restore.erased"), words("restore.erased_text", count=number(ledger.erased_again)))
         )
+    access = ledger.access
+    told = words(
+        "restore.access_text",
+        sessions=number(access.sessions),
+        tokens=number(access.tokens),
+        devices=number(access.devices),
+        pins=number(access.pins),
+    )
+    rows.append((words("restore.access"), told))
     if done.aside is not None:
         rows.append((words("restore.aside"), words("restore.aside_text", folder=done.aside)))
     return [
@@ -172,7 +181,21 @@ def _restore_screen(session: Session, done: Restored, target: Target) -> list[Re
             (words("restore.backup"), session.command("backup")),
         ),
         Text(words("restore.outbox", command=start), style="yellow"),
+        Text(_to_look_through(session, done), style="yellow"),
     ]
+
+
+def _to_look_through(session: Session, done: Restored) -> str:
+    access = done.ledger.access
+    return session.words(
+        "restore.look",
+        accounts=number(access.accounts),
+        grants=number(access.grants),
+        accounts_command=session.command("account", "list"),
+        shut=session.command("account", "shut"),
+        end=session.command("account", "end-grant"),
+        reset=session.command("account", "reset"),
+    )
 
 
 def _upto(session: Session, done: Restored, target: Target) -> str:
@@ -212,7 +235,7 @@ def _backup_json(made: Backup) -> dict[str, object]:
     }
 
 
-def _restore_json(done: Restored, target: Target) -> dict[str, object]:
+def _restore_json(session: Session, done: Restored, target: Target) -> dict[str, object]:
     return {
         "home": str(done.home),
         "at": target,
@@ -222,6 +245,17 @@ def _restore_json(done: Restored, target: Target) -> dict[str, object]:
         "reachable": {"from": done.reach.first, "to": done.reach.last, "missing_segment": done.reach.missing},
         "messages_stopped": True,
         "erased_again": done.ledger.erased_again,
+        "access_ended": {
+            "sessions": done.ledger.access.sessions,
+            "tokens": done.ledger.access.tokens,
+            "devices": done.ledger.access.devices,
+            "one_time_pins": done.ledger.access.pins,
+        },
+        "to_look_through": {
+            "accounts": done.ledger.access.accounts,
+            "grants": done.ledger.access.grants,
+            "command": session.command("account", "list"),
+        },
         "replaced": None if done.aside is None else str(done.aside),
         "seconds": round(done.seconds, 3),
     }

@@ -12,7 +12,14 @@ import click
 from rich.console import RenderableType
 
 from activities.acting import Asked
-from activities.members import ConsentSet, consents_of, erase_member, export_member, set_consent
+from activities.members import (
+    ConsentSet,
+    consents_of,
+    erase_member,
+    export_member,
+    masked_member,
+    set_consent,
+)
 from cli.layout import NOTHING, heading, number, table
 from cli.session import Session, json_option, pass_session, to_json
 from domain.consent import HEARD, Purpose, Source
@@ -62,6 +69,8 @@ def consent_command(
     occurred_at: datetime | None,
 ) -> None:
     """记录同意或撤回；不写用途则列出 / Record what a member agrees to; without a purpose, list it."""
+    if purpose is None and (given or withdrawn or source or reason or occurred_at):
+        raise Refused([Problem("--purpose", "", "consent_purpose_missing")])
     if purpose is None:
         consents = session.run(_read(session, code))
         session.show({"consents": [asdict(one) for one in consents]}, *_list(session, code, consents))
@@ -123,13 +132,17 @@ def export_command(session: Session, code: str, *, file: Path, headings: Languag
 @member.command("erase")
 @click.argument("code", metavar="CODE")
 @click.option("--reason", required=True, metavar="TEXT", help="为什么 / why; kept beside the ledger.")
+@click.option("--yes", "sure", is_flag=True, help="已核对，不能恢复 / checked: it cannot be undone.")
 @json_option
 @pass_session
-def erase_command(session: Session, code: str, *, reason: str) -> None:
+def erase_command(session: Session, code: str, *, reason: str, sure: bool) -> None:
     """删除会员的个人信息，不能恢复 / Erase what is personal of a member, for good."""
 
     async def erase() -> Erased:
         async with session.ledger() as (ledger, _):
+            if not sure:
+                who = await masked_member(ledger, code)
+                raise Refused([Problem("--yes", "", "erase_unconfirmed", {"member": who})])
             return await erase_member(ledger, code, reason, Asked(None, now(), ACTOR))
 
     erased = session.run(erase())
@@ -139,6 +152,8 @@ def erase_command(session: Session, code: str, *, reason: str) -> None:
     ]
     if erased.items:
         parts.append(words("member.items_left", items=number(erased.items)))
+    if erased.copies_missed:
+        parts.append(words("member.copies_missed", copies=number(erased.copies_missed)))
     session.show(asdict(erased), *parts, words("member.erased_stays"))
 
 

@@ -17,7 +17,7 @@ from cli.introduction import Introduction, Told
 from cli.session import Session, json_option, logs_to, pass_session
 from cli.up_screens import addresses, backup_json, backup_screen, event_line, state_json, status_screen
 from domain.errors import Problem, Refused
-from infra.api_socket import refuse_taken
+from infra.api_socket import PORT, refuse_taken
 from infra.backup_standing import backup_standing
 from infra.clock import now
 from infra.edge_settings import HOST_SETTING, refuse_unsafe
@@ -100,7 +100,7 @@ async def _up(session: Session, options: UpOptions, introduction: Introduction, 
             if event == "up_ready" and not quiet:
                 seen_ready = True
                 answer = state_json(supervisor.state, {}) | introduction.json
-                session.show(answer, *addresses(session, supervisor.state))
+                session.show(answer, *addresses(session, supervisor.state, wished=options.port or PORT))
                 session.say(session.words("up.how_to_stop", command=session.command("down")), style="dim")
             elif not quiet and not session.as_json and (seen_ready or event not in QUIET):
                 session.out.print(event_line(session, now(), event, gaps))
@@ -145,7 +145,9 @@ def _detach(session: Session, options: UpOptions) -> None:
         click.echo(console.read_text(encoding="utf-8", errors="replace").strip(), err=not session.as_json)
         raise click.exceptions.Exit(process.returncode or NOT_HEALTHY)
     state, health = started
-    session.show(state_json(state, health) | introduction.json, *addresses(session, state))
+    session.show(
+        state_json(state, health) | introduction.json, *addresses(session, state, wished=options.port or PORT)
+    )
     session.say(session.words("up.detached", command=session.command("down")), style="dim")
     _exit_unless_healthy(health)
 

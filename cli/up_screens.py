@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -52,16 +53,19 @@ def state_json(state: UpState | None, health: Mapping[str, Health]) -> dict[str,
     }
 
 
-def addresses(session: Session, state: UpState) -> list[RenderableType]:
-    """Where everything is, once it runs."""
+def addresses(session: Session, state: UpState, *, wished: int) -> list[RenderableType]:
+    """Where everything is, once it runs; and that the API is not where it was to be."""
     words = session.words
     rows = [("api", state.api and f"{state.api}/openapi.json"), ("api_public", state.api_public)]
     rows.append(("temporal", state.temporal))
     rows += [("temporal_ui", state.temporal_ui), ("database", state.database)]
     rows.append(("logs", str(session.settings.home / "logs")))
+    port = urlsplit(state.api or "").port
+    moved = [] if port in (None, wished) else [words("up.other_port", usual=wished, port=port)]
     return [
         heading(words("up.running", pid=state.process.pid)),
         labelled(*((words(f"up.{name}"), value) for name, value in rows if value)),
+        *moved,
     ]
 
 

@@ -330,7 +330,7 @@ class SignedIn(Event):
 
 
 class SignInRefused(Event):
-    """Somebody tried to sign in as this account and was turned away."""
+    """Somebody tried to sign in and was turned away: as this account, or, in `sign-in/unknown`, as nobody knows whom."""
 
     type: ClassVar[str] = "sign_in_refused"
     way: str
@@ -355,12 +355,38 @@ class CredentialEnded(Event):
     why: str
 
 
+class AccessEnded(Event):
+    """Everything that opened something for the account was ended with everybody's: its sessions, tokens, one-time PIN."""
+
+    type: ClassVar[str] = "access_ended"
+    credentials: tuple[UUID, ...]
+    pin: bool
+    """A one-time PIN was void with it."""
+    reason: str
+
+
 class AccessRefused(Event):
     """The account asked for something its roles do not allow: the operation, and the right it lacked."""
 
     type: ClassVar[str] = "access_refused"
     operation: str
     right: str
+
+
+class RequestRefused(Event):
+    """A session of the account asked for a change and was turned away: the operation, and why (csrf)."""
+
+    type: ClassVar[str] = "request_refused"
+    operation: str
+    why: str
+
+
+class DeviceCodeMade(Event):
+    """The account made a code that binds one phone of a store; the code itself is kept nowhere."""
+
+    type: ClassVar[str] = "device_code_made"
+    store: UUID
+    expires_at: datetime
 
 
 class PhoneRevealed(Event):

@@ -15,7 +15,7 @@ def personal_id(secret: bytes, kind: str, code: str) -> UUID:
     Keyed with the brand's secret, so that an id in the ledger does not give the membership number
     away; without the secret it is as good as random.
     """
-    digest = hmac.new(secret, _joined((kind, code)), hashlib.sha256).digest()
+    digest = hmac.digest(secret, _joined((kind, code)), "sha256")
     return _uuid8(digest)
 
 

@@ -119,6 +119,11 @@ CHANGES_ALL = frozenset({Role.HQ})
 ACTS_FOR_GUIDES = frozenset({Role.STORE_MANAGER, Role.GUIDE, Role.SERVICE_AGENT})
 """Roles that record the work of the guides in their scope: their own, or on behalf."""
 
+ON_PHONE = frozenset({Role.GUIDE, Role.SERVICE_AGENT, Role.STORE_MANAGER})
+"""Roles that count in a session on a shop's phone, by PIN: a few digits never open more than a shop's work."""
+BY_MANAGER = frozenset({Role.GUIDE, Role.SERVICE_AGENT})
+"""An account with no other roles gets its PIN from the store's manager; every other one from HQ."""
+
 
 def rights_of(roles: frozenset[Role]) -> frozenset[Right]:
     """The rights of somebody with these roles, wherever they hold."""

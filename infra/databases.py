@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from domain.errors import NotFound, Problem
 from infra.clock import now
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
+from infra.key_standing import settle_keys
 from infra.key_store import close_keys, open_keys
 from infra.settings import Settings
 from ledger.database import API, WORKER, open_database
@@ -26,8 +27,12 @@ from ledger.migrate import is_migrated, migrate
 from ledger.people import count_plain, seal_plain
 
 MONTHS_AHEAD = timedelta(days=100)
+LOCK_TIMEOUT_S = 10
 log = structlog.get_logger(__name__)
 
+_PERSONAL = ("member_person", "member_note")
+_TO_BE_WRITTEN_ANEW = "plain texts were sealed: to be written anew"
+_ANEW_BY_HAND = "VACUUM FULL daogou.member_person, daogou.member_note"
 _ROUNDS = 4096  # what PostgreSQL takes itself; our passwords are 256 random bits, so more would add nothing
 
 
@@ -120,6 +125,7 @@ async def open_ledger(
             ledger = Ledger(engine, settings.tenant_id, keys=keys)
             await ensure_tenant(ledger, id_secret or secrets.token_bytes(32))
             await ensure_months_ahead(ledger, now().date())
+            await settle_keys(ledger, now())
             await seal_what_is_plain(ledger, urls.admin)
             yield ledger, urls
         finally:
@@ -154,27 +160,62 @@ async def ensure_months_ahead(ledger: Ledger, today: date) -> None:
 async def seal_what_is_plain(ledger: Ledger, admin_url: str) -> int:
     """Seal personal texts that a version before the keys wrote, once; gives the number of rows.
 
-    The tables are then written anew, for a page keeps what was updated in it.
+    The tables are then written anew, for a page keeps what was updated in it. A mark on each says that this is still to
+    be done: where it cannot be now, the next start does it.
     """
-    if not await count_plain(ledger):
+    plain = await count_plain(ledger)
+    if not plain and not await _marked(ledger):
         return 0
-    sealed = await seal_plain(ledger)
     connection = await asyncpg.connect(
         make_url(admin_url).set(drivername="postgresql").render_as_string(hide_password=False)
     )
     try:
-        await connection.execute("SET ROLE daogou_owner")
-        for table in ("member_person", "member_note"):
-            await connection.execute(f"VACUUM FULL daogou.{table}")
-    except asyncpg.InsufficientPrivilegeError:
-        # Without the owner's login: what was plain lies unseen in the pages until they are used again.
-        log.warning(
-            "plain_texts_left_in_pages", remedy="VACUUM FULL daogou.member_person, daogou.member_note"
-        )
+        if owned := await _owns(connection):
+            for table in _PERSONAL if plain else ():
+                await connection.execute(f"COMMENT ON TABLE daogou.{table} IS '{_TO_BE_WRITTEN_ANEW}'")
+        sealed = await seal_plain(ledger)
+        if owned:
+            await _write_anew(connection)
+        else:
+            # Without the owner's login: what was plain lies unseen in the pages until they are used again.
+            log.warning("plain_texts_left_in_pages", remedy=_ANEW_BY_HAND)
     finally:
         await connection.close()
     log.info("personal_texts_sealed", rows=sealed)
     return sealed
+
+
+async def _marked(ledger: Ledger) -> bool:
+    async with ledger.connection() as connection:
+        return bool(
+            await connection.fetchval(
+                "SELECT bool_or(obj_description(('daogou.' || t)::regclass, 'pg_class') = $2)"
+                " FROM unnest($1::text[]) AS t",
+                list(_PERSONAL),
+                _TO_BE_WRITTEN_ANEW,
+            )
+        )
+
+
+async def _owns(connection: asyncpg.Connection) -> bool:
+    try:
+        await connection.execute("SET ROLE daogou_owner")
+    except asyncpg.InsufficientPrivilegeError:
+        return False
+    return True
+
+
+async def _write_anew(connection: asyncpg.Connection) -> None:
+    """Free the pages of what was plain; whoever reads for long is not made to wait behind it."""
+    await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
+    for table in _PERSONAL:
+        try:
+            await connection.execute(f"VACUUM FULL daogou.{table}")
+            await connection.execute(f"COMMENT ON TABLE daogou.{table} IS NULL")
+        except asyncpg.LockNotAvailableError:
+            log.warning(
+                "plain_texts_left_in_pages", table=table, remedy=f"the next start, or {_ANEW_BY_HAND}"
+            )
 
 
 async def read_id_secret(ledger: Ledger) -> bytes:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from domain.events import AccountCreated, Event, RoleGranted
-from ledger.accounts import Grant, NewAccount, account_stream
+from domain.policy import BY_MANAGER
+from ledger.accounts import Grant, NewAccount, account_stream, void_one_time_pin
 from ledger.door import Driver, append, lock_heads
 from ledger.ledger import Command, stream_batch
 
@@ -109,6 +110,11 @@ async def admit(
             connection, tenant_id, command, [one.new for one in chunk if one.new is not None]
         )
         await _write_grants(connection, tenant_id, command, chunk)
+        for one in chunk:
+            beyond_guide = any(grant.role not in BY_MANAGER for _, grant in one.grants)
+            if one.new is None and beyond_guide:
+                told = replace(command, command_id=f"{command.command_id}/{one.account_id}")
+                await void_one_time_pin(connection, tenant_id, told, one.account_id)
 
 
 def _events(command: Command, admission: Admission) -> list[Event]:

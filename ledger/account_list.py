@@ -57,7 +57,9 @@ class CredentialLine:
 
 _ACCOUNTS = """
 SELECT a.account_id, a.login, a.name, g.code AS guide_code, a.active, a.must_change, a.password IS NOT NULL AS has_password,
-       a.pin IS NOT NULL AS has_pin, CASE WHEN a.locked_until > $2 THEN a.locked_until END AS locked_until, a.created_at,
+       a.pin IS NOT NULL AS has_pin,
+       CASE WHEN greatest(a.locked_until, a.pin_locked_until) > $2 THEN greatest(a.locked_until, a.pin_locked_until)
+       END AS locked_until, a.created_at,
        ARRAY(SELECT ARRAY[r.role, r.place] FROM role_grant r WHERE r.tenant_id = $1 AND r.account_id = a.account_id
              AND r.starts_at <= $2 AND (r.ends_at IS NULL OR r.ends_at > $2)
              GROUP BY r.role, r.place ORDER BY r.role, r.place) AS roles

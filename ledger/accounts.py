@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from domain.events import (
     SecretChanged,
     SignedIn,
 )
-from domain.policy import SCOPES, Right, Role, Scope
+from domain.policy import BY_MANAGER, SCOPES, Right, Role, Scope
 from ledger.door import Appended, Driver
 from ledger.ledger import Command, record
 
@@ -70,12 +70,23 @@ def account_stream(account_id: UUID) -> str:
     return f"account/{account_id}"
 
 
+def beyond(field: str, value: str, wanted: frozenset[Right], own: frozenset[Right]) -> list[Problem]:
+    """What speaks against handing out rights one does not have oneself."""
+    missing = sorted(right.value for right in wanted - own)
+    return [Problem(field, value, "beyond_your_rights", {"right": ", ".join(missing)})] if missing else []
+
+
 async def lock_accounts(connection: Driver, tenant_id: int) -> None:
     """Let one command at a time decide on the brand's accounts, until its transaction ends.
 
     Two that each take a role from another of the last two at HQ would both find one left.
     """
     await connection.execute("SELECT pg_advisory_xact_lock(hashtext('daogou.accounts'), $1)", tenant_id)
+
+
+def grant_command(command: Command, number: int) -> str:
+    """The command id of one of the grants that a new account gets."""
+    return f"{command.command_id}/grant/{number}"
 
 
 async def create_account(
@@ -117,9 +128,7 @@ async def create_account(
         command.known_at,
     )
     for number, (grant_id, grant) in enumerate(grants):
-        told = Command(
-            f"{command.command_id}/grant/{number}", command.occurred_at, command.known_at, command.actor
-        )
+        told = Command(grant_command(command, number), command.occurred_at, command.known_at, command.actor)
         await grant_role(
             connection,
             tenant_id,
@@ -143,6 +152,9 @@ async def grant_role(
     reason: str,
 ) -> Appended:
     """Grant a role in a place; call it in a transaction.
+
+    A one-time PIN that still has to be changed goes with the first role a manager gives no PINs for: who was told it
+    could sign in first.
 
     Raises:
         NotFound: no such account.
@@ -173,7 +185,21 @@ async def grant_role(
             starts_at,
             grant.ends_at,
         )
+        if grant.role not in BY_MANAGER:
+            await void_one_time_pin(connection, tenant_id, command, account_id)
     return appended
+
+
+async def void_one_time_pin(connection: Driver, tenant_id: int, command: Command, account_id: UUID) -> None:
+    """Take a PIN away that was given and not changed yet, with the sessions; without one, nothing is done."""
+    if await connection.fetchval(
+        "SELECT true FROM account WHERE tenant_id = $1 AND account_id = $2 AND pin IS NOT NULL AND pin_must_change"
+        " FOR UPDATE",
+        tenant_id,
+        account_id,
+    ):
+        voids = replace(command, command_id=f"{command.command_id}/void-pin")
+        await set_secret(connection, tenant_id, voids, account_id, "pin", None)
 
 
 async def end_grant(
@@ -200,7 +226,9 @@ async def end_grant(
     if ends_at < command.known_at:
         raise Refused([Problem("ends_at", ends_at.isoformat(), "ends_in_past")])
     if row["role"] == Role.HQ:
-        await refuse_last_hq(connection, tenant_id, row["account_id"], at=ends_at, grant_id=grant_id)
+        await refuse_last_hq(
+            connection, tenant_id, row["account_id"], now=command.known_at, at=ends_at, grant_id=grant_id
+        )
     event = RoleEnded(grant=grant_id, ends_at=ends_at, reason=reason)
     appended = await record(connection, tenant_id, command, [(account_stream(row["account_id"]), event)])
     if not appended.duplicate:
@@ -228,7 +256,7 @@ async def set_active(
     ):
         raise NotFound(Problem("account", str(account_id), "unknown_account"))
     if not active:
-        await refuse_last_hq(connection, tenant_id, account_id, at=command.known_at)
+        await refuse_last_hq(connection, tenant_id, account_id, now=command.known_at, at=command.known_at)
     event = AccountChanged(active=active, reason=reason)
     appended = await record(connection, tenant_id, command, [(account_stream(account_id), event)])
     if not appended.duplicate:
@@ -254,7 +282,7 @@ async def set_secret(
     must_change: bool = False,
     keep: UUID | None = None,
 ) -> Appended:
-    """Set or take away a password or PIN; every other session of the account ends.
+    """Set or take away a password or PIN; its lock is lifted, and every other session of the account ends.
 
     Args:
         connection: in a transaction.
@@ -269,9 +297,9 @@ async def set_secret(
     event = SecretChanged(kind=kind, change="removed" if hashed is None else "set")
     appended = await record(connection, tenant_id, command, [(account_stream(account_id), event)])
     if not appended.duplicate:
-        column, given = {"password": ("password", "must_change"), "pin": ("pin", "pin_must_change")}[kind]
+        own = {"password": "", "pin": "pin_"}[kind]
         await connection.execute(
-            f"UPDATE account SET {column} = $3, {given} = $4, failures = 0, locked_until = NULL"
+            f"UPDATE account SET {kind} = $3, {own}must_change = $4, {own}failures = 0, {own}locked_until = NULL"
             " WHERE tenant_id = $1 AND account_id = $2",
             tenant_id,
             account_id,
@@ -361,34 +389,51 @@ async def end_credentials(connection: Driver, tenant_id: int, account_id: UUID, 
 
 
 async def refuse_last_hq(
-    connection: Driver, tenant_id: int, account_id: UUID, *, at: datetime, grant_id: UUID | None = None
+    connection: Driver,
+    tenant_id: int,
+    account_id: UUID,
+    *,
+    now: datetime,
+    at: datetime,
+    grant_id: UUID | None = None,
 ) -> None:
     """Refuse what would leave nobody at HQ for good; call it with the accounts locked.
+
+    Who stays has the role without an end, by `at` at the latest, in an open account that can sign in: with a password,
+    by OpenID Connect or WeCom, or by a token that manages accounts. What was granted ahead counts when it goes, too:
+    somebody else may have been let go because of it.
 
     Args:
         connection: in a transaction.
         tenant_id: the brand.
         account_id: who leaves HQ.
-        at: when.
+        now: the instant of the command.
+        at: when the role ends.
         grant_id: the only grant that ends; None: the whole account goes.
 
     Raises:
-        Refused: no open account holds the role besides, without an end of its own.
+        Refused: nobody would stay.
     """
     row = await connection.fetchrow(
         """
         WITH hq AS (
-            SELECT g.ends_at, g.account_id = $2 AND ($4::uuid IS NULL OR g.grant_id = $4) AS going
+            SELECT g.starts_at, g.ends_at, g.account_id = $2 AND ($5::uuid IS NULL OR g.grant_id = $5) AS going,
+                   a.password IS NOT NULL OR a.subject IS NOT NULL OR a.wecom_user IS NOT NULL OR EXISTS (
+                       SELECT FROM credential c WHERE c.tenant_id = $1 AND c.account_id = a.account_id
+                         AND c.kind = 'token' AND c.ended_at IS NULL AND c.expires_at > $4
+                         AND (c.rights IS NULL OR $6 = ANY (c.rights))) AS signs_in
             FROM role_grant g JOIN account a ON a.tenant_id = $1 AND a.account_id = g.account_id
-            WHERE g.tenant_id = $1 AND g.role = 'hq' AND a.active AND g.starts_at <= $3
-              AND (g.ends_at IS NULL OR g.ends_at > $3)
+            WHERE g.tenant_id = $1 AND g.role = 'hq' AND a.active AND (g.ends_at IS NULL OR g.ends_at > $3)
         )
-        SELECT coalesce(bool_or(going), false) AS holds, coalesce(bool_or(NOT going AND ends_at IS NULL), false) AS others
+        SELECT coalesce(bool_or(going), false) AS holds,
+               coalesce(bool_or(NOT going AND ends_at IS NULL AND starts_at <= $4 AND signs_in), false) AS others
         FROM hq""",
         tenant_id,
         account_id,
+        now,
         at,
         grant_id,
+        Right.MANAGE_ACCOUNTS.value,
     )
     if row["holds"] and not row["others"]:
         raise Refused([Problem("account", "", "last_hq")])

@@ -1,13 +1,13 @@
 """Who asks: the API's connections stand for somebody before they are used, and row-level security holds them to it.
 
-Cost: one round trip each time a connection is taken from the pool. A request holds one connection from its sign-on to
-its end, so a route that takes one connection at a time pays it once.
+Cost: one round trip each time a connection is taken from the pool. A request holds the one it signed on with, so a route
+that takes one at a time and does nothing for upkeep, as a check-in, pays it once.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -33,6 +33,8 @@ class Asker:
     must_change: bool
     device_id: UUID | None
     rights: frozenset[Right]
+    withheld: frozenset[Right]
+    """Rights of the roles that the token shown does not hold."""
     sees_all: bool
     changes_all: bool
     guides: frozenset[UUID]
@@ -78,9 +80,8 @@ async def sign_on(connection: Driver, shown: bytes, at: datetime) -> Asker | Non
     )
     if row is None:
         return None
-    rights = rights_of(frozenset(Role(role) for role in row["roles"]))
-    if row["rights"] is not None:
-        rights &= frozenset(right for right in Right if right.value in row["rights"])
+    held = rights_of(frozenset(Role(role) for role in row["roles"]))
+    rights = held if row["rights"] is None else frozenset(one for one in held if one.value in row["rights"])
     return Asker(
         account_id=row["account_id"],
         guide_id=row["guide_id"],
@@ -90,6 +91,7 @@ async def sign_on(connection: Driver, shown: bytes, at: datetime) -> Asker | Non
         must_change=row["must_change"],
         device_id=row["device_id"],
         rights=rights,
+        withheld=held - rights,
         sees_all=row["sees_all"],
         changes_all=row["changes_all"],
         guides=frozenset(row["guides"]),
@@ -119,25 +121,33 @@ def _upkeep(ledger: Ledger) -> Lend:
 
 @dataclass
 class Standing:
-    """A request's own connection, on which its asker stands; a second one at the same time is signed on anew."""
+    """A request's own connection, on which its asker stands; a second one at the same time is signed on anew.
+
+    Before something is done for upkeep the own one is given back: a request never holds a connection while it waits for
+    another, unless its own code takes one inside the other. Twenty requests that did would wait for each other until all
+    of them were told that the database is away.
+    """
 
     ledger: Ledger
     """The process's, without anybody standing on it."""
     shown: bytes
     at: datetime
     asker: Asker
-    _held: Driver
+    _held: Driver | None
+    _holding: AsyncExitStack
     _lent: bool = field(init=False, default=False)
 
     def bound(self) -> Ledger:
         """The ledger as far as the asker reaches."""
-        return replace(self.ledger, lend=self._lend, lend_for_upkeep=_upkeep(self.ledger))
-
-    def _lend(self) -> AbstractAsyncContextManager[Driver]:
-        return self._anew() if self._lent else self._own()
+        return replace(self.ledger, lend=self._lend, lend_for_upkeep=self._for_upkeep)
 
     @asynccontextmanager
-    async def _own(self) -> AsyncIterator[Driver]:
+    async def _lend(self) -> AsyncIterator[Driver]:
+        if self._held is None or self._lent:
+            async with driver_connection(self.ledger.engine) as driver:
+                await sign_on(driver, self.shown, self.at)
+                yield driver
+            return
         self._lent = True
         try:
             yield self._held
@@ -145,21 +155,28 @@ class Standing:
             self._lent = False
 
     @asynccontextmanager
-    async def _anew(self) -> AsyncIterator[Driver]:
-        async with driver_connection(self.ledger.engine) as driver:
-            await sign_on(driver, self.shown, self.at)
+    async def _for_upkeep(self) -> AsyncIterator[Driver]:
+        await self.let_go()
+        async with _upkeep(self.ledger)() as driver:
             yield driver
+
+    async def let_go(self) -> None:
+        """Give the connection back, unless it is lent, for something else is done first."""
+        if self._held is not None and not self._lent:
+            self._held = None
+            await self._holding.aclose()
 
 
 @asynccontextmanager
 async def standing(ledger: Ledger, shown: bytes, at: datetime) -> AsyncIterator[Standing | None]:
-    """Hold a connection for a request, signed on as whoever shows this credential; None: nobody does.
+    """Sign a request on as whoever shows this credential; None: nobody does.
 
     Args:
         ledger: the process's own, on the role `daogou_api`.
         shown: SHA-256 of the session's or token's secret.
         at: the instant of the request.
     """
-    async with driver_connection(ledger.engine) as driver:
+    async with AsyncExitStack() as holding:
+        driver = await holding.enter_async_context(driver_connection(ledger.engine))
         asker = await sign_on(driver, shown, at)
-        yield None if asker is None else Standing(ledger, shown, at, asker, driver)
+        yield None if asker is None else Standing(ledger, shown, at, asker, driver, holding)

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.errors import NotFound, Problem, Refused
-from domain.events import AccountCreated, DeviceBound, DeviceEnded
+from domain.events import AccountCreated, DeviceBound, DeviceCodeMade, DeviceEnded
 from domain.identifiers import derived_id
-from domain.policy import Role
-from ledger.accounts import Grant, account_stream, grant_role, lock_accounts, set_secret
+from domain.policy import POLICY, Right, Role
+from ledger.account_list import rights_held
+from ledger.accounts import Grant, account_stream, beyond, grant_role, lock_accounts, set_secret
 from ledger.door import Driver
 from ledger.guides import unknown_guide
 from ledger.ledger import Command, record
@@ -57,25 +58,37 @@ async def make_code(
 
     Raises:
         NotFound: no such store, or not one whose phones the asker binds.
+        Refused: it is closed.
     """
-    store_id = await connection.fetchval(
-        f"SELECT store_id FROM store WHERE tenant_id = $1 AND code = $2 AND {_MINE.format(store='store_id')}",
+    found = await connection.fetchrow(
+        "SELECT s.store_id, c.last_on FROM store s"
+        " LEFT JOIN store_closing c ON c.tenant_id = s.tenant_id AND c.store_id = s.store_id AND c.from_at <= $3"
+        f" WHERE s.tenant_id = $1 AND s.code = $2 AND {_MINE.format(store='s.store_id')}",
         tenant_id,
         store,
+        at,
     )
-    if store_id is None:
+    if found is None:
         raise NotFound(Problem("store", store, "unknown_store", {"nearest": "—"}))
+    if found["last_on"] is not None:
+        raise Refused([Problem("store", store, "store_is_closed", {"last_on": found["last_on"].isoformat()})])
+    expires_at = at + CODE_FOR
+    maker = account_stream(made_by)
+    event = DeviceCodeMade(store=found["store_id"], expires_at=expires_at)
+    await record(
+        connection, tenant_id, Command(f"{maker}/device-code/{hash_.hex()}", at, at, maker), [(maker, event)]
+    )
     await connection.execute(
         "INSERT INTO device_code (tenant_id, hash, store_id, made_by, name, expires_at)"
         " VALUES ($1, $2, $3, $4, $5, $6)",
         tenant_id,
         hash_,
-        store_id,
+        found["store_id"],
         made_by,
         name,
-        at + CODE_FOR,
+        expires_at,
     )
-    return at + CODE_FOR
+    return expires_at
 
 
 async def bind(
@@ -92,13 +105,15 @@ async def bind(
         at: now.
 
     Returns:
-        None: no such code, or it was used, is too old, or whoever made it may not bind this store's phones any more.
+        None, and noted: no such code, or it was used, is too old, the store is closed, or whoever made it may not bind
+            this store's phones any more.
     """
     row = await connection.fetchrow(
         """
         UPDATE device_code c SET used_at = $3 FROM store s
         WHERE c.tenant_id = $1 AND c.hash = $2 AND c.used_at IS NULL AND c.expires_at > $3
           AND s.tenant_id = c.tenant_id AND s.store_id = c.store_id
+          AND NOT EXISTS (SELECT FROM store_closing x WHERE x.tenant_id = $1 AND x.store_id = c.store_id AND x.from_at <= $3)
           AND EXISTS (SELECT FROM role_grant g JOIN account a ON a.tenant_id = g.tenant_id AND a.account_id = g.account_id
                       WHERE g.tenant_id = $1 AND g.account_id = c.made_by AND a.active
                         AND g.starts_at <= $3 AND (g.ends_at IS NULL OR g.ends_at > $3)
@@ -125,16 +140,30 @@ async def bind(
     return Bound(device_id, row["code"], row["store_name"], row["name"])
 
 
-async def list_devices(connection: Driver, tenant_id: int, store: str | None, limit: int) -> list[Device]:
-    """The bound phones in reach, of one store or all, newest first."""
+async def find_device(connection: Driver, tenant_id: int, secret: bytes, at: datetime) -> UUID | None:
+    """The phone that is bound under this SHA-256; None: none is, or it has ended."""
+    device: UUID | None = await connection.fetchval(
+        "SELECT device_id FROM device WHERE tenant_id = $1 AND hash = $2 AND ended_at IS NULL AND bound_at > $3",
+        tenant_id,
+        secret,
+        at - DEVICE_FOR,
+    )
+    return device
+
+
+async def list_devices(
+    connection: Driver, tenant_id: int, store: str | None, at: datetime, limit: int
+) -> list[Device]:
+    """The phones in reach that are bound at an instant, of one store or all, newest first."""
     rows = await connection.fetch(
         "SELECT d.device_id, s.code AS store, d.name, d.bound_at FROM device d"
         " JOIN store s ON s.tenant_id = d.tenant_id AND s.store_id = d.store_id"
-        f" WHERE d.tenant_id = $1 AND d.ended_at IS NULL AND {_MINE.format(store='d.store_id')}"
+        f" WHERE d.tenant_id = $1 AND d.ended_at IS NULL AND d.bound_at > $4 AND {_MINE.format(store='d.store_id')}"
         " AND ($2::text IS NULL OR s.code = $2) ORDER BY d.bound_at DESC, d.device_id LIMIT $3",
         tenant_id,
         store,
         limit,
+        at - DEVICE_FOR,
     )
     return [Device(**dict(row)) for row in rows]
 
@@ -172,7 +201,14 @@ async def end_device(
 
 
 async def give_pin(
-    connection: Driver, tenant_id: int, command: Command, guide: str, *, login: str, pin: str
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    guide: str,
+    *,
+    login: str,
+    pin: str,
+    rights: frozenset[Right],
 ) -> UUID:
     """Give a guide a PIN that opens nothing but its change, and an account where there is none; in a transaction.
 
@@ -183,10 +219,11 @@ async def give_pin(
         guide: code of an active guide.
         login: of the account to be.
         pin: argon2id of it.
+        rights: the asker's own; an account that may do more, now or later, gets no PIN from them.
 
     Raises:
         NotFound: no such guide, or not one of a store whose phones the asker binds.
-        Refused: the account is shut, or has other roles, so that its PIN is HQ's to give.
+        Refused: the account is shut, has other roles, so that its PIN is HQ's to give, or may do more than the asker.
     """
     found = await connection.fetchrow(
         "SELECT g.guide_id, p.name FROM guide g"
@@ -204,14 +241,22 @@ async def give_pin(
         tenant_id,
         found["guide_id"],
     )
+    # Whoever is not at HQ sees no grants: what they may give a PIN to at all is a guide and nothing else (`gives_pin`).
+    held = POLICY[Role.GUIDE]
+    if account is not None:
+        held |= await rights_held(
+            connection, tenant_id, account["account_id"], at=command.known_at, later=True
+        )
+    if account is not None and account["active"] and not account["mine"]:
+        raise Refused([Problem("guide", guide, "pin_is_for_hq")])
+    if problems := beyond("guide", guide, held, rights):
+        raise Refused(problems)
     if account is None:
         account_id = await _open_account(
             connection, tenant_id, command, found["guide_id"], login, found["name"] or guide
         )
     elif not account["active"]:
         raise Refused([Problem("guide", guide, "account_shut")])
-    elif not account["mine"]:
-        raise Refused([Problem("guide", guide, "pin_is_for_hq")])
     else:
         account_id = account["account_id"]
     await set_secret(connection, tenant_id, command, account_id, "pin", pin, must_change=True)

@@ -17,10 +17,11 @@ from ledger.tasks import Leaving, change_tasks
 ERASED = "erased"
 
 Needs = Literal["seen", "decided", "owned"]
-"""What the asker must be to the member: one who sees them, who decides about them (HQ, managers), or HQ alone."""
+"""What the asker must be to the member: one who sees them, who decides about them (HQ, the managers of
+their store or their guide), or HQ alone."""
 _NEEDED: Mapping[Needs, str] = {
     "seen": "true",
-    "decided": "cardinality(reach('binds')) > 0",
+    "decided": "cardinality(reach('binds')) > 0 AND acts_for_member(member_id)",
     "owned": "false",
 }
 _ANYWAY = "coalesce(changes_all(), false) OR current_setting('role', true) = 'daogou_worker'"
@@ -35,6 +36,8 @@ class Erased:
     erased_at: datetime
     items: int
     duplicate: bool
+    copies_missed: int = 0
+    """Copies of the key store that were not reached: there the key is still."""
 
 
 async def member_id_of(
@@ -90,7 +93,7 @@ async def erase(ledger: Ledger, command: Command, member: UUID, reason: str) -> 
     """Erase a member: items off the lists, personal rows deleted, the key destroyed; one transaction.
 
     The key goes last, before the commit: if it cannot be destroyed nothing was changed. Done again it destroys the key
-    again, wherever a copy of it turned up meanwhile.
+    again, wherever a copy of it turned up meanwhile. Ended between key and commit, `forgotten_erasures` tells of it.
 
     Args:
         ledger: may change any member's row.
@@ -113,12 +116,15 @@ async def erase(ledger: Ledger, command: Command, member: UUID, reason: str) -> 
         erased_at = await connection.fetchval(
             "SELECT erased_at FROM member WHERE tenant_id = $1 AND member_id = $2", tenant_id, member
         )
-        await ledger.keys.destroy(member)
-    return Erased(member, erased_at, items, appended.duplicate)
+        missed = await ledger.keys.destroy(member)
+    return Erased(member, erased_at, items, appended.duplicate, missed)
 
 
 async def forgotten_erasures(ledger: Ledger) -> list[UUID]:
-    """Members whose key was destroyed and who stand in the ledger as if nothing had been: it was restored."""
+    """Members whose key was destroyed and who stand in the ledger as if nothing had been.
+
+    It was restored, or the erasure ended before its commit.
+    """
     destroyed = await ledger.keys.destroyed()
     async with ledger.connection() as connection:
         rows = await connection.fetch(
@@ -127,3 +133,13 @@ async def forgotten_erasures(ledger: Ledger) -> list[UUID]:
             list(destroyed),
         )
     return [UUID(str(row["member_id"])) for row in rows]
+
+
+async def keys_left(ledger: Ledger) -> list[UUID]:
+    """Members who were erased and whose key the store does not know as destroyed: it was lost, or came from a copy."""
+    async with ledger.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT member_id FROM erasure WHERE tenant_id = $1 ORDER BY 1", ledger.tenant_id
+        )
+    destroyed = await ledger.keys.destroyed()
+    return [member for row in rows if (member := UUID(str(row["member_id"]))) not in destroyed]

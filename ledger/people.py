@@ -5,7 +5,7 @@ Cost: one read of the rows and one of the keys, whatever the number of members.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,6 +17,8 @@ from ledger.sealing import seal, unseal
 COLUMNS = ("code", "name", "phone")
 """Personal columns of `member_person`; each is kept as `<column>_sealed`."""
 BATCH = 5_000
+SAMPLE = 100
+"""Ids are digests, so the first members are any members."""
 _PLAIN = "(code IS NOT NULL OR name IS NOT NULL OR phone IS NOT NULL)"
 
 
@@ -82,6 +84,50 @@ def note_place(note_id: UUID) -> str:
 def salt_place(note_id: UUID) -> str:
     """Where a note's salt is kept, for sealing it."""
     return f"salt/{note_id}"
+
+
+async def count_unreadable(ledger: Ledger) -> int:
+    """How many of the first `SAMPLE` members with sealed texts no key opens, though it was not destroyed."""
+    async with ledger.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT member_id, code_sealed, name_sealed, phone_sealed FROM member_person WHERE tenant_id = $1"
+            f" AND coalesce(code_sealed, name_sealed, phone_sealed) IS NOT NULL ORDER BY member_id LIMIT {SAMPLE}",
+            ledger.tenant_id,
+        )
+    known = await ledger.keys.get_many([row["member_id"] for row in rows])
+    shut = {
+        row["member_id"]
+        for row in rows
+        if not _opens(known.get(row["member_id"]), ledger.tenant_id, row["member_id"], row)
+    }
+    return len(shut - await ledger.keys.destroyed()) if shut else 0
+
+
+async def fitting_keys(ledger: Ledger, others: Mapping[UUID, Sequence[bytes]]) -> dict[UUID, bytes]:
+    """Of members whose own key does not open what is sealed, the one of `others` that does."""
+    async with ledger.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT member_id, code_sealed, name_sealed, phone_sealed FROM member_person"
+            " WHERE tenant_id = $1 AND member_id = ANY($2)",
+            ledger.tenant_id,
+            list(others),
+        )
+    known = await ledger.keys.get_many(list(others))
+    fitting: dict[UUID, bytes] = {}
+    for row in rows:
+        member = UUID(str(row["member_id"]))
+        if _opens(known.get(member), ledger.tenant_id, member, row):
+            continue
+        fits = [key for key in others[member] if _opens(key, ledger.tenant_id, member, row)]
+        if fits:
+            fitting[member] = fits[0]
+    return fitting
+
+
+def _opens(key: bytes | None, tenant_id: int, member: UUID, row: Mapping[str, bytes | None]) -> bool:
+    return any(
+        open_text(key, tenant_id, member, column, row[f"{column}_sealed"]) is not None for column in COLUMNS
+    )
 
 
 async def count_plain(ledger: Ledger) -> int:

@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.events import SignInRefused
-from domain.policy import Right, Role, rights_of
+from domain.policy import ON_PHONE, Right, Role, rights_of
 from ledger.accounts import account_stream
+from ledger.devices import DEVICE_FOR
 from ledger.door import Driver, command_used, lock_heads
 from ledger.ledger import Command, record
 
 WINDOW = timedelta(minutes=1)
 MOST_IN_WINDOW = 30
-"""Attempts from one address a window, right or wrong: a shop's guides share one."""
+"""Attempts a window, right or wrong, from one address or on one bound phone: a shop's guides share one."""
 WINDOWS_KEPT = timedelta(hours=1)
 FAILURES_TO_LOCK = 10
 FIRST_LOCK, LONGEST_LOCK = timedelta(minutes=15), timedelta(days=1)
@@ -102,26 +103,40 @@ async def find_by_login(connection: Driver, tenant_id: int, login: str) -> Kept 
     return None if row is None else Kept(row["account_id"], row["password"])
 
 
-async def find_by_guide(connection: Driver, tenant_id: int, phone: bytes, guide: str) -> Kept | None:
+async def find_by_guide(
+    connection: Driver, tenant_id: int, phone: bytes, guide: str, at: datetime
+) -> Kept | None:
     """The account of an active guide of the store whose bound phone has this SHA-256."""
     row = await connection.fetchrow(
         "SELECT a.account_id, a.pin, d.device_id FROM device d"
         " JOIN guide g ON g.tenant_id = d.tenant_id AND g.store_id = d.store_id AND g.active"
         " JOIN account a ON a.tenant_id = g.tenant_id AND a.guide_id = g.guide_id"
-        " WHERE d.tenant_id = $1 AND d.hash = $2 AND d.ended_at IS NULL AND g.code = $3"
+        " WHERE d.tenant_id = $1 AND d.hash = $2 AND d.ended_at IS NULL AND d.bound_at > $4 AND g.code = $3"
         " ORDER BY a.active DESC, a.pin IS NULL, a.created_at LIMIT 1",
         tenant_id,
         phone,
         guide,
+        at - DEVICE_FOR,
     )
     return None if row is None else Kept(row["account_id"], row["pin"], row["device_id"])
 
 
-async def refuse_unknown(connection: Driver, tenant_id: int, way: str, at: datetime) -> None:
-    """Note that somebody tried to be who does not exist; once a minute, so that nobody fills the ledger."""
-    command = Command(f"{UNKNOWN}/{way}/{at:%Y%m%d%H%M}", at, at, NOBODY)
+async def refuse_unknown(
+    connection: Driver, tenant_id: int, way: str, at: datetime, *, why: str = "unknown"
+) -> None:
+    """Note that somebody nobody knows was turned away; once a minute, way and reason: nobody fills the ledger.
+
+    Args:
+        connection: for upkeep.
+        tenant_id: the brand.
+        way: password, pin, device_code, token, oidc or wecom.
+        at: now.
+        why: unknown (who it was said to be does not exist), too_many, or the code of the problem that was answered.
+    """
+    named = way if why == "unknown" else f"{way}/{why}"
+    command = Command(f"{UNKNOWN}/{named}/{at:%Y%m%d%H%M}", at, at, NOBODY)
     if not await command_used(connection, tenant_id, command.command_id):
-        event = SignInRefused(way=way, why="unknown")
+        event = SignInRefused(way=way, why=why)
         await record(connection, tenant_id, command, [(UNKNOWN, event)])
 
 
@@ -130,7 +145,8 @@ async def judge(
 ) -> str | None:
     """Let an account in, or say why not; the failure is counted and noted. Call it in a transaction, which commits.
 
-    The account is locked while it is judged, so of many guesses at once no more than ten are heard.
+    The account is locked while it is judged, so of many guesses at once no more than ten are heard. Passwords and PINs
+    are counted apart: whoever guesses the one from outside locks the other on no phone.
 
     Args:
         connection: for upkeep or the account's own.
@@ -145,10 +161,11 @@ async def judge(
         None: welcome. Else shut, locked, none (there is no such secret) or wrong.
     """
     stream = account_stream(said.account_id)
+    own = {"password": "", "pin": "pin_"}[way]
     # The stream before the row, as every command locks them.
     await lock_heads(connection, tenant_id, [stream])
     row = await connection.fetchrow(
-        f"SELECT {_column(way)} AS kept, active, failures, locked_until FROM account"
+        f"SELECT {_column(way)} AS kept, active, {own}failures AS failures, {own}locked_until AS locked_until FROM account"
         " WHERE tenant_id = $1 AND account_id = $2 FOR UPDATE",
         tenant_id,
         said.account_id,
@@ -162,7 +179,7 @@ async def judge(
     elif why is None:
         failures, locked_until = 0, None
     await connection.execute(
-        "UPDATE account SET failures = $3, locked_until = $4 WHERE tenant_id = $1 AND account_id = $2",
+        f"UPDATE account SET {own}failures = $3, {own}locked_until = $4 WHERE tenant_id = $1 AND account_id = $2",
         tenant_id,
         said.account_id,
         failures,
@@ -186,8 +203,10 @@ async def hash_anew(connection: Driver, tenant_id: int, account_id: UUID, way: s
     )
 
 
-async def read_who(connection: Driver, tenant_id: int, account_id: UUID, at: datetime) -> Who:
-    """An account and the roles it has at an instant."""
+async def read_who(
+    connection: Driver, tenant_id: int, account_id: UUID, at: datetime, *, on_phone: bool = False
+) -> Who:
+    """An account and the roles it has at an instant; `on_phone`: those that count in a session on a bound phone."""
     row = await connection.fetchrow(
         "SELECT a.login, a.name, a.must_change, a.pin_must_change, g.code FROM account a"
         " LEFT JOIN guide g ON g.tenant_id = a.tenant_id AND g.guide_id = a.guide_id"
@@ -197,10 +216,13 @@ async def read_who(connection: Driver, tenant_id: int, account_id: UUID, at: dat
     )
     held = await connection.fetch(
         "SELECT DISTINCT role, place FROM role_grant WHERE tenant_id = $1 AND account_id = $2"
-        " AND starts_at <= $3 AND (ends_at IS NULL OR ends_at > $3) ORDER BY role, place",
+        " AND starts_at <= $3 AND (ends_at IS NULL OR ends_at > $3) AND (NOT $4 OR role = ANY ($5::text[]))"
+        " ORDER BY role, place",
         tenant_id,
         account_id,
         at,
+        on_phone,
+        [role.value for role in ON_PHONE],
     )
     return Who(
         account_id=account_id,

@@ -111,7 +111,7 @@ _STANDING = """
 SELECT g.guide_id, g.code, CASE WHEN g.active THEN g.store_id END AS store_id,
        p.from_on, p.store_id AS next_store_id, p.before_store_id IS NULL AS hired, p.applied_at IS NULL AS ahead
 FROM guide g LEFT JOIN LATERAL (
-    SELECT * FROM guide_posting p WHERE p.tenant_id = $1 AND p.guide_id = g.guide_id
+    SELECT * FROM guide_posting p WHERE p.tenant_id = $1 AND p.guide_id = g.guide_id AND p.superseded_at IS NULL
     ORDER BY p.from_on DESC, p.version DESC LIMIT 1
 ) p ON true
 WHERE g.tenant_id = $1 AND"""
@@ -137,13 +137,13 @@ async def standing_in(
         f"""{_STANDING} (
             (g.active AND g.store_id = $2 AND NOT EXISTS (
                 SELECT FROM guide_posting o WHERE o.tenant_id = $1 AND o.guide_id = g.guide_id
-                  AND o.applied_at IS NULL AND o.from_on <= $3))
+                  AND o.applied_at IS NULL AND o.superseded_at IS NULL AND o.from_on <= $3))
             OR EXISTS (
                 SELECT FROM guide_posting o WHERE o.tenant_id = $1 AND o.guide_id = g.guide_id
-                  AND o.applied_at IS NULL AND o.store_id = $2
+                  AND o.applied_at IS NULL AND o.superseded_at IS NULL AND o.store_id = $2
                   AND (o.from_on > $3 OR NOT EXISTS (
                       SELECT FROM guide_posting l WHERE l.tenant_id = $1 AND l.guide_id = g.guide_id
-                        AND l.applied_at IS NULL AND l.from_on <= $3
+                        AND l.applied_at IS NULL AND l.superseded_at IS NULL AND l.from_on <= $3
                         AND (l.from_on, l.version) > (o.from_on, o.version)))))
         ORDER BY g.code""",
         tenant_id,
@@ -166,13 +166,28 @@ async def add_guide(connection: Driver, hired: GuideHired, code: str, name: str,
 async def write_change(
     connection: Driver, tenant_id: int, command: Command, posting_id: UUID, change: GuideChange, zone: str
 ) -> Appended:
-    """Decide on a guide: event and posting; call it in a transaction. `zone` is that of the day the change names."""
+    """Decide on a guide: event and posting; call it in a transaction. `zone` is that of the day the change names.
+
+    It takes the place of what was decided before for the same day or later and is not in force yet, in whatever zone: a
+    day begins in one store when it has long begun in another. She then comes from where that would have found her.
+    """
     appended = await record(connection, tenant_id, command, [(guide_stream(change.guide), change)])
     if appended.duplicate:
         return appended
     left = isinstance(change, GuideLeft)
     from_on = change.last_on + timedelta(days=1) if isinstance(change, GuideLeft) else change.from_on
-    before = {"guide_left": "store", "guide_transferred": "before"}.get(change.type)
+    named = {"guide_left": "store", "guide_transferred": "before"}.get(change.type)
+    before, store_id = getattr(change, named) if named else None, None if left else change.store
+    superseded = await connection.fetch(
+        "UPDATE guide_posting SET superseded_at = $4 WHERE tenant_id = $1 AND guide_id = $2 AND from_on >= $3"
+        " AND applied_at IS NULL AND superseded_at IS NULL RETURNING from_on, version, before_store_id",
+        tenant_id,
+        change.guide,
+        from_on,
+        command.known_at,
+    )
+    if superseded:
+        before = min(superseded, key=lambda row: (row["from_on"], row["version"]))["before_store_id"]
     await connection.execute(
         "INSERT INTO guide_posting (tenant_id, posting_id, guide_id, version, before_store_id, store_id, from_on,"
         " from_at, replacement_id, decided_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -180,8 +195,8 @@ async def write_change(
         posting_id,
         change.guide,
         appended.version,
-        getattr(change, before) if before else None,
-        None if left else change.store,
+        None if before == store_id else before,  # back to where she is: nothing of hers moves
+        store_id,
         from_on,
         local_instant(from_on, time(0), zone),
         change.replacement if isinstance(change, GuideLeft) else None,
@@ -280,6 +295,7 @@ async def list_staff(
         LEFT JOIN LATERAL (
             SELECT from_on, store_id FROM guide_posting p
             WHERE p.tenant_id = $1 AND p.guide_id = g.guide_id AND p.applied_at IS NULL
+              AND p.superseded_at IS NULL
             ORDER BY p.from_on, p.version LIMIT 1
         ) p ON true
         LEFT JOIN store t ON t.tenant_id = $1 AND t.store_id = p.store_id

@@ -24,7 +24,7 @@ import yaml
 
 from infra.clock import now
 from infra.embedded_postgres import running_postgres
-from infra.key_store import FILE
+from infra.key_file import FILE
 from infra.up_state import read_running
 from tests.live import late_morning, local
 
@@ -227,7 +227,7 @@ def test_an_erased_member_is_nowhere_and_every_figure_stays(tmp_path: Path) -> N
             "before the erasure everything is there to be read"
         )
 
-        erased = here.json("member", "erase", CODE, "--reason", "本人要求")
+        erased = here.json("member", "erase", CODE, "--reason", "本人要求", "--yes")
         assert here.run("member", "export", CODE, "--out", str(tmp_path / "late.json")).returncode == 1
         verified = here.json("audit", "verify")
         assert verified["ok"] is True

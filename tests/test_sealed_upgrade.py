@@ -12,12 +12,13 @@ from alembic import command
 from sqlalchemy.engine import Connection
 
 from domain.identifiers import personal_id
+from infra import databases
 from infra.databases import open_ledger
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
 from infra.key_store import SqliteKeys
 from infra.settings import Settings
 from ledger import people
-from ledger.migrate import _config, _engine
+from ledger.migrate import _config, _engine, migrate
 from ledger.people import Person, note_place, open_text, read_people, salt_place
 from ledger.sealing import unseal
 from tests.conftest import drop_database
@@ -143,3 +144,21 @@ async def test_what_the_version_before_writes_meanwhile_reads_and_is_sealed_late
         assert await people.seal_plain(ledger) == 1
         async with ledger.connection() as connection:
             assert (await read_people(connection, 1, ledger.keys, [member]))[member] == Person("M99", NAME)
+
+
+async def test_pages_that_could_not_be_freed_are_freed_by_the_next_start(
+    old: str, home: Path, postgres: tuple[EmbeddedPostgres, PostgresAddress], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, address = postgres
+    monkeypatch.setattr(databases, "LOCK_TIMEOUT_S", 1)
+    await migrate(address.url(old))
+    reader = await asyncpg.connect(address.url(old))
+    async with reader.transaction():
+        await reader.execute("LOCK TABLE daogou.member_person IN ACCESS SHARE MODE")
+        async with open_ledger(Settings(home=home, database=old)) as (ledger, _):
+            assert await people.count_plain(ledger) == 0
+        assert await _files_hold(address, old, NAME), "somebody reads, and is not made to wait"
+    await reader.close()
+    async with open_ledger(Settings(home=home, database=old)):
+        assert not await _files_hold(address, old, NAME)
+        assert not await _files_hold(address, old, PHONE)

@@ -22,8 +22,10 @@ CREATE TABLE account (
     must_change boolean NOT NULL DEFAULT false, -- the password was given by somebody else: it opens nothing but its change
     pin_must_change boolean NOT NULL DEFAULT false, -- the same of the PIN, for sessions on a bound phone
     active      boolean NOT NULL DEFAULT true,
-    failures    integer NOT NULL DEFAULT 0,   -- since the last success
+    failures    integer NOT NULL DEFAULT 0,   -- of the password, since the last success
     locked_until timestamptz,
+    pin_failures integer NOT NULL DEFAULT 0,  -- apart: wrong passwords from outside lock no PIN on a shop's phone
+    pin_locked_until timestamptz,
     subject     text COLLATE "C",             -- of OpenID Connect: issuer and subject
     wecom_user  text COLLATE "C",
     created_at  timestamptz NOT NULL,
@@ -131,7 +133,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
 $$;
 
 -- Looks a credential up and makes its account the one who asks; no row: nobody does. `changing` are the rights that
--- write (domain/policy.py): a token without any of them reads only.
+-- write (domain/policy.py): a token without any of them reads only. On a bound phone, by PIN, only the roles of a shop count
+-- (ON_PHONE there), whatever else the account is granted, and a phone's secret opens nothing 180 days after it was bound.
 CREATE FUNCTION sign_on(shown bytea, at timestamptz, changing text[])
 RETURNS TABLE (account_id uuid, guide_id uuid, credential_id uuid, kind text, rights text[], csrf bytea,
                must_change boolean, device_id uuid, roles text[], sees_all boolean, changes_all boolean,
@@ -141,15 +144,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
 DECLARE
     tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
     writes boolean;
+    on_phone CONSTANT text[] := ARRAY['guide', 'service_agent', 'store_manager'];
 BEGIN
     PERFORM stand_as('', '', '', '{}', '{}', '{}', '{}', '{}', '{}');
     SELECT c.account_id, a.guide_id, c.credential_id, c.kind, c.rights, c.csrf,
-           CASE WHEN c.device_id IS NULL THEN a.must_change ELSE a.pin_must_change END, c.device_id
+           -- A token proves itself; it was not given with the password that has to be changed.
+           c.kind = 'session' AND CASE WHEN c.device_id IS NULL THEN a.must_change ELSE a.pin_must_change END, c.device_id
     INTO account_id, guide_id, credential_id, kind, rights, csrf, must_change, device_id
     FROM credential c JOIN account a ON a.tenant_id = c.tenant_id AND a.account_id = c.account_id
     LEFT JOIN device d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
     WHERE c.tenant_id = tenant AND c.hash = shown AND c.ended_at IS NULL AND c.expires_at > at AND a.active
-      AND d.ended_at IS NULL;
+      AND (c.device_id IS NULL OR d.ended_at IS NULL AND d.bound_at > at - interval '180 days');
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -160,7 +165,8 @@ BEGIN
            coalesce(array_agg(DISTINCT g.place) FILTER (WHERE g.role = 'organiser'), '{}')
     INTO roles, sees_all, changes_all, plans
     FROM role_grant g WHERE g.tenant_id = tenant AND g.account_id = sign_on.account_id
-      AND g.starts_at <= at AND (g.ends_at IS NULL OR g.ends_at > at);
+      AND g.starts_at <= at AND (g.ends_at IS NULL OR g.ends_at > at)
+      AND (device_id IS NULL OR g.role = ANY (on_phone));
     writes := rights IS NULL OR rights && changing;
     changes_all := changes_all AND writes;
     SELECT coalesce(array_agg(DISTINCT s.store_id), '{}'),
@@ -169,7 +175,8 @@ BEGIN
     FROM role_grant g JOIN store s ON s.tenant_id = tenant AND CASE g.role WHEN 'supervisor' THEN s.region = g.place
         WHEN 'dealer' THEN s.dealer = g.place WHEN 'store_manager' THEN s.code = g.place END
     WHERE g.tenant_id = tenant AND g.account_id = sign_on.account_id
-      AND g.starts_at <= at AND (g.ends_at IS NULL OR g.ends_at > at);
+      AND g.starts_at <= at AND (g.ends_at IS NULL OR g.ends_at > at)
+      AND (device_id IS NULL OR g.role = ANY (on_phone));
     SELECT coalesce(array_agg(u.guide_id), '{}'), coalesce(array_agg(u.guide_id) FILTER (WHERE u.acts), '{}')
     INTO guides, acts_for
     FROM (
@@ -245,6 +252,19 @@ BEGIN
             AND p.guide_id = ANY (reach('guides')));
 END $$;
 
+-- Whether the asker works on a member: at home in a store they manage, or served by a guide they act for. Who sees every
+-- member and manages one store works on those of that store.
+CREATE FUNCTION acts_for_member(wanted uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+DECLARE
+    tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
+BEGIN
+    RETURN EXISTS (SELECT FROM member m WHERE m.tenant_id = tenant AND m.member_id = wanted
+            AND m.home_store_id = ANY (reach('binds')))
+        OR EXISTS (SELECT FROM plan_member p WHERE p.tenant_id = tenant AND p.member_id = wanted
+            AND p.guide_id = ANY (reach('acts_for')));
+END $$;
+
 -- The rules of the streams, above row-level security: a row of a table is looked up by its key and held against the
 -- asker's reach right here, for each is asked several times in a check-in. One statement a kind, so that only what is
 -- asked of is prepared. (tests/security/test_rows.py holds them against the rules of the tables.)
@@ -287,7 +307,7 @@ BEGIN
     ELSIF part[1] = 'plan' OR part[1] = 'plan-member' THEN
         RETURN part[2] = ANY (reach_plans('steers'));
     ELSIF part[1] = 'member' THEN
-        RETURN cardinality(reach('acts_for')) > 0 AND sees_member(part[2]::uuid);
+        RETURN acts_for_member(part[2]::uuid);
     ELSIF part[1] = 'account' THEN
         RETURN part[2]::uuid IS NOT DISTINCT FROM writer() AND writer() IS NOT NULL OR EXISTS (
             SELECT FROM account a WHERE a.tenant_id = tenant AND a.account_id = part[2]::uuid
@@ -362,7 +382,7 @@ DECLARE
             WHERE m.tenant_id = member.tenant_id AND m.member_id = member.member_id
               AND m.guide_id = ANY ((SELECT reach(''guides''))::uuid[]))', 'false'],
         ['member_person', my_member, 'false'],
-        ['member_note', my_member, 'cardinality((SELECT reach(''acts_for''))::uuid[]) > 0 AND ' || my_member],
+        ['member_note', my_member, 'acts_for_member(member_id)'],
         ['category', '(SELECT asker()) IS NOT NULL', 'false'],
         ['purchase', my_member, 'false'],
         ['plan', my_plans || ' OR EXISTS (SELECT FROM plan_member m
@@ -421,7 +441,7 @@ $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA daogou FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION stand_for_upkeep, sign_on, stood_here, sees_all, changes_all, asker, writer, reach, reach_plans, sees_stream,
-    sees_member, acts_on_stream, gives_pin, sign_in_subject, check_in_reach, oldest_transaction_s TO daogou_api, daogou_worker;
+    sees_member, acts_for_member, acts_on_stream, gives_pin, sign_in_subject, check_in_reach, oldest_transaction_s TO daogou_api, daogou_worker;
 GRANT SELECT, INSERT, UPDATE ON account, role_grant, credential, device, device_code, sign_in_window
     TO daogou_worker, daogou_api;
 GRANT DELETE ON sign_in_window TO daogou_worker, daogou_api;

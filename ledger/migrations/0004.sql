@@ -17,13 +17,15 @@ CREATE TABLE guide_posting (
     decided_at timestamptz NOT NULL,
     applied_at timestamptz,                   -- she stands there since
     settled_at timestamptz,                   -- what was hers has moved
+    superseded_at timestamptz,                -- a later decision on the same or an earlier day took its place: never applied
     CHECK (before_store_id IS NOT NULL OR store_id IS NOT NULL),
     PRIMARY KEY (tenant_id, posting_id)
 );
 CREATE INDEX guide_posting_of_guide ON guide_posting (tenant_id, guide_id, from_on, version);
 -- Asked at every request of the API: it holds only what is still to come.
-CREATE INDEX guide_posting_ahead ON guide_posting (tenant_id, from_at) WHERE applied_at IS NULL;
-CREATE INDEX guide_posting_unsettled ON guide_posting (tenant_id) WHERE settled_at IS NULL;
+CREATE INDEX guide_posting_ahead ON guide_posting (tenant_id, from_at)
+    WHERE applied_at IS NULL AND superseded_at IS NULL;
+CREATE INDEX guide_posting_unsettled ON guide_posting (tenant_id) WHERE settled_at IS NULL AND superseded_at IS NULL;
 
 CREATE TABLE store_closing (
     tenant_id  integer NOT NULL,
@@ -50,14 +52,15 @@ DECLARE
     due guide_posting;
     shut store_closing;
 BEGIN
-    IF NOT EXISTS (SELECT FROM guide_posting p WHERE p.tenant_id = tenant AND p.applied_at IS NULL AND p.from_at <= at)
+    IF NOT EXISTS (SELECT FROM guide_posting p WHERE p.tenant_id = tenant AND p.applied_at IS NULL
+                   AND p.superseded_at IS NULL AND p.from_at <= at)
        AND NOT EXISTS (SELECT FROM store_closing c WHERE c.tenant_id = tenant AND c.applied_at IS NULL
                        AND c.from_at <= at) THEN
         RETURN at;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('daogou.staff'), tenant);
-    FOR due IN SELECT * FROM guide_posting p WHERE p.tenant_id = tenant AND p.applied_at IS NULL AND p.from_at <= at
-               ORDER BY p.from_at, p.guide_id, p.version LOOP
+    FOR due IN SELECT * FROM guide_posting p WHERE p.tenant_id = tenant AND p.applied_at IS NULL
+               AND p.superseded_at IS NULL AND p.from_at <= at ORDER BY p.from_at, p.guide_id, p.version LOOP
         UPDATE guide g SET store_id = coalesce(due.store_id, g.store_id), active = due.store_id IS NOT NULL
         WHERE g.tenant_id = tenant AND g.guide_id = due.guide_id;
         UPDATE credential c SET ended_at = at
@@ -157,6 +160,6 @@ REVOKE EXECUTE ON FUNCTION apply_staff_changes, guide_id_for, enter_guide FROM P
 GRANT EXECUTE ON FUNCTION apply_staff_changes, guide_id_for, enter_guide TO daogou_api, daogou_worker;
 GRANT SELECT ON guide_posting, store_closing TO daogou_worker, daogou_api, daogou_reader;
 GRANT INSERT ON guide_posting, store_closing TO daogou_worker, daogou_api;
-GRANT UPDATE (settled_at) ON guide_posting TO daogou_worker, daogou_api;
+GRANT UPDATE (settled_at, superseded_at) ON guide_posting TO daogou_worker, daogou_api;
 RESET ROLE;
 RESET search_path;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 import polars as pl
@@ -14,7 +15,9 @@ from domain.consent import Purpose, Source
 from domain.errors import NotFound, Refused
 from domain.messages import PlanStep
 from imports.loading import import_frame
+from imports.masters import load_masters, sealed_members
 from imports.report import ImportReport, Kind, Tenant
+from infra.key_store import SqliteKeys
 from ledger.consents import Heard
 from ledger.sequencer import sequence
 from ledger.verify import verify
@@ -266,6 +269,37 @@ async def test_a_file_that_brings_an_erased_member_again_is_taken_without_it(
     )  # fmt: skip
     assert (bought.rows_new, bought.rows_erased) == (1, 1)
     assert await shop.value("SELECT count(*) FROM purchase WHERE basket = 'x1'") == 0
+
+
+async def test_a_file_brings_no_erased_member_back_though_the_key_store_was_lost(
+    shop: Brand, guide: UUID, tmp_path: Path
+) -> None:
+    await erase_member(shop.ledger, "M1", "asked", asked(at(2, 10)))
+    lost = SqliteKeys(tmp_path / "members.db", 1)
+    tenant = Tenant(1, shop.secret, lost)
+    frame = pl.DataFrame({"code": ["M1", "M7"], "name": ["Wang", "Li"], "tags": ["a", "b"]})
+    report = await import_frame(shop.ledger.engine, tenant, Kind.MEMBERS, frame, known_at=at(3), actor="hq")
+    assert (report.rows_new, report.rows_same, report.rows_erased) == (1, 0, 1)
+    member = UUID(str(await shop.value("SELECT member_id_of('M1')")))
+    assert await lost.get_many([member]) == {}
+    assert await shop.value("SELECT count(*) FROM member_person WHERE member_id = $1", member) == 0
+    lost.close()
+
+
+async def test_an_erasure_that_overtakes_an_import_is_not_undone_by_it(shop: Brand, guide: UUID) -> None:
+    """What the import looked at before its transaction is out of date when it writes."""
+    member = UUID(str(await shop.value("SELECT member_id_of('M1')")))
+    tenant = Tenant(1, shop.secret, shop.ledger.keys)
+    row = {"line": [2], "id": [str(member)], "code": ["M1"], "name": ["Wang"], "tags": ["{a}"]}
+    rows, _ = await sealed_members(tenant, pl.DataFrame(row))
+    await erase_member(shop.ledger, "M1", "asked", asked(at(2, 10)))
+    async with shop.ledger.transaction() as connection:
+        await load_masters(
+            connection, Kind.MEMBERS, tenant, rows,
+            batch_id=9, known_at=at(3), on_progress=lambda _stage, _done, _total: None,
+        )  # fmt: skip
+    assert await shop.value("SELECT tags FROM member WHERE member_id = $1", member) == []
+    assert await shop.value("SELECT count(*) FROM member_person WHERE member_id = $1", member) == 0
 
 
 async def test_whom_a_restored_ledger_forgot_to_have_erased_is_erased_again(shop: Brand, guide: UUID) -> None:

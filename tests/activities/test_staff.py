@@ -23,6 +23,7 @@ from ledger.accounts import Grant
 from ledger.asking import sign_on, standing_for_upkeep
 from ledger.database import open_database
 from ledger.ledger import Ledger
+from ledger.staff import list_staff
 from ledger.timeline import timeline
 from tests.brand import SECRET, ZONE, Brand, at, plan
 from tests.conftest import LedgerDatabase
@@ -273,6 +274,51 @@ async def test_changes_ahead_count_when_the_next_one_is_decided(two: Brand) -> N
     with pytest.raises(Refused) as order:
         await leave(two.ledger, "G9", on(15), None, asked(at(4)))
     assert codes(order) == [("last_on", "change_decided")]
+
+
+async def in_los_angeles(two: Brand) -> None:
+    await two.execute("UPDATE store SET time_zone = 'America/Los_Angeles' WHERE code = 'S2'")
+    await two.open_store("S3")
+
+
+async def test_of_two_changes_on_one_day_the_later_holds_whenever_it_begins_in_their_zones(
+    two: Brand,
+) -> None:
+    """10 March begins fifteen hours earlier in Shanghai than in Los Angeles."""
+    await in_los_angeles(two)
+    await transfer(two.ledger, "G1", "S2", on(10), asked(at(4, 10)))
+    await transfer(two.ledger, "G1", "S3", on(10), asked(at(4, 11)))
+    async with two.ledger.connection() as connection:
+        listed = await list_staff(connection, two.ledger.tenant_id, store="S1", after=None, limit=None)
+    assert [(one.next_on, one.next_store) for one in listed if one.guide == "G1"] == [(on(10), "S3")]
+    for when in (at(10, 0), at(10, 14), at(10, 16), at(11, 12)):
+        await settle_staff_changes(two.ledger, when)
+        assert await stands(two, "G1") == ("S3", True)
+    # She never stood in S2: who is at home in S1 stays there, whoever she serves elsewhere she keeps.
+    assert await holders(two) == {"M1": "G2", "M2": "G2", "N1": "G1", "M3": "G2", "M4": "G2"}
+    with pytest.raises(Refused) as order:
+        await leave(two.ledger, "G1", on(9), None, asked(at(11, 12)))
+    assert codes(order) == [("last_on", "change_decided")]
+
+
+async def test_who_is_sent_back_before_the_day_begins_keeps_everything(two: Brand) -> None:
+    await in_los_angeles(two)
+    before = await holders(two)
+    await transfer(two.ledger, "G1", "S2", on(10), asked(at(4, 10)))
+    told = await transfer(two.ledger, "G1", "S1", on(10), asked(at(4, 11)))
+    assert told.moves == ()
+    for when in (at(10, 0), at(10, 16)):
+        await settle_staff_changes(two.ledger, when)
+        assert (await stands(two, "G1"), await holders(two)) == (("S1", True), before)
+
+
+async def test_who_leaves_on_the_day_of_a_transfer_hands_over_as_from_where_she_stands(two: Brand) -> None:
+    await in_los_angeles(two)
+    await transfer(two.ledger, "G1", "S2", on(10), asked(at(4, 10)))
+    await leave(two.ledger, "G1", on(10), None, asked(at(4, 11)))
+    await hire(two.ledger, NewGuide("G1", "Li", "S3", from_on=on(11)), asked(at(4, 12)))
+    await settle_staff_changes(two.ledger, at(12, 12))
+    assert await stands(two, "G1") == ("S3", True)
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,74 @@ async def test_an_account_whose_role_at_hq_will_end_does_not_stand_in_for_the_la
     assert problem(shut) == (409, [("account", "last_hq")])
 
 
+async def test_a_role_at_hq_that_is_counted_on_before_it_begins_is_not_taken_away(
+    api: Api, shop: Brand
+) -> None:
+    ahead = await made(api, "ahead", grants=[{"role": "hq", "starts_at": at(3).isoformat()}])
+    last = [("account", "last_hq")]
+    too_early = {**WHY, "ends_at": at(2, 12).isoformat()}
+    assert problem(await api.post(f"/v1/grants/{await hq_grant(shop)}/end", too_early)) == (409, last)
+    later = {**WHY, "ends_at": at(4).isoformat()}
+    assert (await api.post(f"/v1/grants/{await hq_grant(shop)}/end", later)).status_code == 200
+    assert problem(await api.post(f"{ACCOUNTS}/{ahead}/shut", WHY)) == (409, last)
+    of_ahead = await shop.value("SELECT grant_id FROM role_grant WHERE account_id = $1", UUID(ahead))
+    for body in (WHY, {**WHY, "ends_at": at(9).isoformat()}):
+        assert problem(await api.post(f"/v1/grants/{of_ahead}/end", body)) == (409, last)
+    await made(api, "another", grants=[{"role": "hq"}])
+    assert (await api.post(f"{ACCOUNTS}/{ahead}/shut", WHY)).status_code == 200
+
+
+async def test_who_cannot_sign_in_does_not_stand_in_for_the_last_of_hq(api: Api, shop: Brand) -> None:
+    await made(api, "nobody", grants=[{"role": "hq"}], password=False)
+    shut = f"{ACCOUNTS}/{account_id_of('hq')}/shut"
+    assert problem(await api.post(shut, WHY)) == (409, [("account", "last_hq")])
+    await identity(shop.ledger, "machine", Grant(Role.HQ), rights=(Right.EXPORT_MEMBER,))
+    assert problem(await api.post(shut, WHY)) == (409, [("account", "last_hq")])
+    await shop.execute("UPDATE account SET wecom_user = 'u1' WHERE login = 'nobody'")
+    await api.post(shut, WHY)
+    assert await shop.value("SELECT active FROM account WHERE login = 'hq'") is False
+
+
+@pytest.mark.parametrize(
+    "grants",
+    [
+        [],
+        [{"role": "owner"}],
+        [{"role": "auditor"}, {"role": "owner"}],
+        [{"role": "auditor", "ends_at": at(9).isoformat()}],
+        [{"role": "auditor", "starts_at": at(3).isoformat()}],
+    ],
+)
+async def test_a_key_sent_again_with_other_grants_is_refused(
+    api: Api, shop: Brand, grants: list[dict[str, str]]
+) -> None:
+    first = (await create(api, key="a")).json()["account"]["account_id"]
+    assert problem(await create(api, key="a", grants=grants)) == (
+        422,
+        [("Idempotency-Key", "key_used_otherwise")],
+    )
+    api.now += timedelta(hours=1)
+    grant_id = await shop.value("SELECT grant_id FROM role_grant WHERE account_id = $1", UUID(first))
+    assert (await api.post(f"/v1/grants/{grant_id}/end", WHY)).status_code == 200
+    assert (await create(api, key="a")).status_code == 200, "what became of them since does not count"
+
+
+async def test_a_key_sent_again_with_another_end_or_grant_is_refused(api: Api, shop: Brand) -> None:
+    otherwise = (422, [("Idempotency-Key", "key_used_otherwise")])
+    account_id = await made(api)
+    grant_id = await shop.value("SELECT grant_id FROM role_grant WHERE account_id = $1", UUID(account_id))
+    path, later = f"/v1/grants/{grant_id}/end", {**WHY, "ends_at": at(9).isoformat()}
+    assert (await api.post(path, later, key="k")).status_code == 200
+    api.now += timedelta(minutes=1)
+    assert (await api.post(path, later, key="k")).headers["idempotent-replayed"] == "true"
+    for body in (WHY, {**WHY, "ends_at": at(8).isoformat()}):
+        assert problem(await api.post(path, body, key="k")) == otherwise
+    assert await shop.value("SELECT ends_at FROM role_grant WHERE grant_id = $1", grant_id) == at(9)
+    grants, owner = f"{ACCOUNTS}/{account_id}/grants", {"role": "owner", "ends_at": at(9).isoformat()}
+    assert (await api.post(grants, owner, key="g")).status_code == 201
+    assert problem(await api.post(grants, {"role": "owner"}, key="g")) == otherwise
+
+
 async def test_two_of_hq_who_shut_each_other_at_once_leave_one(api: Api, shop: Brand, served: Ledger) -> None:
     other = Api(shop, served=served, token=await identity(shop.ledger, "hq2", Grant(Role.HQ)))
     async with other.http:

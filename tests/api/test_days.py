@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import pytest
 
+from domain.policy import Role
+from ledger.accounts import Grant
+from ledger.database import API, open_database
+from ledger.ledger import Ledger
 from tests.api.conftest import Api, problem
 from tests.brand import Brand, at, plan
-from tests.identities import account_id_of
+from tests.conftest import LedgerDatabase
+from tests.identities import account_id_of, identity
 
 
 async def test_a_list_shows_its_items_with_members_masked(api: Api, tasks: list[UUID]) -> None:
@@ -63,3 +69,22 @@ async def test_a_guide_nobody_knows_is_not_found(api: Api, guide: str) -> None:
 
 async def test_a_code_the_database_cannot_hold_is_refused(api: Api) -> None:
     assert problem(await api.get("/v1/guides/a%00b/today")) == (422, [("guide", "unstorable_text")])
+
+
+async def test_a_morning_rush_waits_for_no_second_connection(
+    shop: Brand, shared_database: LedgerDatabase
+) -> None:
+    await shop.due_on(2, "M1", "M2", "M3")
+    await shop.start()
+    guide = UUID(str(await shop.value("SELECT guide_id FROM guide")))
+    token = await identity(shop.ledger, "g1", Grant(Role.GUIDE), guide=guide)
+    engine = open_database(shared_database.urls.api, tenant_id=1, role=API, pool_size=3, wait_s=5.0)
+    made = Api(shop, served=Ledger(engine, 1, keys=shared_database.ledger.keys), token=token)
+    try:
+        async with made.http:
+            rush = [made.post("/v1/guides/G1/clock-in") for _ in range(40)]
+            refused = [made.get("/v1/accounts") for _ in range(40)]
+            answers = await asyncio.gather(*rush, *refused)
+    finally:
+        await engine.dispose()
+    assert [answer.status_code for answer in answers] == [200] * 40 + [403] * 40

@@ -10,9 +10,11 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from activities.sessions import digest
 from domain.policy import Right, Role
 from ledger import reveals
 from ledger.accounts import Grant
+from ledger.asking import standing
 from ledger.ledger import Ledger
 from tests.api.conftest import Api, problem
 from tests.brand import Brand, at
@@ -158,6 +160,51 @@ async def test_a_manager_records_what_members_in_reach_say(
     theirs = problem(await elsewhere.post("/v1/members/M1/consents", WITHDRAWN))
     assert nobody == theirs == (404, [("member", "unknown_member")])
     assert problem(await elsewhere.get("/v1/members/M1/consents")) == (404, [("member", "unknown_member")])
+
+
+@pytest.mark.parametrize("other", [Grant(Role.AUDITOR), Grant(Role.OWNER), Grant(Role.SUPERVISOR, "East")])
+async def test_who_sees_more_than_they_manage_records_what_members_of_their_own_store_say_only(
+    shop: Brand, served: Ledger, tasks: list[UUID], other: Grant
+) -> None:
+    await shop.open_store("S2")
+    await shop.execute("UPDATE store SET region = 'East'")
+    (member,) = await shop.join("M9", store="S2")
+    both = await asking(shop, served, "both", other, Grant(Role.STORE_MANAGER, "S1"))
+    async with both.http:
+        refused = problem(await both.post("/v1/members/M9/consents", WITHDRAWN))
+        assert refused == (404, [("member", "unknown_member")])
+        assert (await both.post("/v1/members/M1/consents", WITHDRAWN)).status_code == 201
+    async with standing(served, digest(both.token), at(2, 10)) as stood:
+        assert stood is not None
+        async with stood.bound().connection() as connection:
+            ask = "SELECT sees_member($1), acts_on_stream('member/' || $1::text)"
+            assert tuple(await connection.fetchrow(ask, member)) == (other.role is Role.SUPERVISOR, False)
+    assert await shop.rows("SELECT member_id FROM consent") == [
+        (await shop.value("SELECT member_id_of('M1')"),)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("again", "status"),
+    [
+        (GIVEN, 201),
+        ({**GIVEN, "given": False}, 422),
+        ({**GIVEN, "source": "form"}, 422),
+        ({**GIVEN, "purpose": "phone"}, 422),
+        ({**GIVEN, "occurred_at": at(1).isoformat()}, 422),
+    ],
+)
+async def test_a_key_used_for_another_consent_is_refused_and_swallows_none(
+    manager: Api, shop: Brand, tasks: list[UUID], again: dict[str, str], status: int
+) -> None:
+    assert (await manager.post("/v1/members/M1/consents", GIVEN, key="k")).status_code == 201
+    manager.now += timedelta(minutes=1)
+    answer = await manager.post("/v1/members/M1/consents", again, key="k")
+    if status == 201:
+        assert (answer.status_code, answer.headers["idempotent-replayed"]) == (200, "true")
+    else:
+        assert problem(answer) == (422, [("Idempotency-Key", "key_used_otherwise")])
+    assert await shop.rows("SELECT purpose, given, source FROM consent") == [("contact", True, "phone")]
 
 
 @pytest.mark.parametrize(

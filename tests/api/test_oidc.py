@@ -256,6 +256,8 @@ async def test_a_way_back_that_was_not_begun_here_leads_nowhere(
     browser.now[0] = NOW + timedelta(minutes=11)
     assert problem(await browser.http.get(back, headers=as_cookie({COOKIE: sealed}))) == lost
     assert await sessions(shop) == 0
+    noted = [payload for _, payload in await events(shop, "sign-in/unknown")]
+    assert noted == [{"way": "oidc", "why": "sign_in_lost"}] * 2, "once a minute"
 
 
 async def test_nobody_gets_an_account_by_signing_in(

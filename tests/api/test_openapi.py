@@ -41,8 +41,8 @@ from tests.brand import Brand, at
 from tests.conftest import LedgerDatabase
 from tests.identities import identity
 
-EXAMPLES = 14
-"""An operation and mode: about 1,400 requests in all."""
+EXAMPLES = 8
+"""An operation and mode: about 900 requests in all."""
 SEED = 20261122
 NOTHING_TO_GET_WRONG = {
     "GET /health/live",

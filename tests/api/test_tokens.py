@@ -44,7 +44,7 @@ async def test_a_token_is_shown_once_kept_as_a_digest_and_opens_what_its_scopes_
     mine = bearer(told["secret"])
     assert (await api.http.get("/v1/plans", headers=mine)).status_code == 200
     for path in ("/v1/accounts", "/v1/outbox"):
-        assert problem(await api.http.get(path, headers=mine)) == (403, [("account", "not_allowed")])
+        assert problem(await api.http.get(path, headers=mine)) == (403, [("account", "token_not_allowed")])
     again = await issue(api, key="a")
     assert (again.status_code, again.json()["secret"], again.json()["token"]) == (200, None, told["token"])
     assert again.headers["idempotent-replayed"] == "true"

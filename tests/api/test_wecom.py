@@ -164,7 +164,11 @@ async def test_an_external_contact_is_refused(
     browser: Browser, shop: Brand, wecom: FakeWecom, told: dict[str, str]
 ) -> None:
     wecom.told = told
-    assert problem(await sign_in(browser)) == (403, [("account", "identity_not_a_member")])
+    for _ in range(2):
+        wecom.codes = {"code-1"}
+        assert problem(await sign_in(browser)) == (403, [("account", "identity_not_a_member")])
+    noted = await shop.rows("SELECT payload FROM event WHERE stream = 'sign-in/unknown'")
+    assert [dict(row[0]) for row in noted] == [{"way": "wecom", "why": "identity_not_a_member"}]
     assert await sessions(shop) == 0
 
 

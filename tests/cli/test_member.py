@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.key_copies import COPIES
 from tests.cli.shop import Shop
 
 CODE, NAME, PHONE = "ZX-1", "欧阳无忌", "13987654321"
@@ -47,8 +48,10 @@ def test_what_a_member_agrees_to_is_recorded_and_listed(known: Shop) -> None:
         (("consent", CODE, "--purpose", "phone", "--given", "--source", "manager"), "理由"),
         (("export", "ZX-9", "--out", "{folder}/none.json"), "没有这位会员"),
         (("export", CODE, "--out", "{folder}/no/such/folder.json"), "写不进"),
-        (("erase", "ZX-9", "--reason", "x"), "没有这位会员"),
-        (("erase", CODE, "--reason", " "), "内容为空"),
+        (("erase", "ZX-9", "--reason", "x", "--yes"), "没有这位会员"),
+        (("erase", CODE, "--reason", " ", "--yes"), "内容为空"),
+        (("erase", CODE, "--reason", "x"), "不能恢复"),
+        (("consent", CODE, "--withdrawn"), "没有写用途"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_to_do(
@@ -85,12 +88,25 @@ def test_an_erased_member_is_gone_and_said_to_be(known: Shop) -> None:
     # Not CODE: whose key is destroyed gets none any more, in whatever database of this home.
     code = f"ERASED-{known.database}"
     known.run("import", "members", known.write("e.csv", f"code,name,phone,store\n{code},{NAME},{PHONE},S1\n"))
-    done = known.run("member", "erase", code, "--reason", "本人要求")
+    done = known.run("member", "erase", code, "--reason", "本人要求", "--yes")
     assert (done.exit_code, "密钥已销毁" in done.stdout) == (0, True)
-    again = known.run("member", "erase", code, "--reason", "本人要求")
+    again = known.run("member", "erase", code, "--reason", "本人要求", "--yes")
     assert (again.exit_code, "以前已经删除" in again.stdout) == (0, True)
     assert known.run("member", "export", code, "--out", str(known.folder / "gone.json")).exit_code == 1
     report = known.json("import", "members", str(Path(known.folder) / "e.csv"))
     assert (report["rows_new"], report["rows_erased"], report["refused"]) == (0, 1, False)
     assert "1 行属于已删除的会员" in known.run("import", "members", str(Path(known.folder) / "e.csv")).stdout
     assert known.json("audit", "verify")["ok"] is True
+
+
+def test_an_erasure_says_how_many_copies_of_the_keys_it_did_not_reach(known: Shop) -> None:
+    code = f"COPIED-{known.database}"
+    known.run("import", "members", known.write("c.csv", f"code,name,store\n{code},{NAME},S1\n"))
+    listed = known.home / COPIES
+    before = listed.read_text(encoding="utf-8") if listed.exists() else ""
+    listed.write_text(f"{before}{known.folder}/drawer/members.db\n", encoding="utf-8")
+    try:
+        done = known.run("member", "erase", code, "--reason", "本人要求", "--yes")
+    finally:
+        listed.write_text(before, encoding="utf-8")
+    assert (done.exit_code, "没有够到的密钥库副本：1 份" in done.stdout) == (0, True)

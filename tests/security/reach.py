@@ -95,7 +95,7 @@ class Reach:
             case "task":
                 return thing.guide in self.acts_for
             case "member":
-                return self.sees(thing) and bool(self.acts_for)
+                return thing.store in self.binds or thing.guide in self.acts_for
             case "session":
                 return thing.owner == self.who.login
             case "device" | "store":

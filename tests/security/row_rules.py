@@ -83,6 +83,14 @@ def _member(facts: Facts, reach: Reach, row: Row) -> bool:
     )
 
 
+def _member_work(facts: Facts, reach: Reach, row: Row) -> bool:
+    known = facts.one("member", member_id=row["member_id"])
+    at_home = known is not None and facts.store(known["home_store_id"]) in reach.binds
+    return at_home or any(
+        _work(facts, reach, one) for one in facts.rows["plan_member"] if one["member_id"] == row["member_id"]
+    )
+
+
 def _known_guide(facts: Facts, reach: Reach, row: Row) -> bool:
     return facts.guide(row["guide_id"]) in reach.known_guides
 
@@ -155,7 +163,7 @@ def _stream_changes(facts: Facts, reach: Reach, row: Row) -> bool:  # noqa: PLR0
         case "plan" | "plan-member":
             return named[0] in reach.steers
         case "member":
-            return bool(reach.acts_for) and _found(facts, reach, _member, "member", member_id=UUID(named[0]))
+            return _found(facts, reach, _member_work, "member", member_id=UUID(named[0]))
         case "account":
             account = {"account_id": UUID(named[0])}
             return _own_changes(facts, reach, account) or _gives_pin(facts, reach, account)

@@ -229,6 +229,7 @@ async def test_partitions_give_nothing(stage: Stage) -> None:
 
 
 DEFINED_BY_THE_OWNER = {
+    "acts_for_member": "answers yes or no of what the asker reaches, by an id that is asked for",
     "acts_on_stream": "answers yes or no of what the asker reaches, by the name that is asked for",
     "apply_staff_changes": "moves what is due, whoever asks; it answers nothing of it",
     "check_in_reach": "cuts a Check to the asker's stores and guides, see below",
