@@ -22,7 +22,6 @@ from statistics import median
 from tempfile import gettempdir
 from time import perf_counter
 
-import asyncpg
 import polars as pl
 from rich.console import Console
 from rich.table import Table
@@ -31,6 +30,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bench.administering import administer
 from imports.complete_journey import NAIVE_ZONE, STORE_TIME_ZONE, households, purchases_frame, stores
 from imports.copy_speed import CopySpeed, final_rows, measure_copy
 from imports.loading import import_frame
@@ -63,10 +63,10 @@ class Pair:
 
 async def fresh_database(admin_url: URL, name: str) -> str:
     """Make a database with the demo's stores and members; answer its URL."""
-    await _admin(admin_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+    await administer(admin_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
     url = admin_url.set(database=name)
     await migrate(url.render_as_string(hide_password=False))
-    await _admin(url, "INSERT INTO daogou.tenant (tenant_id, name) VALUES (1, 'bench')")
+    await administer(url, "INSERT INTO daogou.tenant (tenant_id, name) VALUES (1, 'bench')")
     engine = _as_worker(url.render_as_string(hide_password=False))
     try:
         shops = pl.DataFrame({"code": stores()}).with_columns(name="code", time_zone=pl.lit(STORE_TIME_ZONE))
@@ -86,7 +86,7 @@ async def time_import(url: str, rows: int | None = None) -> tuple[int, float]:
     try:
         async with engine.connect():
             pass  # the pool is open before the clock starts, as in a running worker
-        await _admin(make_url(url), "CHECKPOINT")
+        await administer(make_url(url), "CHECKPOINT")
         began = perf_counter()
         frame = await asyncio.to_thread(purchases_frame)
         if rows is not None:
@@ -117,11 +117,11 @@ async def measure(
         ours: tuple[int, float] | None = None
         if number % 2 == 0:
             ours = await time_import(url, rows)
-        await _admin(make_url(url), "CHECKPOINT")
+        await administer(make_url(url), "CHECKPOINT")
         copy = await measure_copy(url, data)
         count, seconds = ours or await time_import(url, rows)
         measured.append(Pair(count, seconds, copy))
-    await _admin(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    await administer(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     return measured
 
 
@@ -171,16 +171,6 @@ def _as_worker(url: str) -> AsyncEngine:
 
 def _figure(figure: str, value: float, unit: str) -> dict[str, object]:
     return {"figure": figure, "value": value, "unit": unit, "goal": None, "holds": None}
-
-
-async def _admin(url: URL, *statements: str) -> None:
-    target = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    connection = await asyncpg.connect(target)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 def main() -> None:

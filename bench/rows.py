@@ -25,16 +25,16 @@ from statistics import median
 from time import perf_counter
 from uuid import UUID
 
-import asyncpg
 import polars as pl
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 
 from activities.assignment import AssignmentActivities
 from activities.context import Context
 from activities.dispatch import DispatchActivities
 from activities.sessions import digest
+from bench.administering import administer
 from bench.identity import issue_identity
 from domain.calendar import local_instant
 from domain.check_in import CheckIn
@@ -122,7 +122,7 @@ class Side:
 async def measure(admin_url: str, size: Size, *, home: Path, name: str = "bench_rows") -> Measured:
     """Make a brand, measure, drop it."""
     admin = make_url(admin_url)
-    await _admin(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+    await administer(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
     url = admin.set(database=name).render_as_string(hide_password=False)
     await migrate(url)
     worker, api = (
@@ -132,13 +132,13 @@ async def measure(admin_url: str, size: Size, *, home: Path, name: str = "bench_
     try:
         ledger = Ledger(worker, 1, keys=open_keys(Settings(home=home)))
         guides, tokens = await _brand(ledger, size)
-        await _admin(make_url(url), "VACUUM ANALYZE")
+        await administer(make_url(url), "VACUUM ANALYZE")
         async with _held(ledger) as ours, _held(replace(ledger, engine=api)) as theirs:
             return await _measure(ours, theirs, guides, tokens, size)
     finally:
         await worker.dispose()
         await api.dispose()
-        await _admin(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await administer(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 async def _measure(
@@ -358,16 +358,6 @@ def show(measured: Measured, console: Console) -> None:
     console.print(table)
     for role, spent in sorted(measured.sign_on_us.items()):
         console.print(f"sign-on of {role}: {spent:,.0f} µs")
-
-
-async def _admin(url: URL, *statements: str) -> None:
-    target = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    connection = await asyncpg.connect(target)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 def main() -> None:
