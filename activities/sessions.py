@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from ledger.accounts import NewCredential, begin_credential
+from ledger.credentials import NewCredential, begin_credential
 from ledger.door import Driver
 from ledger.ledger import Command
 

@@ -20,11 +20,11 @@ from activities.passwords import hash_secret, is_dated, proves
 from activities.sessions import Session, begin_session, digest
 from domain.errors import Problem, Refused
 from domain.logins import login_of
-from ledger.accounts import account_stream, set_secret
+from ledger.accounts import set_secret
 from ledger.asking import Asker
 from ledger.devices import find_device
 from ledger.door import Driver
-from ledger.ledger import Command, Ledger
+from ledger.ledger import Command, Ledger, account_stream
 from ledger.own_sessions import end_own_session, session_shown
 from ledger.sign_in import (
     Kept,

@@ -12,7 +12,7 @@ from activities.sessions import digest, new_secret
 from domain.errors import Problem, Refused
 from domain.policy import Right
 from ledger.account_list import CredentialLine, read_account, read_token, rights_held
-from ledger.accounts import NewCredential, begin_credential, end_credential
+from ledger.credentials import NewCredential, begin_credential, end_credential
 from ledger.door import command_used
 from ledger.ledger import Command, Ledger
 

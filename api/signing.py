@@ -15,9 +15,8 @@ from api.rules import RULES, Open
 from domain.errors import Problem
 from domain.events import AccessRefused, RequestRefused
 from domain.policy import Right
-from ledger.accounts import account_stream
 from ledger.asking import Asker, Standing, standing, standing_for_upkeep
-from ledger.ledger import Command, Ledger, record
+from ledger.ledger import Command, Ledger, account_stream, record
 from ledger.sign_in import refuse_unknown
 
 SESSION = "daogou_session"

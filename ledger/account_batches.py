@@ -9,9 +9,9 @@ from uuid import UUID
 
 from domain.events import AccountCreated, Event, RoleGranted
 from domain.policy import BY_MANAGER
-from ledger.accounts import Grant, NewAccount, account_stream, void_one_time_pin
+from ledger.accounts import Grant, NewAccount, void_one_time_pin
 from ledger.door import Driver, append, lock_heads
-from ledger.ledger import Command, stream_batch
+from ledger.ledger import Command, account_stream, stream_batch
 
 CHUNK = 500
 """Accounts in one append."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.events import AccessEnded, DeviceEnded, Event
-from ledger.accounts import account_stream, lock_accounts
+from ledger.accounts import lock_accounts
 from ledger.devices import device_stream
 from ledger.door import Driver
-from ledger.ledger import Command, Ledger, record
+from ledger.ledger import Command, Ledger, account_stream, record
 
 CHUNK = 1_000
 """Events of one append."""

@@ -120,3 +120,8 @@ def plan_stream(plan_id: str) -> str:
 def plan_member_stream(plan_id: str, cycle: int, member_id: UUID) -> str:
     """The stream of a member's place in a cycle of a plan."""
     return f"plan-member/{plan_id}/{cycle}/{member_id}"
+
+
+def account_stream(account_id: UUID) -> str:
+    """The stream of an account."""
+    return f"account/{account_id}"

@@ -12,9 +12,8 @@ from uuid import UUID
 
 from domain.errors import NotFound, Problem, Refused
 from domain.events import SecretChanged, SignInRefused
-from ledger.accounts import account_stream
 from ledger.door import Appended, Driver
-from ledger.ledger import Command, record
+from ledger.ledger import Command, account_stream, record
 from ledger.sign_in import NOBODY, Kept, refuse_unknown
 
 Way = Literal["oidc", "wecom"]

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.errors import NotFound, Problem
-from ledger.accounts import end_credential
+from ledger.credentials import end_credential
 from ledger.door import Driver
 from ledger.ledger import Command
 

@@ -7,10 +7,9 @@ from uuid import UUID
 
 from domain.errors import NotFound, Problem, Refused
 from domain.events import PhoneRevealed
-from ledger.accounts import account_stream
 from ledger.consents import LATEST
 from ledger.door import Driver, lock_heads
-from ledger.ledger import Command, Ledger, member_stream, record
+from ledger.ledger import Command, Ledger, account_stream, member_stream, record
 from ledger.people import NOBODY, read_people
 
 MOST_A_DAY = 200

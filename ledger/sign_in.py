@@ -11,10 +11,9 @@ from uuid import UUID
 
 from domain.events import SignInRefused
 from domain.policy import ON_PHONE, Right, Role, rights_of
-from ledger.accounts import account_stream
 from ledger.devices import DEVICE_FOR
 from ledger.door import Driver, command_used, lock_heads
-from ledger.ledger import Command, record
+from ledger.ledger import Command, account_stream, record
 
 WINDOW = timedelta(minutes=1)
 MOST_IN_WINDOW = 30
