@@ -6,16 +6,12 @@ The seed is fixed, so a failure comes again; the failure itself prints the reque
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -30,16 +26,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api.app import create_app
-from api.serve import bind
 from domain.policy import Role
-from infra.settings import Settings
 from ledger.accounts import Grant
-from ledger.database import API, open_database
-from ledger.ledger import Ledger
 from tests.brand import Brand, at
 from tests.conftest import LedgerDatabase
 from tests.identities import identity
+from tests.serving import serving
 
 EXAMPLES = 8
 """An operation and mode: about 900 requests in all."""
@@ -67,32 +59,6 @@ CHECKS = [
 ]
 
 
-@contextmanager
-def serving(database: LedgerDatabase) -> Iterator[str]:
-    """The application on a server in a thread with a loop of its own, on Monday, 2 March 2026, 10:00."""
-    listening = bind("127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    started = threading.Event()
-    servers: list[uvicorn.Server] = []
-
-    async def run() -> None:
-        engine = open_database(database.urls.api, tenant_id=1, role=API)
-        app = create_app(Settings(home=Path("nowhere")), Ledger(engine, 1), clock=lambda: at(2, 10))
-        servers.append(uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)))
-        started.set()
-        await servers[0].serve(sockets=[listening])
-        await engine.dispose()
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    assert started.wait(10)
-    try:
-        yield url
-    finally:
-        servers[0].should_exit = True
-        thread.join(20)
-
-
 def known(brand: Brand, case: schemathesis.Case, task: UUID, *, body: bool) -> None:
     """Name what there is, so that requests get beyond "not found"."""
     there = {"guide": "G1", "plan": "p1", "task_id": str(task), "subject": "plan", "name": "p1"}
@@ -114,7 +80,7 @@ async def test_nothing_the_document_allows_or_forbids_is_a_fault_of_the_server(
 def _ask_everything(
     database: LedgerDatabase, brand: Brand, task: UUID, mode: GenerationMode, token: str
 ) -> None:
-    with serving(database) as url:
+    with serving(database.urls.api, database.ledger.keys, at(2, 10)) as url:
         schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
         operations: list[Any] = [result.ok() for result in schema.get_all_operations()]
         asked = {one.label: _ask(one, url, token, brand, task, mode) for one in operations}

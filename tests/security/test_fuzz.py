@@ -7,15 +7,12 @@ again; it prints the request as a curl command.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -23,16 +20,12 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
-from api.app import create_app
 from api.rules import RULES
-from api.serve import bind
-from infra.settings import Settings
-from ledger.database import API, open_database
-from ledger.ledger import Ledger
 from tests.security.asking import credentials
 from tests.security.conftest import Stage
 from tests.security.reach import Reach, reach_of
 from tests.security.world import ASKERS, NOW, World, named
+from tests.serving import serving
 
 EXAMPLES = 3
 """An operation and role: some 2,000 requests in all."""
@@ -61,35 +54,8 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def served_at(stage: Stage) -> Iterator[str]:
-    with serving(stage) as url:
+    with serving(stage.database.urls.api, stage.served.keys, NOW) as url:
         yield url
-
-
-@contextmanager
-def serving(stage: Stage) -> Iterator[str]:
-    """The application on a server in a thread with a loop of its own, at ten o'clock."""
-    listening = bind("127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    started = threading.Event()
-    servers: list[uvicorn.Server] = []
-
-    async def run() -> None:
-        engine = open_database(stage.database.urls.api, tenant_id=1, role=API)
-        ledger = Ledger(engine, 1, keys=stage.served.keys)
-        app = create_app(Settings(home=Path("nowhere")), ledger, clock=lambda: NOW)
-        servers.append(uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)))
-        started.set()
-        await servers[0].serve(sockets=[listening])
-        await engine.dispose()
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    assert started.wait(10)
-    try:
-        yield url
-    finally:
-        servers[0].should_exit = True
-        thread.join(20)
 
 
 @pytest.mark.parametrize("login", ASKERS)
