@@ -10,7 +10,7 @@ demo: $(VENV)/runtime.done ## set up, import a year of real purchases, rehearse 
 	@$(BIN)/daogou demo
 
 test: $(VENV)/dev.done lint types contracts ## set up and run every gate and test
-	@$(BIN)/python -m pytest -n auto --dist loadfile -q
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -q
 
 coverage: $(VENV)/dev.done ## the tests once more, and which lines they reach
 	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term -q

@@ -21,6 +21,29 @@ from ledger.ledger import Ledger
 
 ID_SECRET = b"tests"
 TEMPLATE = "daogou_template"
+LONGEST_FIRST = (
+    "test_chaos.py",
+    "test_demo.py",
+    "test_erase.py",
+    "test_up.py",
+    "test_fuzz.py",
+    "test_backup.py",
+    "test_serve.py",
+    "test_openapi.py",
+    "test_up_edge.py",
+    "test_worker.py",
+    "test_embedded_servers.py",
+    "test_first_day.py",
+    "test_docker.py",
+    "test_lost_servers.py",
+)
+"""Files that take a minute or more, the longest first: begun last, one of them would keep a core waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files; the others keep their order."""
+    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 @dataclass(frozen=True)
