@@ -29,6 +29,7 @@ from ledger.door import Driver
 from ledger.held_items import HeldMember, holders, members_held_by, members_per_guide, plans_held_by
 from ledger.ledger import Command, Ledger
 from ledger.plans import PlanState, adjust, read_plan
+from ledger.report import UnassignedReason, by_reasons
 from ledger.staff import (
     Posting,
     apply_staff_changes,
@@ -48,7 +49,8 @@ TRIES = 5
 class Moved:
     """What moves in a plan: members and open items, and how many items go to whom (guides by code).
 
-    `unassigned`: members nobody can take, by id; their open items expire and still count as due.
+    `unassigned`: members nobody can take, by id; their open items expire and still count as due. `reasons`: why, as the
+    plan's report tells it.
     """
 
     plan_id: str
@@ -56,6 +58,7 @@ class Moved:
     tasks: int
     to: Mapping[str, int]
     unassigned: tuple[UUID, ...]
+    reasons: tuple[UnassignedReason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,11 +288,12 @@ async def _write(connection: Driver, tenant_id: int, posting: Posting, moves: _M
 async def _moved(connection: Driver, tenant_id: int, moves: _Moves) -> Moved:
     code_of = {guide.guide_id: guide.code for guide in await facts.guides(connection, tenant_id)}
     items = Counter(code_of[item.guide_id] for item in moves.moving)
-    unassigned = tuple(UUID(result.member_id) for result in moves.results if result.guide_id is None)
+    nobody = [result for result in moves.results if result.guide_id is None]
     return Moved(
         plan_id=moves.standing.plan.plan,
-        members=len(moves.results) - len(unassigned),
+        members=len(moves.results) - len(nobody),
         tasks=len(moves.moving),
         to=dict(sorted(items.items())),
-        unassigned=unassigned,
+        unassigned=tuple(UUID(result.member_id) for result in nobody),
+        reasons=by_reasons(result.tried for result in nobody),
     )

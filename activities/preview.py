@@ -13,7 +13,7 @@ from domain.plan import Plan
 from domain.playbook import check_plan
 from ledger.ledger import Ledger
 from ledger.plans import references
-from ledger.report import UnassignedReason
+from ledger.report import UnassignedReason, by_reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,5 @@ async def preview_plan(ledger: Ledger, plan: Plan, *, at: datetime, on: date | N
         async with connection.transaction(readonly=True):
             instant = at if on is None else local_instant(on, time(0), zone)
             drawn = await draw_cycle(connection, ledger.tenant_id, plan, 1, instant)
-    return Preview(drawn, sum(plan.care.takes_part(code) for code in known.guides), _unassigned(drawn))
-
-
-def _unassigned(drawn: Drawn) -> tuple[UnassignedReason, ...]:
-    count: dict[tuple[tuple[str, str], ...], int] = {}
-    for one in drawn.assigned:
-        if one.guide is None:
-            count[one.tried] = count.get(one.tried, 0) + 1
-    ordered = sorted(count, key=lambda tried: (-count[tried], tried))
-    return tuple(UnassignedReason(tried, count[tried]) for tried in ordered)
+    nobody = by_reasons(one.tried for one in drawn.assigned if one.guide is None)
+    return Preview(drawn, sum(plan.care.takes_part(code) for code in known.guides), nobody)

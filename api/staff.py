@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from activities.staff import NewGuide, StaffChanged, close_store, hire, leave, transfer
-from api.answers import Answer
+from api.answers import Answer, UnassignedAnswer
 from api.context import AtHand, OptionalKey, asked_by
 from api.fields import STORABLE, Body, Code, Day
 from api.pages import After, Limit, Page, page_of, read_cursor
@@ -69,6 +69,7 @@ class MovedAnswer(Answer):
     tasks: int
     to: dict[str, int] = Field(description="Items by the code of the guide who gets them.")
     unassigned: list[UUID] = Field(description="Members nobody can take; their open items expire.")
+    unassigned_reasons: list[UnassignedAnswer]
 
 
 class StaffAnswer(Answer):
@@ -191,6 +192,7 @@ def _answer(told: StaffChanged, response: Response, *, dry_run: bool) -> StaffAn
                 tasks=one.tasks,
                 to=dict(one.to),
                 unassigned=list(one.unassigned),
+                unassigned_reasons=[UnassignedAnswer.model_validate(reason) for reason in one.reasons],
             )
             for one in told.moves
         ],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 
 from activities.staff import StaffChanged
+from cli.check_screen import unassigned
 from cli.layout import NOTHING, heading, number, table
 from ledger.staff import ClosingStore, StaffMember
 from wording.catalogue import Catalogue
@@ -39,8 +40,11 @@ def changed_screen(words: Catalogue, told: StaffChanged, line: str, *, dry_run: 
             )
         foreseen = dry_run or not told.in_force
         parts += [heading(words("staff.would_move" if foreseen else "staff.moved")), made]
-        if any(one.unassigned for one in moves):
-            parts.append(words("staff.nobody"))
+        short = [one for one in moves if one.unassigned]
+        for one in short:
+            parts += [heading(words("staff.nobody_of", plan=one.plan_id)), unassigned(words, one.reasons)]
+        if short:
+            parts += [words("staff.nobody"), words("staff.nobody_todo")]
     else:
         parts.append(words("staff.nothing_moves"))
     if told.keeps_roles:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
@@ -31,6 +33,13 @@ class UnassignedReason:
 
     tried: tuple[tuple[str, str], ...]
     members: int
+
+
+def by_reasons(tried: Iterable[tuple[tuple[str, str], ...]]) -> tuple[UnassignedReason, ...]:
+    """Members nobody could take, each by its chain of reasons: counted, the most frequent chain first."""
+    count = Counter(tried)
+    ordered = sorted(count, key=lambda chain: (-count[chain], chain))
+    return tuple(UnassignedReason(chain, count[chain]) for chain in ordered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from ledger.accounts import Grant
 from ledger.asking import sign_on, standing_for_upkeep
 from ledger.database import open_database
 from ledger.ledger import Ledger
+from ledger.report import UnassignedReason
 from ledger.staff import list_staff
 from ledger.timeline import timeline
 from tests.brand import SECRET, ZONE, Brand, at, plan
@@ -180,6 +181,8 @@ async def test_members_nobody_can_take_are_listed_and_their_items_expire(brand: 
     told = await leave(brand.ledger, "G1", on(3), None, asked(at(4)))
     (moved,) = told.moves
     assert (moved.members, moved.tasks, len(moved.unassigned)) == (0, 0, 2)
+    full = ("round_robin", "all_full")
+    assert moved.reasons == (UnassignedReason((full, full), 2),), "in the home store, then anywhere"
     nobody = await brand.rows("SELECT member_id, why FROM plan_member WHERE guide_id IS NULL")
     assert {row[0] for row in nobody} == set(moved.unassigned)
     assert await brand.rows(

@@ -118,7 +118,7 @@ async def test_a_leave_revokes_from_the_next_request_and_moves_the_list(
     foreseen = await api.post("/v1/staff/leave", body, dry_run="true")
     assert foreseen.json()["dry_run"]
     assert foreseen.json()["moves"] == [
-        {"plan": "p1", "members": 2, "tasks": 2, "to": {"G2": 2}, "unassigned": []}
+        {"plan": "p1", "members": 2, "tasks": 2, "to": {"G2": 2}, "unassigned": [], "unassigned_reasons": []}
     ]
     assert (await her.get("/v1/guides/G1/today")).status_code == 200, "a preview changes nothing"
     done = await api.post("/v1/staff/leave", body, key="k1")

@@ -100,6 +100,9 @@ def test_screens_are_chinese_first_and_say_what_comes_next(practice: Shop) -> No
     assert told.exit_code == 0, told.output
     assert "最后一天" in told.output
     assert "到那天零点（门店时区）自动生效" in told.output
+    assert "无人能接的原因 · practice" in told.output
+    assert "就近：合适的导购都已满" in told.output
+    assert "怎么办" in told.output
     listed = practice.run("staff", "list")
     assert "起离职" in listed.output
     english = practice.run("staff", "list", lang="en")
