@@ -24,6 +24,7 @@ from api import (
     plans,
     sessions,
     staff,
+    stores,
     timeline,
     tokens,
     wecom,
@@ -110,6 +111,7 @@ def create_app(
         oidc,
         wecom,
         staff,
+        stores,
     )
     beside = (health, metrics)
     check_rules(part.router for part in (*parts, *beside))

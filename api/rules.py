@@ -82,6 +82,7 @@ RULES: Mapping[str, Rule] = {
     "issue_token": Right.MANAGE_TOKENS,
     "list_tokens": Right.MANAGE_TOKENS,
     "end_token": Right.MANAGE_TOKENS,
+    "list_stores": Right.READ_LIST,
     "list_staff": Right.READ_LIST,
     "list_closings": Right.READ_LIST,
     "hire_guide": Right.CHANGE_STAFF,

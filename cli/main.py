@@ -31,6 +31,7 @@ from cli.resume import resume_command
 from cli.seed import seed
 from cli.session import Session, logs_to, to_json
 from cli.staff import staff
+from cli.store import store
 from cli.today import today
 from cli.token import token
 from cli.up import down, restart, status, up
@@ -174,6 +175,7 @@ root.add_command(account)
 root.add_command(token)
 root.add_command(member)
 root.add_command(staff)
+root.add_command(store)
 root.add_command(audit)
 root.add_command(outbox)
 root.add_command(resume_command)

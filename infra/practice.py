@@ -34,10 +34,11 @@ LAST_START = time(22)
 """An hour before the latest close: whoever starts by then can still work a list."""
 
 STORES = (
-    ("S1", "东门练习店", "东区", 31.2400, 121.5000),
-    ("S2", "西门练习店", "西区", 31.2000, 121.4000),
-    ("S3", "北门练习店", "北区", 31.3000, 121.4500),
+    ("S1", "东门练习店", "市区", "", 31.2400, 121.5000),
+    ("S2", "西门练习店", "市区", "练习经销商", 31.2000, 121.4000),
+    ("S3", "北门练习店", "郊区", "练习经销商", 31.3000, 121.4500),
 )
+"""A region of two stores and a dealer of two others, so that either's reach shows what it ends at."""
 GUIDE_NAMES = ("李芳", "王秀", "赵静", "陈敏", "周丽", "吴娟")
 ITEMS_PER_DAY = 8
 MEMBERS_PER_GUIDE = 9
@@ -159,8 +160,10 @@ def practice_day(at: datetime, zone: str, *, standing: bool) -> PracticeDay:
 
 
 def stores_frame(zone: str) -> pl.DataFrame:
-    """Three stores of one zone."""
-    frame = pl.DataFrame(STORES, schema=["code", "name", "region", "latitude", "longitude"], orient="row")
+    """Three stores of one zone, in two regions, two of them of a dealer."""
+    frame = pl.DataFrame(
+        STORES, schema=["code", "name", "region", "dealer", "latitude", "longitude"], orient="row"
+    )
     return frame.with_columns(time_zone=pl.lit(zone), opens_at=pl.lit("09:00"), closes_at=pl.lit("21:00"))
 
 
@@ -176,7 +179,7 @@ def members_frame() -> pl.DataFrame:
     """Ten members for each guide, at home near the guide's store."""
     rows = []
     for guide in range(len(GUIDE_NAMES)):
-        store, _, _, latitude, longitude = STORES[guide // 2]
+        store, *_, latitude, longitude = STORES[guide // 2]
         for place in range(10):
             number = 10 * guide + place + 1
             name = _drawn(_SURNAMES, "surname", number) + _drawn(_GIVEN, "given", number)

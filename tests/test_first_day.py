@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,6 +79,16 @@ def place(folder: Path, language: str) -> Iterator[Place]:
         here.run(f"{PROGRAM} down")
 
 
+def seen_by_supervisor(screens: str, status: Any) -> tuple[list[str], int, int]:
+    """What the page's token sees: guides, and the answers for a list in her region and for one beyond."""
+    secret = re.search(r"dgt_\S+", screens)
+    assert secret is not None, screens
+    with httpx.Client(base_url=status["api"], headers={"Authorization": f"Bearer {secret[0]}"}) as client:
+        guides = [one["guide"] for one in client.get("/v1/staff").json()["items"]]
+        hers, other = (client.get(f"/v1/guides/{guide}/today").status_code for guide in ("G1", "G5"))
+        return guides, hers, other
+
+
 def test_both_pages_hold_the_same_ten_commands() -> None:
     english, chinese = steps(PAGES["en"]), steps(PAGES["zh"])
     assert [number for number, _ in english] == list(range(1, 11))
@@ -102,7 +113,11 @@ def test_a_newcomer_gets_from_nothing_to_a_closed_and_counted_day(tmp_path: Path
             assert done.stdout.strip(), f"step {number}: {line} shows nothing"
         day, report = here.json("day"), here.json("plan", "report", "practice")
         plan, verified = here.json("plan", "status", "practice"), here.json("audit", "verify")
-        last = [here.run(line) for line in afterwards(PAGES["zh"])]
+        *between, down = afterwards(PAGES["zh"])
+        last = [here.run(line) for line in between]
+        seen = seen_by_supervisor("".join(done.stdout for done in last), here.json("status"))
+        last.append(here.run(down))
+    assert seen == (["G1", "G2", "G3", "G4"], 200, 404)
     assert [(store["guides"], store["closed"]) for store in day["stores"]] == [(2, 2)] * 3
     assert sum(store["done"] for store in day["stores"]) == 1
     assert plan["status"] == "closed"

@@ -62,6 +62,23 @@ def test_the_plan_may_be_launched_as_it_is_and_everybody_gets_a_guide(seeded: Sh
     assert (preview["selected"], preview["assigned"], preview["unassigned"]) == (54, 54, 0)
 
 
+def test_its_regions_and_dealer_are_listed_for_a_role_to_be_granted_in(seeded: Shop) -> None:
+    told = seeded.json("store", "list")
+    assert [(one["store"], one["region"], one["dealer"]) for one in told["stores"]] == [
+        ("S1", "市区", ""),
+        ("S2", "市区", "练习经销商"),
+        ("S3", "郊区", "练习经销商"),
+    ]
+    assert (told["regions"], told["dealers"]) == ({"市区": 2, "郊区": 1}, {"练习经销商": 2})
+    of_dealer = seeded.json("store", "list", "--dealer", "练习经销商", "--limit", "1")
+    assert ([one["store"] for one in of_dealer["stores"]], of_dealer["next"]) == (["S2"], "S2")
+    screen = seeded.run("store", "list").stdout
+    assert "市区（2 家）" in screen
+    assert "练习经销商（2 家）" in screen
+    unknown = seeded.json("account", "create", "wang", "--name", "王", "--role", "督导", "--place", "东区")
+    assert "store list" in unknown["error"]["problems"][0]["remedy"]
+
+
 def test_it_is_said_that_all_is_made_up_and_the_numbers_are_nobodys(seeded: Shop) -> None:
     screen = seeded.run("seed", "--to", str(playbook(seeded))).stdout
     assert "全部虚构 ALL MADE UP" in screen

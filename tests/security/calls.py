@@ -218,6 +218,7 @@ CALLS: Mapping[str, Call] = {
     ),
     "list_tokens": Call(),
     "end_token": _changes("token"),
+    "list_stores": Call(),
     "list_staff": Call(),
     "list_staff: of a store": Call("store", query={"store": "{name}"}, missing=200),
     "list_closings": Call(),

@@ -1,0 +1,77 @@
+"""Stores as they were imported, with the regions and dealers they belong to: the places a role is granted in.
+
+Both reads are one round trip; of the API's connection they answer the stores in the asker's reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from ledger.door import Driver
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLine:
+    """A store; region and dealer are empty where it has none, `last_on` is its last day where it closes."""
+
+    store: str
+    name: str
+    region: str
+    dealer: str
+    time_zone: str
+    opens_at: str
+    """HH:MM in the store's own time, like `closes_at`."""
+    closes_at: str
+    last_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Names of regions and dealers, each with how many stores it has, by name."""
+
+    regions: dict[str, int]
+    dealers: dict[str, int]
+
+
+async def list_stores(
+    connection: Driver,
+    tenant_id: int,
+    *,
+    region: str | None = None,
+    dealer: str | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> list[StoreLine]:
+    """Stores by code, those of one region or dealer, after a code."""
+    rows = await connection.fetch(
+        """
+        SELECT s.code AS store, s.name, s.region, s.dealer, s.time_zone,
+               to_char(s.opens_at, 'HH24:MI') AS opens_at, to_char(s.closes_at, 'HH24:MI') AS closes_at, c.last_on
+        FROM store s LEFT JOIN store_closing c ON c.tenant_id = $1 AND c.store_id = s.store_id
+        WHERE s.tenant_id = $1 AND ($2::text IS NULL OR s.region = $2) AND ($3::text IS NULL OR s.dealer = $3)
+          AND ($4::text IS NULL OR s.code > $4)
+        ORDER BY s.code LIMIT $5""",
+        tenant_id,
+        region,
+        dealer,
+        after,
+        limit,
+    )
+    return [StoreLine(**dict(row)) for row in rows]
+
+
+async def list_places(connection: Driver, tenant_id: int) -> Places:
+    """Every region and dealer there is."""
+    rows = await connection.fetch(
+        """
+        SELECT GROUPING(region) = 0 AS is_region, coalesce(region, dealer) AS name, count(*) AS stores
+        FROM store WHERE tenant_id = $1 GROUP BY GROUPING SETS ((region), (dealer))
+        ORDER BY coalesce(region, dealer) COLLATE "C\"""",
+        tenant_id,
+    )
+    named = [row for row in rows if row["name"]]
+    return Places(
+        {row["name"]: row["stores"] for row in named if row["is_region"]},
+        {row["name"]: row["stores"] for row in named if not row["is_region"]},
+    )
