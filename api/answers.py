@@ -235,3 +235,6 @@ class EventAnswer(Answer):
     cause: str
     payload: dict[str, Any]
     hash: str
+    codes: dict[str, str] = Field(
+        description="Codes of the guides and stores that stream and payload name by id, as far as you know them."
+    )

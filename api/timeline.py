@@ -1,4 +1,4 @@
-"""The history of a plan, item, guide, member or stream, in the order it became known."""
+"""The history of a plan, item, guide, member, account or stream, in the order it became known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from api.context import AtHand
 from api.fields import STORABLE
 from api.pages import After, Limit, Page, page_of, read_cursor
 from api.problems import responses
-from ledger.timeline import Subject, timeline
+from domain.errors import NotFound, Problem
+from domain.policy import Right
+from ledger.timeline import Subject, timeline, with_codes
 
 router = APIRouter(prefix="/timeline", tags=["timeline"])
 
@@ -24,12 +26,21 @@ async def read_timeline(
     name: Annotated[
         str,
         STORABLE,
-        Path(min_length=1, max_length=300, description="Plan, item id, code of a guide or member, stream."),
+        Path(
+            min_length=1,
+            max_length=300,
+            description="Plan, item id, code of a guide or member, login or id of an account, stream.",
+        ),
     ],
     after: After = None,
     limit: Limit = 50,
 ) -> Page[EventAnswer]:
-    """The events of a subject, oldest first. Nothing in them names a person: members and guides are ids."""
+    """The events of a subject, oldest first. Nothing in them names a person: members and guides are ids.
+
+    An account's history takes the right `accounts.read`.
+    """
+    if subject == "account" and here.enforcing and Right.READ_ACCOUNTS not in here.who.rights:
+        raise NotFound(Problem(subject, name, "nothing_recorded"))
     place = read_cursor(after, datetime, str, int)
     async with here.ledger.connection() as connection:
         entries = await timeline(
@@ -40,6 +51,7 @@ async def read_timeline(
             limit=limit + 1,
             after=place and (place[0], place[1], place[2]),
         )
+        entries = await with_codes(connection, here.ledger.tenant_id, entries)
     return page_of(
         entries,
         limit,

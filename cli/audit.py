@@ -11,7 +11,7 @@ from cli.layout import heading, number, table
 from cli.machine import verification_json
 from cli.progress import Stages
 from cli.session import Session, json_option, pass_session
-from ledger.timeline import Subject, TimelineEntry, timeline
+from ledger.timeline import Subject, TimelineEntry, timeline, told_with_codes, with_codes
 from ledger.verify import Verification, verify
 
 SUBJECTS: dict[str, Subject] = {
@@ -19,6 +19,7 @@ SUBJECTS: dict[str, Subject] = {
     "task": "task",
     "guide": "guide",
     "member": "member",
+    "account": "account",
     "stream": "stream",
 }
 SHOWN = 20
@@ -45,10 +46,11 @@ def timeline_command(session: Session, subject: str, name: str, limit: int) -> N
         fold=(3,),
     )  # fmt: skip
     for entry in entries:
-        details = Text(f"{entry.stream}#{entry.version} " if several else f"#{entry.version} ", style="dim")
+        stream = told_with_codes(entry, entry.stream) if several else ""
+        details = Text(f"{stream}#{entry.version} ", style="dim")
         details.append(_details(entry), style="default")
         made.add_row(
-            f"{entry.known_at:%Y-%m-%d %H:%M}", words.code("events", entry.type), entry.actor[:12], details
+            f"{entry.known_at:%Y-%m-%d %H:%M}", words.code("events", entry.type), _actor(entry), details
         )
     footer = [words("timeline.cut", limit=number(limit))] if len(entries) == limit else []
     session.show(
@@ -61,11 +63,18 @@ def timeline_command(session: Session, subject: str, name: str, limit: int) -> N
 
 async def _timeline(session: Session, subject: Subject, name: str, limit: int) -> list[TimelineEntry]:
     async with session.ledger() as (ledger, _), ledger.connection() as connection:
-        return await timeline(connection, ledger.tenant_id, subject, name, limit=limit)
+        entries = await timeline(connection, ledger.tenant_id, subject, name, limit=limit)
+        return await with_codes(connection, ledger.tenant_id, entries)
+
+
+def _actor(entry: TimelineEntry) -> str:
+    """Who it was; of an account the first digits of its id, which `account show` and `--json` tell whole."""
+    kind, _, key = entry.actor.partition("/")
+    return f"{kind}/{key[:8]}…" if kind == "account" else entry.actor
 
 
 def _details(entry: TimelineEntry) -> str:
-    """The payload's plain values; what is nested is for `--json`."""
+    """The payload's plain values, guides and stores by their codes; what is nested is for `--json`."""
     shown = []
     for key, value in entry.payload.items():
         if isinstance(value, dict | list):
@@ -76,7 +85,7 @@ def _details(entry: TimelineEntry) -> str:
             text = "" if value is None else str(value)
         if text not in ("", "[]", "{}"):
             shown.append(f"{key}={text}")
-    return " ".join(shown)
+    return told_with_codes(entry, " ".join(shown))
 
 
 @audit.command("verify")

@@ -1,21 +1,29 @@
-"""The history of a plan, member, guide, item or stream, in the order it became known."""
+"""The history of a plan, member, guide, item, account or stream, in the order it became known."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from domain.errors import NotFound, Problem
+from domain.logins import login_of
 from ledger.door import Driver
 
-Subject = Literal["plan", "task", "guide", "member", "stream"]
+Subject = Literal["plan", "task", "guide", "member", "account", "stream"]
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _STREAMS: dict[Subject, str] = {
     "plan": "SELECT 'plan/' || $2::text AS stream",
     "task": "SELECT 'task/' || $2::text AS stream",
     "stream": "SELECT $2::text AS stream",
+    "account": """
+        SELECT ('account/' || a.account_id) COLLATE "C" AS stream FROM account a
+        WHERE a.tenant_id = $1 AND (a.login = $2 OR a.account_id::text = $2)""",
     "guide": """
         SELECT ('guide/' || g.guide_id) COLLATE "C" AS stream FROM guide g WHERE g.tenant_id = $1 AND g.code = $2
         UNION ALL
@@ -46,6 +54,8 @@ class TimelineEntry:
     cause: str
     payload: dict[str, Any]
     hash: str
+    codes: dict[str, str] = field(default_factory=dict)
+    """Codes of the guides and stores it names by their ids (`with_codes`)."""
 
 
 Place = tuple[datetime, str, int]
@@ -61,7 +71,9 @@ async def timeline(
     limit: int = 500,
     after: Place | None = None,
 ) -> list[TimelineEntry]:
-    """The events of a subject, oldest first, those after a place; guides and members are named by their code.
+    """The events of a subject, oldest first, those after a place.
+
+    Guides and members are named by their code, accounts by login or id.
 
     Raises:
         NotFound: nothing was ever recorded of it. Nothing after `after` is an empty page.
@@ -75,7 +87,7 @@ async def timeline(
           AND ($4::timestamptz IS NULL OR (e.known_at, e.stream, e.version) > ($4, $5::text COLLATE "C", $6::int))
         ORDER BY e.known_at, e.stream, e.version LIMIT $3""",
         tenant_id,
-        name,
+        login_of(name) if subject == "account" else name,
         limit,
         *(after or (None, None, None)),
     )
@@ -96,3 +108,29 @@ async def timeline(
         )
         for row in rows
     ]
+
+
+async def with_codes(
+    connection: Driver, tenant_id: int, entries: Sequence[TimelineEntry]
+) -> list[TimelineEntry]:
+    """The entries with the codes of the guides and stores they name, as far as whoever asks knows them.
+
+    One round trip, whatever the number of entries. Members stay ids: their codes are personal.
+    """
+    named = [{*_ID.findall(f"{entry.stream} {json.dumps(entry.payload)}")} for entry in entries]
+    rows = await connection.fetch(
+        "SELECT guide_id::text AS id, code FROM guide WHERE tenant_id = $1 AND guide_id = ANY ($2)"
+        " UNION ALL SELECT store_id::text, code FROM store WHERE tenant_id = $1 AND store_id = ANY ($2)",
+        tenant_id,
+        sorted(map(UUID, set().union(*named))),
+    )
+    code_of = {row["id"]: row["code"] for row in rows}
+    return [
+        replace(entry, codes={key: code_of[key] for key in sorted(ids & code_of.keys())})
+        for entry, ids in zip(entries, named, strict=True)
+    ]
+
+
+def told_with_codes(entry: TimelineEntry, text: str) -> str:
+    """The text with the codes of guides and stores instead of their ids."""
+    return _ID.sub(lambda found: entry.codes.get(found[0], found[0]), text)

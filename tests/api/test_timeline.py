@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from domain.identifiers import personal_id
 from tests.api.conftest import Api, problem
-from tests.brand import at
+from tests.brand import SECRET, at
 
 
 async def every(api: Api, path: str, limit: int) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ async def test_the_history_of_every_subject_is_paged_in_the_order_it_became_know
 ) -> None:
     await api.check_in(tasks[0])
     for subject, name in (
-        ("plan", "p1"), ("task", tasks[0]), ("guide", "G1"), ("member", "M1"), ("stream", "plan/p1"),
+        ("plan", "p1"), ("task", tasks[0]), ("guide", "G1"), ("member", "M1"), ("account", "hq"), ("stream", "plan/p1"),
     ):  # fmt: skip
         events = await every(api, f"/v1/timeline/{subject}/{name}", limit)
         keys = [(event["known_at"], event["stream"], event["version"]) for event in events]
@@ -68,6 +69,15 @@ async def test_nothing_in_a_history_names_a_person(api: Api, tasks: list[UUID]) 
     text = (await api.get("/v1/timeline/member/M1")).text + (await api.get("/v1/timeline/guide/G1")).text
     assert "Wang" not in text
     assert "13800001234" not in text
+
+
+async def test_guides_and_stores_are_told_by_their_codes_too_and_members_stay_ids(
+    api: Api, tasks: list[UUID]
+) -> None:
+    await api.check_in(tasks[0])
+    events = (await api.get("/v1/timeline/member/M1")).json()["items"]
+    guide = str(personal_id(SECRET, "guide", "G1"))
+    assert {key: code for event in events for key, code in event["codes"].items()} == {guide: "G1"}
 
 
 async def test_what_was_never_recorded_is_not_found(api: Api) -> None:

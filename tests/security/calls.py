@@ -108,6 +108,11 @@ def _in_campaign(reach: Reach, thing: Thing) -> bool:
     return reach.sees_all or thing.name in reach.plans
 
 
+def _audits(reach: Reach, _thing: Thing) -> bool:
+    """The history of accounts, one's own too, is for those who read accounts."""
+    return Right.READ_ACCOUNTS in reach.rights
+
+
 def _owns(reach: Reach, thing: Thing) -> bool:
     return thing.owner == reach.who.login
 
@@ -165,6 +170,7 @@ CALLS: Mapping[str, Call] = {
     "read_timeline: stream of a plan": _history(
         "stream", kind="plan", name="plan/{name}", reaches=_in_campaign
     ),
+    "read_timeline: account": _history("account", reaches=_audits),
     "list_messages": Call(),
     "summarise_messages": Call(),
     "stop_messages": Call(body=lambda _asked: REASON),
