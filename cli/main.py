@@ -18,6 +18,7 @@ from cli.account import account
 from cli.audit import audit
 from cli.backup import backup_command, restore_command
 from cli.check_in import check_in_command, clock_in_command
+from cli.click_words import speak, speak_option, teach_click
 from cli.day import day
 from cli.demo import demo
 from cli.errors import problems_of
@@ -48,10 +49,16 @@ _AS_JSON = "daogou.as_json"
 LOG = Path("logs") / "cli.log"
 
 log = structlog.get_logger("cli")
+teach_click()
 
 
 class _Translating(click.Group):
     """The group whose commands' errors become messages: what, which value, why, what to do."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Read the command line and run it; click's own sentences are in our language."""
+        speak(read_language())
+        return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a refusal ends with exit code 1, Ctrl-C with 130, a bug is logged."""
@@ -82,7 +89,13 @@ def _session(ctx: click.Context) -> Session:
 
 
 @click.group(cls=_Translating, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--lang", type=click.Choice(LANGUAGES), help="语言 / language (DAOGOU_LANG).")
+@click.option(
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    is_eager=True,
+    callback=speak_option,
+    help="语言 / language (DAOGOU_LANG).",
+)
 @click.option("--database", metavar="NAME", help="内置数据库名 / name of the embedded database (daogou).")
 @click.option(
     "--home", type=click.Path(path_type=Path, file_okay=False), help="数据目录 / data folder (DAOGOU_HOME)."
