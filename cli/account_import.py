@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from activities.account_import import Draft, Found, Row, import_accounts
 from activities.accounts import Giver
 from activities.acting import Asked
 from cli.account_words import role_of, unknown_role
+from cli.import_files import header_of
 from cli.layout import heading, number, table
 from cli.session import Session, json_option, pass_session
 from domain.errors import Problem, Refused
@@ -43,6 +44,7 @@ class Outcome:
     bad: tuple[Found, ...]
     draft: Draft
     ignored: tuple[str, ...]
+    headers: Mapping[str, str]
 
     @property
     def rows_bad(self) -> int:
@@ -122,7 +124,7 @@ async def _import(session: Session, file: Path, kept: PasswordFile | None) -> Ou
             kept.discard()
         raise
     bad = sorted([*found, *draft.found], key=lambda one: (one.line, one.problem.field, one.problem.code))
-    return Outcome(read.frame.height + len(read.misshapen), tuple(bad), draft, read.ignored)
+    return Outcome(read.frame.height + len(read.misshapen), tuple(bad), draft, read.ignored, read.headers)
 
 
 def _rows(read: Table) -> tuple[list[Row], list[Found]]:
@@ -180,7 +182,8 @@ def _screen(
         for one in bad[:SHOWN]:
             value = "".join(char if char.isprintable() else "�" for char in one.problem.value[:40])
             told = f"{words.reason(one.problem)} {words.remedy(one.problem)}"
-            made.add_row(number(one.line), one.problem.field, Text(value), Text(told))
+            header = header_of(words, Kind.ACCOUNTS, outcome.headers, one.problem.field)
+            made.add_row(number(one.line), Text(header), Text(value), Text(told))
         parts.append(made)
         if len(bad) > SHOWN:
             parts.append(words("imports.more", count=number(len(bad) - SHOWN)))
@@ -207,6 +210,7 @@ def _machine(words: Catalogue, file: Path, outcome: Outcome, passwords: Path | N
             {
                 "line": one.line,
                 "column": one.problem.field,
+                "header": header_of(words, Kind.ACCOUNTS, outcome.headers, one.problem.field),
                 "value": one.problem.value,
                 "code": one.problem.code,
                 "reason": words.reason(one.problem),

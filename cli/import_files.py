@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import RenderableType
+from rich.text import Text
 
 from cli.layout import heading, number, table
 from cli.progress import Stages
 from cli.session import Session, json_option, pass_session
 from domain.errors import Problem
+from imports.columns import in_chinese
 from imports.loading import import_file
 from imports.report import BadRow, ImportReport, Kind, Tenant
 from infra.clock import now
@@ -109,7 +111,7 @@ def _screen(session: Session, file: Path, report: ImportReport) -> list[Renderab
             problem = _problem(bad)
             made.add_row(
                 number(bad.line),
-                bad.column,
+                Text(header_of(words, report.kind, report.headers, bad.column)),
                 "".join(char if char.isprintable() else "�" for char in bad.value[:40]),
                 f"{words.reason(problem)} {words.remedy(problem)}",
             )
@@ -141,6 +143,7 @@ def _machine(words: Catalogue, file: Path, report: ImportReport) -> dict[str, An
             {
                 "line": bad.line,
                 "column": bad.column,
+                "header": header_of(words, report.kind, report.headers, bad.column),
                 "value": bad.value,
                 "code": bad.code,
                 "reason": words.reason(_problem(bad)),
@@ -149,6 +152,11 @@ def _machine(words: Catalogue, file: Path, report: ImportReport) -> dict[str, An
             for bad in report.bad
         ],
     }
+
+
+def header_of(words: Catalogue, kind: Kind, headers: Mapping[str, str], column: str) -> str:
+    """A column as its file has it, or as the reader calls it where the file has none."""
+    return headers.get(column) or (in_chinese(kind, column) if words.language == "zh" else column)
 
 
 def _problem(bad: BadRow) -> Problem:

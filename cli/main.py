@@ -156,7 +156,7 @@ def _print_problem(session: Session, problem: Problem) -> None:
     console, words = session.err, session.words
     value = _printable(problem.value)
     head = Text("✗ ", style="bold red")
-    head.append(problem.field, style="bold")
+    head.append(words.field(problem), style="bold")
     if value:
         head.append(" = " if "\n" not in value else "\n")
         head.append(value)

@@ -32,6 +32,11 @@ class Headings:
     renames: dict[str, str]
     ignored: tuple[str, ...]
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The file's header of each of our columns it has."""
+        return {name: header for header, name in self.renames.items()}
+
 
 def _column(name: str, *spellings: str, required: bool = False) -> Column:
     return Column(name, required, (name, *spellings))
@@ -105,6 +110,12 @@ def required_columns(kind: Kind) -> tuple[str, ...]:
     return tuple(column.name for column in COLUMNS[kind] if column.required)
 
 
+def in_chinese(kind: Kind, name: str) -> str:
+    """What Chinese readers call a column of ours; the name itself where it is none."""
+    spellings = (s for column in COLUMNS[kind] if column.name == name for s in column.spellings)
+    return next((spelling for spelling in spellings if not spelling.isascii()), name)
+
+
 def understand(kind: Kind, headers: Sequence[str]) -> Headings:
     """Map a file's headers to our columns.
 
@@ -123,7 +134,12 @@ def understand(kind: Kind, headers: Sequence[str]) -> Headings:
             field=column.name,
             value=found,
             code="import.missing_column",
-            params={"column": column.name, "accepted": ", ".join(column.spellings), "found": found},
+            params={
+                "column": column.name,
+                "field_zh": in_chinese(kind, column.name),
+                "accepted": ", ".join(column.spellings),
+                "found": found,
+            },
         )
         for column in COLUMNS[kind]
         if column.required and column.name not in claims
@@ -133,7 +149,7 @@ def understand(kind: Kind, headers: Sequence[str]) -> Headings:
             field=name,
             value=", ".join(claimants),
             code="import.column_twice",
-            params={"column": name, "found": ", ".join(claimants)},
+            params={"column": name, "field_zh": in_chinese(kind, name), "found": ", ".join(claimants)},
         )
         for name, claimants in claims.items()
         if len(claimants) > 1

@@ -127,6 +127,7 @@ async def _run(
         root=held.root,
         already_imported=held.already_imported,
         ignored=table.ignored,
+        headers=table.headers,
         seconds=perf_counter() - began,
         rows_erased=erased,
     )

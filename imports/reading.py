@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import fastexcel
@@ -26,12 +27,14 @@ LINE = "line"
 class Table:
     """The rows of a file under our column names, `line` (UInt32) beside them.
 
-    `misshapen` are the rows that have more fields than the header; they are not in `frame`.
+    `misshapen` are the rows that have more fields than the header; they are not in `frame`. `headers` are the file's own,
+    by our names.
     """
 
     frame: pl.DataFrame
     ignored: tuple[str, ...]
     misshapen: tuple[BadRow, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_table(path: Path, kind: Kind) -> Table:
@@ -69,7 +72,7 @@ def _named(frame: pl.DataFrame, headings: Headings, *, first_line: int) -> Table
     if any(dtype == pl.String for dtype in named.dtypes):
         # Empty lines of a text file are no rows; their line numbers stay used.
         named = named.filter(~pl.all_horizontal(pl.exclude(LINE).is_null()))
-    return Table(named, headings.ignored)
+    return Table(named, headings.ignored, headers=headings.headers)
 
 
 def _read_parquet(path: Path, kind: Kind) -> Table:
@@ -136,7 +139,7 @@ def _read_csv_by_line(text: str, separator: str, kind: Kind, path: Path) -> Tabl
     }
     frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
     frame = frame.insert_column(0, pl.Series(LINE, numbers, dtype=pl.UInt32))
-    return Table(frame, headings.ignored, tuple(misshapen))
+    return Table(frame, headings.ignored, tuple(misshapen), headings.headers)
 
 
 def _decoded(path: Path) -> str:

@@ -78,6 +78,8 @@ class ImportReport:
     ignored: tuple[str, ...]
     seconds: float
     rows_erased: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The file's own header of each of our columns it has."""
 
     @property
     def refused(self) -> bool:

@@ -51,6 +51,10 @@ class Catalogue:
         start = f"{name}."
         return {key.removeprefix(start): text for key, text in self.texts.items() if key.startswith(start)}
 
+    def field(self, problem: Problem) -> str:
+        """Where it is, as the reader calls it: a column that no header names has a word in each language."""
+        return str(problem.params.get(f"field_{self.language}", problem.field))
+
     def reason(self, problem: Problem) -> str:
         """What is wrong."""
         return self._problem(problem, "reason")

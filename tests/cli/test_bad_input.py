@@ -138,6 +138,24 @@ def test_every_bad_cell_is_listed_with_line_column_value_and_remedy(stocked: Sho
     assert "daogou import stores" in told["bad"][0]["remedy"]
 
 
+def test_a_problem_names_the_column_as_the_files_header_has_it_else_in_the_readers_language(
+    stocked: Shop,
+) -> None:
+    file = stocked.write("accounts.csv", "登录名,姓名,角色\na b,张,hq\nzhao,赵,guide\n")
+    told = stocked.json("account", "import", file, "--no-passwords")["bad"]
+    assert [(one["column"], one["header"]) for one in told] == [("login", "登录名"), ("guide", "导购编号")]
+    shown = stocked.run("account", "import", file, "--no-passwords")
+    assert "登录名" in shown.stdout
+    assert "login" not in shown.stdout
+    english = stocked.run("account", "import", file, "--no-passwords", lang="en")
+    assert "guide" in english.stdout
+    stores = stocked.write("stores.csv", "门店编码,店名,时区\nS9,九,Mars/Base\n")
+    assert stocked.json("import", "stores", stores)["bad"][0]["header"] == "时区"
+    missing = stocked.run("import", "stores", stocked.write("none.csv", "门店编码\nS9\n")).stderr
+    assert "✗ 门店名称" in missing
+    assert "缺少必需的列“门店名称”" in missing
+
+
 def test_good_rows_go_in_when_bad_ones_are_to_be_skipped(shop: Shop) -> None:
     header = "member,store,occurred_at,basket,product,category,quantity,value\n"
     good, bad = "M1,S1,2026-01-01 10:00,B,P,TEA,1,2.00\n", "M1,S9,2026-01-01 10:00,C,P,TEA,1,2.00\n"
