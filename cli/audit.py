@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 import orjson
 from rich.text import Text
@@ -23,6 +25,9 @@ SUBJECTS: dict[str, Subject] = {
     "stream": "stream",
 }
 SHOWN = 20
+DETAILS = 36
+"""Where so many columns of the screen are not left for the details, they stand below their event."""
+LONGEST = 60
 
 
 @click.group()
@@ -45,6 +50,7 @@ def timeline_command(session: Session, subject: str, name: str, limit: int) -> N
         words("timeline.known"), words("timeline.event"), words("timeline.actor"), words("timeline.details"),
         fold=(3,),
     )  # fmt: skip
+    made.columns[3].min_width = DETAILS
     for entry in entries:
         stream = told_with_codes(entry, entry.stream) if several else ""
         details = Text(f"{stream}#{entry.version} ", style="dim")
@@ -53,6 +59,8 @@ def timeline_command(session: Session, subject: str, name: str, limit: int) -> N
             f"{entry.known_at:%Y-%m-%d %H:%M}", words.code("events", entry.type), _actor(entry), details
         )
     footer = [words("timeline.cut", limit=number(limit))] if len(entries) == limit else []
+    if any(_is_nested(value) for entry in entries for value in entry.payload.values()):
+        footer.append(words("timeline.nested"))
     session.show(
         {"subject": subject, "name": name, "events": entries},
         heading(words("timeline.title", subject=words.code("subjects", subject), name=name)),
@@ -77,15 +85,20 @@ def _details(entry: TimelineEntry) -> str:
     """The payload's plain values, guides and stores by their codes; what is nested is for `--json`."""
     shown = []
     for key, value in entry.payload.items():
-        if isinstance(value, dict | list):
+        if _is_nested(value):
+            text = f"[{len(value)}]" if isinstance(value, list) else "{…}"
+        elif isinstance(value, dict | list):
             text = orjson.dumps(value).decode()
-            if len(text) > 60:
-                text = "…"
         else:
             text = "" if value is None else str(value)
         if text not in ("", "[]", "{}"):
             shown.append(f"{key}={text}")
     return told_with_codes(entry, " ".join(shown))
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether it is too long a list or object for a line."""
+    return isinstance(value, dict | list) and len(orjson.dumps(value)) > LONGEST
 
 
 @audit.command("verify")

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from cli.fitting import FittingTable
 from domain.rate import Rate
 
 NOTHING = "—"
@@ -36,8 +37,11 @@ def counts(rate: Rate) -> str:
 
 
 def table(*columns: str, right: Sequence[int] = (), title: str = "", fold: Sequence[int] = ()) -> Table:
-    """A table without a frame; `right` names the columns of numbers, `fold` those that may wrap."""
-    made = Table(
+    """A table without a frame; `right` names the columns of numbers, `fold` those that may wrap.
+
+    Where the screen is too narrow the last columns go below their rows, so the most telling ones stand first.
+    """
+    made = FittingTable(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", title=title or None,
         title_justify="left", title_style="bold",
     )  # fmt: skip

@@ -85,7 +85,7 @@ def test_what_is_wrong_with_a_command_line_is_told_in_the_language_of_the_screen
         "en by option": CliRunner(env={"DAOGOU_LANG": None}).invoke(root, ["--lang", "en", *line]).output,
     }
     assert [chinese in told["zh"], english in told["en"]] == [True, True], told
-    assert "用法：" in told["zh"]
+    assert "用法:" in told["zh"]
     assert "Usage:" in told["en"]
     if line[0] != "--lang":
         assert [chinese in told["zh by option"], english in told["en by option"]] == [True, True], told
