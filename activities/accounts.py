@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NoReturn
 from uuid import UUID, uuid4
 
 from activities.acting import Asked
@@ -68,7 +69,8 @@ class Wanted:
     login: str
     name: str
     guide: str = ""
-    grants: tuple[Grant, ...] = ()
+    grants: tuple[Grant | None, ...] = ()
+    """None: one that could not be read, in a request that is refused."""
     with_password: bool = True
     """False: it signs in with a PIN, by OpenID Connect or WeCom, or has tokens only."""
 
@@ -111,13 +113,7 @@ async def open_new_account(ledger: Ledger, wanted: Wanted, by: Giver) -> Given:
             if not same or not await _granted(connection, ledger.tenant_id, command, wanted.grants):
                 raise key_used_otherwise(by)
             return Given(account_id, duplicate=True)
-        guide_id, problems = await _guide(connection, ledger.tenant_id, wanted.guide)
-        problems = [
-            *login_problems("login", login),
-            *name_problems("name", name),
-            *problems,
-            *await _grant_problems(connection, ledger.tenant_id, wanted, by),
-        ]
+        guide_id, problems = await _account_problems(connection, ledger.tenant_id, wanted, by)
         if problems:
             raise Refused(problems)
         new = NewAccount(
@@ -126,9 +122,40 @@ async def open_new_account(ledger: Ledger, wanted: Wanted, by: Giver) -> Given:
         grants = [
             (derived_id("grant", str(account_id), str(number)), grant)
             for number, grant in enumerate(wanted.grants)
+            if grant is not None
         ]
         await create_account(connection, ledger.tenant_id, command, new, grants)
     return Given(account_id, password)
+
+
+async def refuse_account(ledger: Ledger, wanted: Wanted, by: Giver, unread: Sequence[Problem]) -> NoReturn:
+    """Refuse an account that could not be read whole, with everything else that is wrong with it.
+
+    Raises:
+        Refused: always; of a field that could not be read nothing more is told.
+    """
+    async with ledger.connection() as connection:
+        _, problems = await _account_problems(connection, ledger.tenant_id, wanted, by)
+    fields = {problem.field for problem in unread}
+    raise Refused([*unread, *(problem for problem in problems if problem.field not in fields)])
+
+
+async def _account_problems(
+    connection: Driver, tenant_id: int, wanted: Wanted, by: Giver
+) -> tuple[UUID | None, list[Problem]]:
+    """The guide a new account is to be, and everything that is wrong with it."""
+    login, name = login_of(wanted.login), wanted.name.strip()
+    guide_id, of_guide = await _guide(connection, tenant_id, wanted.guide)
+    taken = await connection.fetchval(
+        "SELECT true FROM account WHERE tenant_id = $1 AND login = $2", tenant_id, login
+    )
+    return guide_id, [
+        *login_problems("login", login),
+        *([Problem("login", login, "login_taken")] if taken else []),
+        *name_problems("name", name),
+        *of_guide,
+        *await _grant_problems(connection, tenant_id, wanted, by),
+    ]
 
 
 async def grant_to(ledger: Ledger, account_id: UUID, grant: Grant, reason: str, by: Giver) -> Given:
@@ -148,16 +175,21 @@ async def grant_to(ledger: Ledger, account_id: UUID, grant: Grant, reason: str, 
             if first is None or not _is_grant(first, grant):
                 raise key_used_otherwise(by)
             return Given(grant_id, duplicate=True)
-        await read_account(connection, ledger.tenant_id, account_id, at=by.asked.at)
-        if problems := by.refuse_more("role", grant.role.value, POLICY[grant.role]):
-            raise Refused(problems)
+        account = await read_account(connection, ledger.tenant_id, account_id, at=by.asked.at)
+        problems = by.refuse_more("role", grant.role.value, POLICY[grant.role])
+        where = await place_problem(connection, ledger.tenant_id, grant, is_guide=bool(account.guide_code))
+        problems += [] if where is None else [where]
         starts_at = grant.starts_at or by.asked.at
+        if grant.ends_at is not None and grant.ends_at <= max(starts_at, by.asked.at):
+            problems.append(Problem("ends_at", grant.ends_at.isoformat(), "grant_ends_before"))
         if await connection.fetchval(
             "SELECT true FROM role_grant WHERE tenant_id = $1 AND account_id = $2 AND role = $3 AND place = $4"
             " AND starts_at <= $5 AND (ends_at IS NULL OR ends_at > $5)",
             ledger.tenant_id, account_id, grant.role.value, grant.place, starts_at,
         ):  # fmt: skip
-            raise Refused([Problem("role", grant.role.value, "granted_already")])
+            problems.append(Problem("role", grant.role.value, "granted_already"))
+        if problems:
+            raise Refused(problems)
         await write_grant(
             connection, ledger.tenant_id, command, account_id, grant_id, grant, reason=reason.strip()
         )
@@ -258,11 +290,13 @@ def key_used_otherwise(by: Giver) -> Refused:
     return Refused([Problem("Idempotency-Key", told, "key_used_otherwise")])
 
 
-async def _granted(connection: Driver, tenant_id: int, command: Command, wanted: Sequence[Grant]) -> bool:
+async def _granted(
+    connection: Driver, tenant_id: int, command: Command, wanted: Sequence[Grant | None]
+) -> bool:
     """Whether an account made before was made with these grants: as they were given, whatever became of them."""
     for number, grant in enumerate(wanted):
         first = await first_use(connection, tenant_id, grant_command(command, number))
-        if first is None or not _is_grant(first, grant):
+        if first is None or grant is None or not _is_grant(first, grant):
             return False
     return not await command_used(connection, tenant_id, grant_command(command, len(wanted)))
 
@@ -300,6 +334,8 @@ async def _grant_problems(connection: Driver, tenant_id: int, wanted: Wanted, by
     problems: list[Problem] = []
     seen: set[tuple[str, str]] = set()
     for number, grant in enumerate(wanted.grants):
+        if grant is None:
+            continue
         at, role = f"grants.{number}", grant.role.value
         problems += by.refuse_more(f"{at}.role", role, POLICY[grant.role])
         found = await place_problem(connection, tenant_id, grant, is_guide=bool(wanted.guide))

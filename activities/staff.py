@@ -110,7 +110,10 @@ async def hire(ledger: Ledger, new: NewGuide, asked: Asked, *, dry_run: bool = F
         there = await find_guide(connection, tenant_id, new.code)
         guide = there or Standing(await guide_id_for(connection, new.code), new.code, None)
         command = await _command(connection, tenant_id, guide_stream(guide.guide_id), "hire", asked)
-        store = await _store(connection, tenant_id, "store", new.store)
+        problems: list[Problem] = []
+        store = await _store(connection, tenant_id, "store", new.store, problems)
+        if store is None:
+            raise Refused(problems)
         told = {"guide_id": guide.guide_id, "store_id": store.store_id, "from_on": new.from_on}
         if (done := await _done_before(connection, tenant_id, command, told)) is not None:
             return done
@@ -133,9 +136,12 @@ async def transfer(
 
     async def decide(connection: Driver) -> _Decided:
         tenant_id = ledger.tenant_id
-        standing = await _guide(connection, tenant_id, "guide", guide)
+        problems: list[Problem] = []
+        standing = await _guide(connection, tenant_id, "guide", guide, problems)
+        place = await _store(connection, tenant_id, "store", store, problems)
+        if standing is None or place is None:
+            raise Refused(problems)
         command = await _command(connection, tenant_id, guide_stream(standing.guide_id), "transfer", asked)
-        place = await _store(connection, tenant_id, "store", store)
         told = {"guide_id": standing.guide_id, "store_id": place.store_id, "from_on": from_on}
         if (done := await _done_before(connection, tenant_id, command, told)) is not None:
             return done
@@ -163,8 +169,13 @@ async def leave(
 
     async def decide(connection: Driver) -> _Decided:
         tenant_id = ledger.tenant_id
-        standing = await _guide(connection, tenant_id, "guide", guide)
-        follower = await _guide(connection, tenant_id, "replacement", replacement) if replacement else None
+        problems: list[Problem] = []
+        standing = await _guide(connection, tenant_id, "guide", guide, problems)
+        follower = (
+            await _guide(connection, tenant_id, "replacement", replacement, problems) if replacement else None
+        )
+        if standing is None or problems:
+            raise Refused(problems)
         command = await _command(connection, tenant_id, guide_stream(standing.guide_id), "leave", asked)
         told = {
             "guide_id": standing.guide_id,
@@ -201,8 +212,11 @@ async def close_store(
 
     async def decide(connection: Driver) -> _Decided:
         tenant_id = ledger.tenant_id
-        place = await _store(connection, tenant_id, "store", store)
-        new_home = await _store(connection, tenant_id, "to", to) if to else None
+        problems: list[Problem] = []
+        place = await _store(connection, tenant_id, "store", store, problems)
+        new_home = await _store(connection, tenant_id, "to", to, problems) if to else None
+        if place is None or problems:
+            raise Refused(problems)
         command = await _command(connection, tenant_id, store_stream(place.store_id), "close", asked)
         if await command_used(connection, tenant_id, command.command_id):
             return _closed_before(place, last_on, asked)
@@ -326,17 +340,23 @@ def _posting_id(key: str) -> UUID:
     return derived_id("posting", key)
 
 
-async def _guide(connection: Driver, tenant_id: int, name: str, code: str) -> Standing:
+async def _guide(
+    connection: Driver, tenant_id: int, name: str, code: str, problems: list[Problem]
+) -> Standing | None:
+    """The guide of this code; None, and a problem more, where there is none."""
     found = await find_guide(connection, tenant_id, code)
     if found is None:
         known = (await references(connection, tenant_id)).guides
-        raise Refused([Problem(name, code, "unknown_guide", {"nearest": nearest(code, known) or "—"})])
+        problems.append(Problem(name, code, "unknown_guide", {"nearest": nearest(code, known) or "—"}))
     return found
 
 
-async def _store(connection: Driver, tenant_id: int, name: str, code: str) -> StorePlace:
+async def _store(
+    connection: Driver, tenant_id: int, name: str, code: str, problems: list[Problem]
+) -> StorePlace | None:
+    """The store of this code; None, and a problem more, where there is none."""
     found = await find_store(connection, tenant_id, code)
     if found is None:
         known = (await references(connection, tenant_id)).stores
-        raise Refused([Problem(name, code, "unknown_store", {"nearest": nearest(code, known) or "—"})])
+        problems.append(Problem(name, code, "unknown_store", {"nearest": nearest(code, known) or "—"}))
     return found

@@ -10,23 +10,21 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from activities.accounts import (
-    LONGEST_NAME,
     Given,
     Giver,
-    Wanted,
     end_grant_of,
     grant_to,
     open_new_account,
+    refuse_account,
     reset_password,
     stand_account,
 )
+from api.account_bodies import AS_FAR_AS_READABLE, AccountBody, Ending, Reasoned, ReasonedGrant
 from api.answers import Answer
 from api.context import AtHand, Here, OptionalKey, asked_by
-from api.fields import STORABLE, Body, Code, Instant, Reason
 from api.pages import After, Limit, Page, page_of, read_cursor
 from api.problems import responses
 from api.replayed import mark_replayed
-from domain.logins import LONGEST_LOGIN
 from domain.policy import Role
 from ledger.account_list import (
     AccountLine,
@@ -38,22 +36,9 @@ from ledger.account_list import (
     read_account,
     read_grant,
 )
-from ledger.accounts import Grant
 
 router = APIRouter(tags=["accounts"])
 
-MOST_GRANTS = 50
-
-Login = Annotated[str, Field(min_length=1, max_length=LONGEST_LOGIN), STORABLE]
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), STORABLE]
-Place = Annotated[
-    str,
-    Field(
-        max_length=200,
-        description="Region or dealer by name, store or plan by code; empty for hq, owner, auditor, guide, service_agent.",
-    ),
-    STORABLE,
-]
 Once = Annotated[
     str | None,
     Field(
@@ -61,50 +46,6 @@ Once = Annotated[
         " been done before: an answer to a key that comes again never shows it."
     ),
 ]
-
-
-class GrantBody(Body):
-    """A role in a place, from now on or when it says, until it is ended or when it says."""
-
-    role: Role
-    place: Place = ""
-    starts_at: Instant | None = None
-    ends_at: Instant | None = None
-
-    def grant(self) -> Grant:
-        """As the ledger has it."""
-        return Grant(self.role, self.place, self.starts_at, self.ends_at)
-
-
-class AccountBody(Body):
-    """Somebody who is to sign in."""
-
-    login: Login
-    name: Name
-    guide: Code | None = Field(default=None, description="Code of the guide this account is.")
-    grants: Annotated[list[GrantBody], Field(default_factory=list, max_length=MOST_GRANTS)]
-    password: bool = Field(
-        default=True,
-        description="False: signs in with a PIN, by OpenID Connect or WeCom, or has tokens only.",
-    )
-
-
-class ReasonedGrant(GrantBody):
-    """A further role, and why."""
-
-    reason: Reason = ""
-
-
-class Reasoned(Body):
-    """Why."""
-
-    reason: Reason
-
-
-class Ending(Reasoned):
-    """Why, and when."""
-
-    ends_at: Instant | None = Field(default=None, description="At once where left out; never in the past.")
 
 
 class RoleAnswer(Answer):
@@ -210,20 +151,19 @@ async def accounts(
     responses=responses(400, 409, 415) | {200: {"model": CreatedAnswer, "description": "Created before"}},
 )
 async def create(
-    here: AtHand, body: AccountBody, response: Response, key: OptionalKey = None
+    here: AtHand,
+    body: Annotated[AccountBody, AS_FAR_AS_READABLE],
+    response: Response,
+    key: OptionalKey = None,
 ) -> CreatedAnswer:
     """Create an account with its first roles; its one-time password is in the answer, once.
 
     An answer to a key that comes again does not show the password: reset it where it was lost.
     """
-    wanted = Wanted(
-        login=body.login,
-        name=body.name,
-        guide=body.guide or "",
-        grants=tuple(grant.grant() for grant in body.grants),
-        with_password=body.password,
-    )
-    given = await open_new_account(here.ledger, wanted, giver(here, key))
+    wanted, by = body.wanted(), giver(here, key)
+    if body.unread:
+        await refuse_account(here.ledger, wanted, by, body.unread)
+    given = await open_new_account(here.ledger, wanted, by)
     if given.duplicate:
         response.status_code = 200
     return await _told(here, given, response)

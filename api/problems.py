@@ -270,12 +270,7 @@ def _invalid(request: Request, words: Catalogue, details: Sequence[Any]) -> Resp
             # The framework reads a body only where its kind is said to be JSON.
             kind = request.headers.get("content-type", "")[:200]
             return problem_response(words, 415, [Problem("Content-Type", kind, "not_sent_as_json")])
-        told = {**detail, "loc": tuple(path) or (place,)}
-        problem = problem_of(cast("ErrorDetails", told), _CODES)
-        if problem.field.rpartition(".")[2] in _SECRETS:
-            problem = replace(problem, value="")
-        if problem.code == "not_valid":
-            problem = Problem(problem.field, problem.value, "not_as_described")
+        problem = shape_problem(cast("ErrorDetails", {**detail, "loc": tuple(path) or (place,)}))
         if place == "header" or problem.code == "broken_json":
             status = 400
         if place == "header":
@@ -285,6 +280,16 @@ def _invalid(request: Request, words: Catalogue, details: Sequence[Any]) -> Resp
             problem = Problem("body", "", "broken_json")
         problems.append(problem)
     return problem_response(words, status, problems)
+
+
+def shape_problem(detail: ErrorDetails) -> Problem:
+    """One of pydantic's errors on a body or parameter as a problem; no secret is repeated."""
+    problem = problem_of(detail, _CODES)
+    if problem.field.rpartition(".")[2] in _SECRETS:
+        problem = replace(problem, value="")
+    if problem.code == "not_valid":
+        problem = Problem(problem.field, problem.value, "not_as_described")
+    return problem
 
 
 def _framework(request: Request, words: Catalogue, error: HTTPException) -> Response:

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from activities.tokens import LONGEST_DAYS, WantedToken, end_token, issue_token
-from api.accounts import Name, Reasoned, giver, keep_unstored
+from api.account_bodies import Name, Reasoned
+from api.accounts import giver, keep_unstored
 from api.answers import Answer
 from api.context import AtHand, OptionalKey
 from api.fields import Body, Whole

@@ -79,6 +79,40 @@ async def test_an_account_may_have_no_password_at_all(api: Api, shop: Brand) -> 
     )
 
 
+async def test_what_cannot_be_read_and_what_does_not_exist_are_told_at_once(api: Api, shop: Brand) -> None:
+    before = await shop.everything()
+    grants = [
+        {"role": "boss"},
+        {"role": "supervisor", "place": "Nowhere"},
+        {"role": "owner", "starts_at": "soon"},
+    ]
+    answer = await api.post(ACCOUNTS, {"login": "-x", "guide": "G9", "grants": grants, "shoe": 38})
+    assert problem(answer) == (
+        422,
+        [
+            ("name", "missing_field"),
+            ("grants.0.role", "not_a_choice"),
+            ("grants.2.starts_at", "not_an_instant"),
+            ("shoe", "unknown_field"),
+            ("login", "not_a_login"),
+            ("guide", "unknown_guide"),
+            ("grants.1.place", "unknown_place"),
+        ],
+    )
+    assert problem(await create(api, "hq", name="", grants=[])) == (
+        422,
+        [("name", "empty"), ("login", "login_taken")],
+    )
+    assert problem(await api.post(ACCOUNTS, [])) == (422, [("body", "not_an_object")])
+    assert await shop.everything() == before
+    account = await made(api)
+    wrong = {"role": "supervisor", "place": "Nowhere", "ends_at": at(1).isoformat()}
+    assert problem(await api.post(f"{ACCOUNTS}/{account}/grants", wrong)) == (
+        422,
+        [("place", "unknown_place"), ("ends_at", "grant_ends_before")],
+    )
+
+
 async def test_everything_that_is_wrong_with_an_account_comes_at_once_and_nothing_is_written(
     api: Api, shop: Brand
 ) -> None:

@@ -140,6 +140,7 @@ def test_a_store_is_hired_into_transferred_to_and_closed(shop: Shop) -> None:
     [
         (("transfer", "G8", "S2"), [("GUIDE", "G8", "unknown_guide")]),
         (("transfer", "G1", "S8"), [("STORE", "S8", "unknown_store")]),
+        (("transfer", "G8", "S8"), [("GUIDE", "G8", "unknown_guide"), ("STORE", "S8", "unknown_store")]),
         (("transfer", "G1", "S2", "--from", "soon"), [("--from", "soon", "not_a_date")]),
         (("transfer", "G1", "S2", "--from", "2020-01-01"), [("--from", "2020-01-01", "too_long_ago")]),
         (("leave", "G1", "--replacement", "G1"), [("--replacement", "G1", "replacement_not_working")]),
