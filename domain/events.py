@@ -18,6 +18,8 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: ClassVar[str]
+    schema_version: ClassVar[int] = 1
+    """Of the payload's shape; older ones are read through `ledger.folding.upcasting`."""
 
     def payload(self) -> dict[str, Any]:
         """JSON values for the ledger."""
@@ -105,9 +107,14 @@ class GoalDecided(Event):
 
 
 class MemberAssigned(Event):
-    """Who looks after the member and why; without a guide, why nobody could."""
+    """Who looks after the member and why; without a guide, why nobody could.
+
+    `grade` and what follows it are what the member brings along from the plan's cycles before; they count in the first
+    such event of a cycle, not where somebody else takes over.
+    """
 
     type: ClassVar[str] = "member_assigned"
+    schema_version: ClassVar[int] = 2
     plan: str
     cycle: int
     member: UUID
@@ -120,6 +127,10 @@ class MemberAssigned(Event):
     runner_up: UUID | None = None
     full: tuple[UUID, ...] = ()
     tried: tuple[tuple[str, str], ...] = ()
+    grade: str | None = None
+    dial_days: int = 0
+    last_dial_on: date | None = None
+    last_reached_at: datetime | None = None
 
 
 # --- stream task/{task} ---------------------------------------------------------------------------
@@ -192,12 +203,16 @@ class CheckedIn(Event):
 
 
 class ListPublished(Event):
-    """The guide's list of the day is there, its items in order."""
+    """The guide's list of the day is there, its items in order; when the day begins and ends, by whose clocks."""
 
     type: ClassVar[str] = "list_published"
+    schema_version: ClassVar[int] = 2
     guide: UUID
     business_date: date
     tasks: tuple[UUID, ...]
+    time_zone: str = ""
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
 
 
 class ClockedIn(Event):
@@ -217,9 +232,13 @@ class Nudged(Event):
 
 
 class DayClosed(Event):
-    """The evening: counters recounted from the check-ins."""
+    """The evening: counters recounted from the check-ins.
+
+    Where the list was never published, `tasks` and what follows say what `list_published` would have said.
+    """
 
     type: ClassVar[str] = "day_closed"
+    schema_version: ClassVar[int] = 2
     listed: int
     done: int
     reached: int
@@ -227,6 +246,10 @@ class DayClosed(Event):
     expired: int
     reason: str = ""
     """Why it was closed before its time; empty: it was not."""
+    tasks: tuple[UUID, ...] = ()
+    time_zone: str = ""
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
 
 
 # --- stream import/{kind} ----------------------------------------------------------------------------

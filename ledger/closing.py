@@ -21,13 +21,14 @@ async def close(
 
     False if it was closed before. Call it in a transaction. Seven statements, rows grow with one list.
     """
-    state = await connection.fetchval(
-        "SELECT state FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
+    before = await connection.fetchrow(
+        "SELECT state, time_zone, opens_at, closes_at FROM guide_day"
+        " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
         tenant_id,
         guide_id,
         day,
     )
-    if state is None or state == "closed":
+    if before is None or before["state"] == "closed":
         return False
     rows = await connection.fetch(
         """
@@ -66,13 +67,25 @@ async def close(
         expired=len(expiring),
         reason=reason,
     )
+    if before["state"] == "cut":  # no event has said yet what was on it
+        closed = closed.model_copy(
+            update={
+                "tasks": tuple(row["task_id"] for row in rows),
+                "time_zone": before["time_zone"],
+                "opens_at": before["opens_at"],
+                "closes_at": before["closes_at"],
+            }
+        )
     await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), closed)])
     expire = Command(f"{command.command_id}/expire", command.occurred_at, command.known_at, command.actor)
     await change_tasks(connection, tenant_id, expire, leaving=[*expiring, *withdrawn])
     await connection.execute(
-        "UPDATE guide_day SET state = 'closed', done = $4, reached = $5, carried = $6, closed_at = $7,"
-        " closes_at = least(closes_at, $7)"
-        " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",
+        """
+        UPDATE guide_day SET state = 'closed', done = $4, reached = $5, carried = $6, closed_at = $7,
+               closes_at = least(closes_at, $7), clocked_in_at = coalesce(clocked_in_at, (
+            SELECT occurred_at FROM event e WHERE guide_day.state = 'cut' AND e.tenant_id = $1 AND e.stream = $8
+              AND e.type = 'clocked_in'))
+        WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3""",
         tenant_id,
         guide_id,
         day,
@@ -80,5 +93,6 @@ async def close(
         closed.reached,
         closed.carried,
         command.occurred_at,
+        guide_day_stream(guide_id, day),  # who came before there was a list
     )
     return True

@@ -84,6 +84,7 @@ async def start_cycle(
     if before is not None:
         # Temporal may be ahead of a ledger that was restored: the cycle before would never be checked.
         raise Conflict(f"plan {plan_id}: cycle {before} is not checked yet, so {started.cycle} cannot begin")
+    assigned = await _with_what_they_bring(connection, tenant_id, assigned, as_of=command.occurred_at)
     events: list[tuple[str, Event]] = [
         (plan_member_stream(plan_id, started.cycle, one.member), one) for one in assigned
     ]
@@ -93,7 +94,7 @@ async def start_cycle(
             f"{command.command_id}/{number}", command.occurred_at, command.known_at, command.actor
         )
         await record(connection, tenant_id, chunk, events[at : at + CHUNK])
-    await _insert_members(connection, tenant_id, assigned, as_of=command.occurred_at)
+    await _insert_members(connection, tenant_id, assigned)
     await insert_tasks(connection, tenant_id, tasks, known_at=command.known_at)
     # Only now, so that nobody waits for the whole draw; whoever closes or recalls the plan holds its head too.
     await lock_heads(connection, tenant_id, [plan_stream(plan_id)])
@@ -192,12 +193,16 @@ def _assignment_columns(assigned: Sequence[MemberAssigned]) -> list[Any]:
     ]
 
 
-async def _insert_members(
+async def _with_what_they_bring(
     connection: Driver, tenant_id: int, assigned: Sequence[MemberAssigned], *, as_of: datetime
-) -> None:
-    # Grade and dial days are of the plan, not of the cycle: they come along from the member's last one; but for
-    # a D that a purchase has lifted since.
-    await connection.execute(
+) -> Sequence[MemberAssigned]:
+    """Grade and dial days are of the plan, not of the cycle: they come along from the member's last one.
+
+    But for a D that a purchase has lifted since. One query, and none for a plan's first cycle.
+    """
+    if not assigned or assigned[0].cycle == 1:
+        return assigned
+    rows = await connection.fetch(
         """
         WITH declined AS (
             SELECT d.member_id FROM check_in d
@@ -205,29 +210,47 @@ async def _insert_members(
               AND NOT EXISTS (
                   SELECT FROM purchase p WHERE p.tenant_id = $1 AND p.member_id = d.member_id
                     AND p.quantity > 0 AND p.occurred_at > d.occurred_at
-                    AND p.occurred_at <= $13 AND p.known_at <= $13)
+                    AND p.occurred_at <= $5 AND p.known_at <= $5)
         )
+        SELECT before.member_id,
+               CASE WHEN before.grade = 'D' AND before.member_id NOT IN (SELECT member_id FROM declined)
+                    THEN NULL ELSE before.grade END AS grade,
+               before.dial_days, before.last_dial_on, before.last_reached_at
+        FROM (
+            SELECT DISTINCT ON (member_id) member_id, grade, dial_days, last_dial_on, last_reached_at
+            FROM plan_member
+            WHERE tenant_id = $1 AND plan_id = $2 AND cycle < $3 ORDER BY member_id, cycle DESC
+        ) before JOIN unnest($4::uuid[]) AS a(member) ON a.member = before.member_id""",
+        tenant_id,
+        assigned[0].plan,
+        assigned[0].cycle,
+        [one.member for one in assigned],
+        as_of,
+    )
+    brought = {row["member_id"]: {key: row[key] for key in _BROUGHT} for row in rows}
+    return [one.model_copy(update=brought.get(one.member, {})) for one in assigned]
+
+
+_BROUGHT = ("grade", "dial_days", "last_dial_on", "last_reached_at")
+
+
+async def _insert_members(connection: Driver, tenant_id: int, assigned: Sequence[MemberAssigned]) -> None:
+    await connection.execute(
+        """
         INSERT INTO plan_member (tenant_id, plan_id, cycle, member_id, guide_id, strategy, why, score, runner_up,
                                  tried, value_minor, quadrant, grade, dial_days, last_dial_on,
                                  last_reached_at)
         SELECT $1, $2, $3, a.member, a.guide, a.strategy, a.why, a.score, a.runner_up, a.tried::jsonb,
-               a.value_minor, a.quadrant,
-               CASE WHEN before.grade = 'D' AND a.member NOT IN (SELECT member_id FROM declined)
-                    THEN NULL ELSE before.grade END,
-               coalesce(before.dial_days, 0), before.last_dial_on, before.last_reached_at
+               a.value_minor, a.quadrant, a.grade, a.dial_days, a.last_dial_on, a.last_reached_at
         FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::int[], $9::uuid[], $10::text[],
-                    $11::bigint[], $12::text[])
-            AS a(member, guide, strategy, why, score, runner_up, tried, value_minor, quadrant)
-        LEFT JOIN (
-            SELECT DISTINCT ON (member_id) member_id, grade, dial_days, last_dial_on, last_reached_at
-            FROM plan_member
-            WHERE tenant_id = $1 AND plan_id = $2 AND cycle < $3 ORDER BY member_id, cycle DESC
-        ) before ON before.member_id = a.member""",
+                    $11::bigint[], $12::text[], $13::text[], $14::int[], $15::date[], $16::timestamptz[])
+            AS a(member, guide, strategy, why, score, runner_up, tried, value_minor, quadrant, grade, dial_days,
+                 last_dial_on, last_reached_at)""",
         tenant_id,
         *_assignment_columns(assigned),
         [one.value_minor for one in assigned],
         [one.quadrant for one in assigned],
-        as_of,
+        *([getattr(one, name) for one in assigned] for name in _BROUGHT),
     )
 
 

@@ -90,7 +90,14 @@ def stream_batch(command: Command, stream: str, expected: Head | None, *events: 
     return StreamBatch(
         stream,
         [
-            NewEvent(event.type, event.payload(), command.occurred_at, command.actor, command.performed_by)
+            NewEvent(
+                event.type,
+                event.payload(),
+                command.occurred_at,
+                command.actor,
+                command.performed_by,
+                event.schema_version,
+            )
             for event in events
         ],
         expected,

@@ -16,13 +16,14 @@ async def publish(connection: Driver, tenant_id: int, command: Command, *, guide
     The workflow calls it at the release hour, clocking in calls it where Temporal is away: same command id,
     same effect.
     """
-    state = await connection.fetchval(
-        "SELECT state FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
+    cut = await connection.fetchrow(
+        "SELECT state, time_zone, opens_at, closes_at FROM guide_day"
+        " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
         tenant_id,
         guide_id,
         day,
     )
-    if state != "cut":
+    if cut is None or cut["state"] != "cut":
         return False
     items = await connection.fetch(
         "SELECT task_id FROM list_item WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 ORDER BY rank",
@@ -30,7 +31,14 @@ async def publish(connection: Driver, tenant_id: int, command: Command, *, guide
         guide_id,
         day,
     )
-    published = ListPublished(guide=guide_id, business_date=day, tasks=tuple(row["task_id"] for row in items))
+    published = ListPublished(
+        guide=guide_id,
+        business_date=day,
+        tasks=tuple(row["task_id"] for row in items),
+        time_zone=cut["time_zone"],
+        opens_at=cut["opens_at"],
+        closes_at=cut["closes_at"],
+    )
     await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), published)])
     await connection.execute(
         """
