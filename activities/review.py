@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +13,7 @@ from activities.acting import withdraw_recalled
 from activities.context import ENGINE, Context
 from activities.plans import cycle_bounds, open_days_of
 from domain.act import adjust_goal, goal_by_result
+from domain.errors import Conflict
 from domain.events import CycleChecked, GoalDecided
 from domain.figures import Figures, add_up, by_guide, by_store
 from domain.messages import Acted, Checked, PlanStep, SettledCycles
@@ -18,10 +21,14 @@ from ledger import facts
 from ledger.closing import close
 from ledger.cycles import read_check, read_cycle, record_check, unsettled_cycles
 from ledger.door import Driver, command_used
+from ledger.ledger import Ledger
 from ledger.plans import adjust, note_decision, read_plan
 from ledger.records import cycle_records
-from ledger.sequencer import last_position, sequence
+from ledger.sequencer import last_position, sequence, waiting
 from ledger.tasks import change_tasks, left_open
+
+SNAPSHOTS = 20
+"""How often a snapshot is taken anew because an event got in that has no position yet."""
 
 
 class ReviewActivities:
@@ -91,17 +98,12 @@ class ReviewActivities:
 
     async def _check(self, step: PlanStep, kind: str) -> Checked:
         ledger = self._context.ledger
-        async with ledger.connection() as connection:
-            await sequence(connection, ledger.tenant_id)
         command = self._context.command(
             f"plan/{step.plan_id}/cycle/{step.cycle}/check/{kind}", step.at, rehearsal=step.rehearsal
         )
         # One snapshot: what commits while we count is in neither the position nor any of the figures. Where the
         # plan itself changes meanwhile, the write fails and the activity counts again.
-        async with (
-            ledger.connection() as connection,
-            connection.transaction(isolation="repeatable_read"),
-        ):
+        async with _settled_snapshot(ledger) as connection:
             position = await last_position(connection, ledger.tenant_id)
             figures = await count_cycle(connection, ledger.tenant_id, step)
             checked = CycleChecked(
@@ -140,6 +142,24 @@ class ReviewActivities:
             command = self._context.command(f"{key}/expire", step.at, rehearsal=step.rehearsal)
             await change_tasks(connection, ledger.tenant_id, command, leaving=expiring)
         return Acted(goal=direction, expired=len(expiring))
+
+
+@asynccontextmanager
+async def _settled_snapshot(ledger: Ledger) -> AsyncIterator[Driver]:
+    """A snapshot in which every event has its position, so that what is counted in it is what stands up to there.
+
+    Raises:
+        Conflict: events kept coming in between the positions and the snapshot; count again.
+    """
+    for _ in range(SNAPSHOTS):
+        async with ledger.connection() as connection:
+            await sequence(connection, ledger.tenant_id)
+            async with connection.transaction(isolation="repeatable_read"):
+                if await waiting(connection, ledger.tenant_id):
+                    continue
+                yield connection
+                return
+    raise Conflict("events keep coming in while a Check takes its snapshot: count again")
 
 
 async def count_cycle(connection: Driver, tenant_id: int, step: PlanStep) -> dict[str, Any]:

@@ -52,3 +52,10 @@ async def last_position(connection: Driver, tenant_id: int) -> int:
             "SELECT coalesce(max(position), 0) FROM event_position WHERE tenant_id = $1", tenant_id
         )
     )
+
+
+async def waiting(connection: Driver, tenant_id: int) -> bool:
+    """Whether an event has no position yet."""
+    return bool(
+        await connection.fetchval("SELECT EXISTS (SELECT FROM event_pending WHERE tenant_id = $1)", tenant_id)
+    )
