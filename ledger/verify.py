@@ -2,8 +2,8 @@
 
 It detects a changed payload, actor or time (bytes, columns and jsonb must agree), an event removed,
 inserted or reordered (versions and hashes), a cut tail (heads), a gap or a double in the positions,
-an event whose command is not recorded, a command whose event is gone, and what people read instead of
-the events where it says something else: check-ins, Checks and import batches. A chain rewritten from end
+an event whose command is not recorded, a command whose event is gone, and whatever people read instead of
+the events where it says something else (`ledger.folding`). A chain rewritten from end
 to end with correct hashes needs an anchor outside the database to show; seals bring that later.
 
 The purchase facts are not read here: a batch's root commits to them, and `imports.facts.recompute_root`
@@ -21,54 +21,9 @@ import orjson
 
 from ledger.canonical import FIELDS, NO_HASH, StoredEvent, chain, decode, payload_bytes
 from ledger.door import Driver
+from ledger.folding.comparing import differences
 
 MOST_LISTED = 100
-_COMPARED = """
-SELECT stream, coalesce(e.version, 0) AS version, CASE
-    WHEN e.told IS NULL THEN '{what} without its event'
-    WHEN k.kept IS NULL THEN '{what} of the event is missing'
-    ELSE '{what} differs from its event' END AS kind
-FROM ({kept}) k FULL JOIN ({told}) e USING (stream, key)
-WHERE k.kept IS DISTINCT FROM e.told"""
-# What is kept and what the event told, both as text[]: a forged payload may hold anything, and text compares anyway.
-# The ranges of streams go by the primary key: '0' is the character after '/'.
-_KEPT = (
-    (
-        "check-in",
-        """SELECT 'task/' || task_id AS stream, version::text AS key,
-               ARRAY[plan_id, cycle::text, member_id::text, guide_id::text, actor, occurred_at::text, known_at::text,
-                     business_date::text, channel, outcome, reached::text, grade, next_on::text,
-                     coalesce(conflict, '')] AS kept
-           FROM check_in WHERE tenant_id = $1""",
-        """SELECT stream, version, version::text AS key,
-               ARRAY[payload->>'plan', payload->>'cycle', payload->>'member', performed_by, actor, occurred_at::text,
-                     known_at::text, payload->>'business_date', payload->>'channel', payload->>'outcome',
-                     payload->>'reached', payload->>'grade', payload->>'next_on',
-                     coalesce(payload->>'conflict', '')] AS told
-           FROM event WHERE tenant_id = $1 AND stream >= 'task/' AND stream < 'task0' AND type = 'checked_in'""",
-    ),
-    (
-        "Check",
-        """SELECT 'plan/' || plan_id AS stream, cycle || ' ' || kind AS key,
-               ARRAY[as_of::text, position::text, figures::text] AS kept
-           FROM plan_check WHERE tenant_id = $1""",
-        """SELECT stream, version, payload->>'cycle' || ' ' || (payload->>'kind') AS key,
-               ARRAY[CASE WHEN pg_input_is_valid(payload->>'as_of', 'timestamptz')
-                          THEN (payload->>'as_of')::timestamptz::text END,
-                     payload->>'position', (payload->'figures')::text] AS told
-           FROM event WHERE tenant_id = $1 AND stream >= 'plan/' AND stream < 'plan0' AND type = 'cycle_checked'""",
-    ),
-    (
-        "import batch",
-        """SELECT 'import/' || kind AS stream, batch_id::text AS key,
-               ARRAY[kind, root, rows_read::text, rows_new::text, rows_bad::text, known_at::text] AS kept
-           FROM import_batch WHERE tenant_id = $1""",
-        """SELECT stream, version, payload->>'batch' AS key,
-               ARRAY[payload->>'kind', payload->>'root', payload->>'rows_read', payload->>'rows_new',
-                     payload->>'rows_bad', known_at::text] AS told
-           FROM event WHERE tenant_id = $1 AND stream >= 'import/' AND stream < 'import0' AND type = 'imported'""",
-    ),
-)
 _COLUMNS = tuple(name for name in FIELDS if name not in {"tenant_id", "payload"})
 
 
@@ -114,7 +69,7 @@ async def verify(
     """Verify the whole ledger of a tenant in one snapshot."""
     findings = _Findings()
     streams = events = 0
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with connection.transaction(isolation="repeatable_read"):
         await connection.execute("SET LOCAL statement_timeout = 0")
         heads = {
             row["stream"]: (row["version"], row["hash"])
@@ -149,11 +104,8 @@ async def verify(
             findings.add(missing, heads[missing][0], "the whole stream is missing")
         positions = await _verify_positions(connection, tenant_id, findings)
         await _verify_commands(connection, tenant_id, findings)
-        for what, kept, told in _KEPT:
-            for row in await connection.fetch(
-                _COMPARED.format(what=what, kept=kept, told=told) + " ORDER BY 1, 2, 3", tenant_id
-            ):
-                findings.add(row["stream"], row["version"], row["kind"])
+        async for one in differences(connection, tenant_id):
+            findings.add(one.stream, one.version, one.kind)
     if on_progress:
         on_progress(events)
     return Verification(streams, events, positions, findings.count, tuple(findings.listed))

@@ -336,50 +336,73 @@ async def test_nothing_is_found_where_everything_kept_is_what_the_events_told(da
 KEPT = {
     "a check-in's outcome": (
         "UPDATE check_in SET outcome = 'refused' WHERE reached",
-        "check-in differs from its event",
+        "check-in differs from its events: outcome",
     ),
     "a check-in's time": (
         "UPDATE check_in SET occurred_at = occurred_at + interval '1 microsecond' WHERE reached",
-        "check-in differs from its event",
+        "check-in differs from its events: occurred_at",
     ),
     "who is credited with a check-in": (
         "UPDATE check_in SET guide_id = gen_random_uuid() WHERE reached",
-        "check-in differs from its event",
+        "check-in differs from its events: guide_id",
     ),
-    "a check-in removed": ("DELETE FROM check_in WHERE reached", "check-in of the event is missing"),
+    "a check-in removed": ("DELETE FROM check_in WHERE reached", "check-in of the events is missing"),
     "a check-in invented": (
         """INSERT INTO check_in (tenant_id, task_id, version, plan_id, cycle, member_id, guide_id, actor, occurred_at,
                                  known_at, business_date, channel, outcome, reached)
         SELECT tenant_id, task_id, version + 1, plan_id, cycle, member_id, guide_id, actor, occurred_at, known_at,
                business_date, channel, outcome, reached FROM check_in WHERE reached""",
-        "check-in without its event",
+        "check-in without its events",
     ),
     "a Check's figures": (
         """UPDATE plan_check SET figures = figures || '{"会员": 3}'""",
-        "Check differs from its event",
+        "Check differs from its events: figures",
     ),
     "a Check's figures, equal as numbers": (
         """UPDATE plan_check SET figures = figures || '{"会员": 2.0}'""",
-        "Check differs from its event",
+        "Check differs from its events: figures",
     ),
     "the instant of a Check": (
         "UPDATE plan_check SET as_of = as_of - interval '1 microsecond'",
-        "Check differs from its event",
+        "Check differs from its events: as_of",
     ),
-    "the position of a Check": ("UPDATE plan_check SET position = 8", "Check differs from its event"),
-    "a Check removed": ("DELETE FROM plan_check", "Check of the event is missing"),
+    "the position of a Check": (
+        "UPDATE plan_check SET position = 8",
+        "Check differs from its events: position",
+    ),
+    "a Check removed": ("DELETE FROM plan_check", "Check of the events is missing"),
     "a Check invented": (
         "INSERT INTO plan_check SELECT tenant_id, plan_id, cycle, 'settled', as_of, position, figures FROM plan_check",
-        "Check without its event",
+        "Check without its events",
     ),
     "the root of an import": (
         "UPDATE import_batch SET root = 'x'",
-        "import batch differs from its event",
+        "import batch differs from its events: root",
     ),
-    "an import removed": ("DELETE FROM import_batch", "import batch of the event is missing"),
+    "an import removed": ("DELETE FROM import_batch", "import batch of the events is missing"),
     "an import invented": (
         "INSERT INTO import_batch SELECT tenant_id, 9, kind, 'x', 1, 1, 0, known_at FROM import_batch",
-        "import batch without its event",
+        "import batch without its events",
+    ),
+    "a plan that stands otherwise": (
+        "UPDATE plan SET status = 'paused'",
+        "plan differs from its events: status",
+    ),
+    "an item that is due another day": (
+        "UPDATE task SET due_on = due_on + 1 WHERE state = 'done'",
+        "item differs from its events: due_on",
+    ),
+    "who looks after a member": (
+        "UPDATE plan_member SET guide_id = gen_random_uuid() WHERE grade = 'A'",
+        "member of a cycle differs from its events: guide_id",
+    ),
+    "an item added to a published list": (
+        "INSERT INTO list_item SELECT tenant_id, guide_id, business_date, 9, gen_random_uuid() FROM list_item LIMIT 1",
+        "item of a list without its events",
+    ),
+    "a day that counts more": (
+        "UPDATE guide_day SET listed = 3",
+        "guide's day differs from its events: listed",
     ),
 }
 
@@ -401,5 +424,5 @@ async def test_an_unreadable_instant_in_a_forged_payload_is_a_difference_and_no_
     )
     assert {difference.kind for difference in (await verified(day.ledger)).differences} == {
         "payload differs from the bytes",
-        "Check differs from its event",
+        "Check differs from its events: as_of",
     }

@@ -1,0 +1,92 @@
+"""Guides' days and lists, as the events of the days tell them.
+
+A list that is cut and neither published nor closed is a draft: no event tells of it, and it stands as it is. What was
+on a list that version 1 of `day_closed` closed unpublished no event tells either.
+"""
+
+from __future__ import annotations
+
+from ledger.folding.projections import Projection
+from ledger.folding.telling import Fields
+
+
+def _guide_day(fields: Fields) -> str:
+    published, closed = (Fields(fields.careful, f"{one}.payload") for one in "pd")
+    guide, day = (
+        Fields(fields.careful).cast(f"split_part(s.name, '/', {part})", kind)
+        for part, kind in ((1, "uuid"), (2, "date"))
+    )
+    return f"""
+WITH e AS (
+    SELECT DISTINCT ON (stream, type) stream, name, version, type, occurred_at, payload FROM told_other
+    WHERE type IN ('list_published', 'clocked_in', 'day_closed') ORDER BY stream, type, version
+), s AS (
+    SELECT stream, name, max(version) AS version FROM e GROUP BY 1, 2 HAVING bool_or(type <> 'clocked_in')
+)
+SELECT s.stream AS told_stream, s.version AS told_version, {guide} AS guide_id, {day} AS business_date,
+       coalesce(p.payload->>'time_zone', nullif(d.payload->>'time_zone', '')) AS time_zone,
+       CASE WHEN d.stream IS NULL THEN 'published' ELSE 'closed' END AS state,
+       coalesce(jsonb_array_length({published.array("tasks")}), {closed.of("listed", "integer")}) AS listed,
+       {closed.of("done", "integer")} AS done, {closed.of("reached", "integer")} AS reached,
+       {closed.of("carried", "integer")} AS carried,
+       coalesce({published.of("opens_at", "timestamptz")}, {closed.of("opens_at", "timestamptz")}) AS opens_at,
+       CASE WHEN coalesce(p.payload->>'closes_at', d.payload->>'closes_at') IS NOT NULL THEN
+           least(coalesce({published.of("closes_at", "timestamptz")}, {closed.of("closes_at", "timestamptz")}),
+                 d.occurred_at) END AS closes_at,
+       p.occurred_at AS published_at, d.occurred_at AS closed_at, c.occurred_at AS clocked_in_at
+FROM s
+LEFT JOIN e p ON p.stream = s.stream AND p.type = 'list_published'
+LEFT JOIN e d ON d.stream = s.stream AND d.type = 'day_closed'
+LEFT JOIN e c ON c.stream = s.stream AND c.type = 'clocked_in'"""
+
+
+def _list_item(fields: Fields) -> str:
+    told = Fields(fields.careful, "o.payload")
+    guide, day = (
+        Fields(fields.careful).cast(f"split_part(o.name, '/', {part})", kind)
+        for part, kind in ((1, "uuid"), (2, "date"))
+    )
+    task = Fields(fields.careful).cast("i.task", "uuid")
+    return f"""
+SELECT o.stream AS told_stream, o.version AS told_version, {guide} AS guide_id, {day} AS business_date,
+       i.rank::integer AS rank, {task} AS task_id
+FROM told_other o CROSS JOIN jsonb_array_elements_text({told.array("tasks")}) WITH ORDINALITY AS i(task, rank)
+WHERE o.type IN ('list_published', 'day_closed')"""
+
+
+_DRAFT = """EXISTS (
+    SELECT FROM daogou.guide_day d WHERE d.tenant_id = $1 AND d.guide_id = k.guide_id
+      AND d.business_date = k.business_date)
+    AND NOT EXISTS (
+        SELECT FROM told_other o WHERE o.stream = 'guide-day/' || k.guide_id || '/' || k.business_date
+          AND (o.type = 'list_published' OR o.type = 'day_closed' AND o.schema_version > 1))"""
+
+DAY = Projection(
+    table="guide_day",
+    label="guide's day",
+    key=("guide_id", "business_date"),
+    columns=(
+        "time_zone", "state", "listed", "done", "reached", "carried", "opens_at", "closes_at", "published_at",
+        "closed_at", "clocked_in_at",
+    ),
+    told=_guide_day,
+    stream="'guide-day/' || k.guide_id || '/' || k.business_date",
+    untold=frozenset({"time_zone", "opens_at", "closes_at"}),
+    unfounded="k.state = 'cut'",
+    filled={
+        "time_zone": "(SELECT s.time_zone FROM daogou.guide g JOIN daogou.store s USING (tenant_id, store_id)"
+        " WHERE g.tenant_id = $1 AND g.guide_id = t.guide_id)",
+        "opens_at": "coalesce(t.published_at, t.closed_at)",
+        "closes_at": "coalesce(t.closed_at, t.published_at + interval '1 day')",
+    },
+)  # fmt: skip
+ITEM_OF_LIST = Projection(
+    table="list_item",
+    label="item of a list",
+    key=("guide_id", "business_date", "rank"),
+    columns=("task_id",),
+    told=_list_item,
+    stream="'guide-day/' || k.guide_id || '/' || k.business_date",
+    unfounded=_DRAFT,
+    renewed=True,
+)

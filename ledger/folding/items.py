@@ -1,0 +1,131 @@
+"""Items, reports of them, and the members of a cycle, as the events of items and members tell them."""
+
+from __future__ import annotations
+
+from ledger.folding.projections import Projection
+from ledger.folding.telling import Fields
+
+
+def _task(_: Fields) -> str:
+    # The newest of reports and leavings says where the item stands. A report of an item that had expired leaves the
+    # reason for which it expired.
+    return """
+SELECT 'task/' || c.task_id AS told_stream,
+       greatest(c.version, r.version, l.version, m.version) AS told_version, c.task_id, c.plan_id, c.cycle, c.member_id,
+       c.category_id, coalesce(m.guide_id, c.guide_id) AS guide_id, c.run_out_on, coalesce(r.due_on, c.due_on) AS due_on,
+       c.due_on AS first_due_on, c.bought_at,
+       CASE WHEN l.version > coalesce(r.version, 0) THEN l.state ELSE coalesce(r.state, 'open') END AS state,
+       CASE WHEN l.version > coalesce(r.version, 0) OR r.state = 'expired' THEN l.reason
+            WHEN r.state = 'unreached' THEN 'not_reached' WHEN r.state = 'withdrawn' THEN 'recalled' END AS reason,
+       coalesce(r.attempt, 0) AS attempts, r.last_on AS last_attempt_on, c.known_at
+FROM told_item c
+LEFT JOIN told_report r ON r.task_id = c.task_id
+LEFT JOIN (SELECT DISTINCT ON (task_id) task_id, version, state, reason FROM told_item WHERE type = 'task_left'
+           ORDER BY task_id, version DESC) l ON l.task_id = c.task_id
+LEFT JOIN (SELECT DISTINCT ON (task_id) task_id, version, guide_id FROM told_item WHERE type = 'task_reassigned'
+           ORDER BY task_id, version DESC) m ON m.task_id = c.task_id
+WHERE c.type = 'task_created'"""
+
+
+def _check_in(_: Fields) -> str:
+    return """
+SELECT 'task/' || task_id AS told_stream, version AS told_version, task_id, version, plan_id, cycle, member_id,
+       performed_by AS guide_id, actor, occurred_at, known_at, business_date, channel, outcome, reached, grade,
+       CASE products WHEN '[]' THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(products)) END AS products,
+       next_on, note_id, conflict
+FROM told_item WHERE type = 'checked_in'"""
+
+
+# Of several items of a member the newest report counts; reports of one member are made one at a time, so their
+# positions stand in that order.
+_REPORTED = """reported AS (
+    SELECT DISTINCT ON (plan_id, cycle, member_id) plan_id, cycle, member_id, grade, dial_days,
+           max(dialled_on) OVER own AS dialled_on, max(reached_at) OVER own AS reached_at
+    FROM (
+        SELECT r.*, count(*) OVER (PARTITION BY plan_id, cycle, member_id) AS items FROM told_report r
+    ) r
+    LEFT JOIN daogou.event_position p ON r.items > 1 AND p.tenant_id = $1 AND p.stream = 'task/' || r.task_id
+         AND p.version = r.version
+    LEFT JOIN daogou.event_pending q ON r.items > 1 AND q.tenant_id = $1 AND q.stream = 'task/' || r.task_id
+         AND q.version = r.version
+    WINDOW own AS (PARTITION BY plan_id, cycle, member_id)
+    ORDER BY plan_id, cycle, member_id, p.position DESC NULLS FIRST, q.id DESC
+)"""
+
+# What a member brings along into a cycle was not said in version 1: the newest report of the plan's cycles before the
+# draw, but for a D that a purchase had lifted.
+_BROUGHT = """brought AS (
+    SELECT DISTINCT ON (f.stream) f.stream, i.dial_days,
+           CASE WHEN i.grade <> 'D' OR EXISTS (
+               SELECT FROM told_item d WHERE d.type = 'checked_in' AND d.plan_id = f.plan_id
+                 AND d.member_id = f.member_id AND d.cycle < f.cycle AND d.known_at < f.known_at AND d.grade = 'D'
+                 AND NOT EXISTS (
+                     SELECT FROM daogou.purchase p WHERE p.tenant_id = $1 AND p.member_id = f.member_id
+                       AND p.quantity > 0 AND p.occurred_at > d.occurred_at
+                       AND p.occurred_at <= f.known_at AND p.known_at <= f.known_at))
+               THEN i.grade END AS grade,
+           max(i.business_date) FILTER (WHERE NOT i.reached) OVER (PARTITION BY f.stream) AS last_dial_on,
+           max(i.occurred_at) FILTER (WHERE i.reached) OVER (PARTITION BY f.stream) AS last_reached_at
+    FROM told_member f JOIN told_item i ON i.type = 'checked_in' AND i.plan_id = f.plan_id
+         AND i.member_id = f.member_id AND i.cycle < f.cycle AND i.known_at < f.known_at
+    WHERE f.schema_version = 1 AND f.version = 1 AND f.cycle > 1
+    ORDER BY f.stream, i.known_at DESC, i.version DESC
+)"""
+
+
+def _member(_: Fields) -> str:
+    return f"""
+WITH {_REPORTED}, {_BROUGHT}
+SELECT f.stream AS told_stream, coalesce(l.version, f.version) AS told_version, f.plan_id, f.cycle, f.member_id,
+       CASE WHEN l.stream IS NULL THEN f.guide_id ELSE l.guide_id END AS guide_id,
+       CASE WHEN l.stream IS NULL THEN f.strategy ELSE l.strategy END AS strategy,
+       coalesce(l.why, f.why) AS why,
+       CASE WHEN l.stream IS NULL THEN f.score ELSE l.score END AS score,
+       CASE WHEN l.stream IS NULL THEN f.runner_up ELSE l.runner_up END AS runner_up,
+       coalesce(l.tried, f.tried, '[]') AS tried, f.value_minor, f.quadrant,
+       CASE WHEN r.plan_id IS NULL THEN coalesce(b.grade, f.grade) ELSE r.grade END AS grade,
+       coalesce(r.dial_days, b.dial_days, f.dial_days) AS dial_days,
+       greatest(f.last_dial_on, b.last_dial_on, r.dialled_on) AS last_dial_on,
+       greatest(f.last_reached_at, b.last_reached_at, r.reached_at) AS last_reached_at
+FROM told_member f
+LEFT JOIN (SELECT DISTINCT ON (stream) * FROM told_member WHERE version > 1 ORDER BY stream, version DESC) l
+       ON l.stream = f.stream
+LEFT JOIN reported r ON r.plan_id = f.plan_id AND r.cycle = f.cycle AND r.member_id = f.member_id
+LEFT JOIN brought b ON b.stream = f.stream
+WHERE f.version = 1"""
+
+
+TASK = Projection(
+    table="task",
+    label="item",
+    key=("task_id",),
+    columns=(
+        "plan_id", "cycle", "member_id", "category_id", "guide_id", "run_out_on", "due_on", "first_due_on", "bought_at",
+        "state", "reason", "attempts", "last_attempt_on", "known_at",
+    ),
+    told=_task,
+    stream="'task/' || k.task_id",
+)  # fmt: skip
+CHECK_IN = Projection(
+    table="check_in",
+    label="check-in",
+    key=("task_id", "version"),
+    columns=(
+        "plan_id", "cycle", "member_id", "guide_id", "actor", "occurred_at", "known_at", "business_date", "channel",
+        "outcome", "reached", "grade", "products", "next_on", "note_id", "conflict",
+    ),
+    told=_check_in,
+    stream="'task/' || k.task_id",
+)  # fmt: skip
+MEMBER = Projection(
+    table="plan_member",
+    label="member of a cycle",
+    key=("plan_id", "cycle", "member_id"),
+    columns=(
+        "guide_id", "strategy", "why", "score", "runner_up", "tried", "value_minor", "quadrant", "grade", "dial_days",
+        "last_dial_on", "last_reached_at",
+    ),
+    told=_member,
+    stream="'plan-member/' || k.plan_id || '/' || k.cycle || '/' || k.member_id",
+    as_text=frozenset({"tried"}),
+)  # fmt: skip

@@ -1,0 +1,258 @@
+"""Random histories of a small brand through the real commands: what a rebuild, a comparison or a look back must survive.
+
+A history is a list of steps; a step names a command and two small numbers that choose whom and how. What the rules
+refuse at that point is refused, and the history goes on. Time goes on by itself, a little with every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from activities.accounts import Giver, Wanted, end_grant_of, grant_to, open_new_account, stand_account
+from activities.acting import (
+    Asked,
+    adjust_goal_of,
+    change_plan_status,
+    confirm_canary,
+    launch_plan,
+    recall_plan,
+    replace_guide_in,
+)
+from activities.handing_over import settle_staff_changes
+from activities.members import erase_member, set_consent
+from activities.opening import clock_in
+from activities.staff import close_store, leave, transfer
+from domain.consent import Purpose, Source
+from domain.errors import DaogouError
+from domain.messages import PlanStep
+from domain.policy import Right, Role
+from ledger.accounts import Grant
+from ledger.consents import Heard
+from ledger.outbox import resume_messages, stop_messages
+from ledger.sequencer import sequence
+from tests.brand import Brand, at, plan
+
+MEMBERS = 6
+PLAN = plan(
+    period={"start": "2026-03-02", "working_days": 2, "cycles": 3},
+    members={"bought_categories": ["TIN", "SOAP"]},
+    care={"items_per_day": 3},
+    day={"open_items": "expire"},
+    act={"raise_at": "90", "lower_at": "50"},
+)
+STEPS = (
+    "report", "report", "report", "report", "morning", "morning", "next_day", "next_day", "buy", "evening", "clock_in",
+    "late_report", "pause", "resume", "replace", "transfer", "leave", "close_store", "consent", "erase", "check",
+    "check", "settle", "adjust", "confirm", "close", "recall", "nudge", "switch", "account", "account", "sequence",
+)  # fmt: skip
+"""Every command a history may hold; what matters most comes more often."""
+
+Step = tuple[str, int, int]
+steps = st.tuples(st.sampled_from(STEPS), st.integers(0, 11), st.integers(0, 11))
+OUTCOMES = ("interested", "no_answer", "refused", "bought", "unreachable", "came")
+GRADES = (None, "A", "B", "D")
+
+
+@dataclass
+class History:
+    """A brand and the hour it has come to."""
+
+    brand: Brand
+    day: int = 2
+    now: datetime = field(default_factory=lambda: at(2, 8, 30))
+    cycle: int = 0
+    accounts: list[UUID] = field(default_factory=list)
+    grants: list[UUID] = field(default_factory=list)
+
+    async def begin(self, *, canary: bool = False) -> None:
+        """Two stores, three guides, six members, and a plan whose first cycle has begun."""
+        brand = self.brand
+        await brand.open_store("S1")
+        await brand.open_store("S2")
+        for code, store in (("G1", "S1"), ("G2", "S1"), ("G3", "S2")):
+            await brand.hire(code, store)
+        await brand.category("TIN")
+        await brand.category("SOAP")
+        for number in range(MEMBERS):
+            await brand.due_on(2 + number % 4, f"M{number}")
+            if number % 2:
+                await brand.due_on(3, f"M{number}", category="SOAP")
+        await launch_plan(brand.ledger, PLAN, self.asked(at(1, 10)), canary=("S1",) if canary else ())
+        await self._start_cycle()
+
+    async def go(self, history: list[Step]) -> None:
+        """Take the steps one after another."""
+        for name, first, second in history:
+            self.now += timedelta(minutes=7)
+            step: Callable[[int, int], Awaitable[Any]] = getattr(self, f"_{name}")
+            try:
+                await step(first, second)
+            except DaogouError:
+                continue  # a rule stands against it: nothing has changed
+
+    def asked(self, when: datetime | None = None) -> Asked:
+        self.brand.commands += 1
+        return Asked(f"asked/{self.brand.commands}", when or self.now, "hq")
+
+    @property
+    def on(self) -> date:
+        return date(2026, 3, self.day)
+
+    async def _guides(self) -> list[UUID]:
+        return [row[0] for row in await self.brand.rows("SELECT guide_id FROM guide ORDER BY code")]
+
+    async def _items(self, where: str) -> list[tuple[UUID, UUID]]:
+        found = await self.brand.rows(f"SELECT task_id, guide_id FROM task WHERE {where} ORDER BY task_id")
+        return [(row[0], row[1]) for row in found]
+
+    async def _morning(self, first: int, _: int) -> None:
+        guides = await self._guides()
+        # Not everybody's list is published: some days are closed as they were cut.
+        await self.brand.morning(self.day, *(guide for n, guide in enumerate(guides) if first >> n & 1 == 0))
+        self.now = max(self.now, at(self.day, 9))
+
+    async def _clock_in(self, first: int, _: int) -> None:
+        await clock_in(self.brand.ledger, f"G{1 + first % 3}", at=self.now, actor=f"guide:{first}")
+
+    async def _report(self, first: int, second: int, *, earlier: timedelta = timedelta()) -> None:
+        items = await self._items("state IN ('open', 'expired')")
+        if items:
+            task, guide = items[first % len(items)]
+            outcome = OUTCOMES[second % len(OUTCOMES)]
+            grade = GRADES[first % 4] if outcome not in {"no_answer", "unreachable"} else None
+            later = date(2026, 3, self.day + 1) if grade == "B" else None
+            await self.brand.report(
+                task, guide, self.now - earlier, outcome, known_at=self.now, grade=grade, next_on=later
+            )
+
+    async def _late_report(self, first: int, second: int) -> None:
+        await self._report(first, second, earlier=timedelta(hours=1 + second * 3))
+
+    async def _evening(self, first: int, _: int) -> None:
+        self.now = max(self.now, at(self.day, 21))
+        guides = await self._guides()
+        await self.brand.evening(self.day, *(guide for n, guide in enumerate(guides) if first >> n & 1 == 0))
+
+    async def _next_day(self, _: int, __: int) -> None:
+        self.day += 1
+        self.now = at(self.day, 8, 45)
+
+    async def _buy(self, first: int, second: int) -> None:
+        (members,) = await self.brand.rows("SELECT array_agg(member_id ORDER BY member_id) FROM member")
+        late = timedelta(hours=second * 5)
+        await self.brand.buy(
+            members[0][first % MEMBERS], self.now - late, 1 + second % 3, known_at=self.now,
+            category=("TIN", "SOAP")[second % 2],
+        )  # fmt: skip
+
+    async def _pause(self, _: int, __: int) -> None:
+        await change_plan_status(self.brand.ledger, "p1", "paused", "why", self.asked())
+
+    async def _resume(self, _: int, __: int) -> None:
+        await change_plan_status(self.brand.ledger, "p1", "running", "why", self.asked())
+
+    async def _close(self, first: int, _: int) -> None:
+        if first == 0:
+            await change_plan_status(self.brand.ledger, "p1", "closed", "why", self.asked())
+
+    async def _recall(self, first: int, _: int) -> None:
+        if first == 0:
+            await recall_plan(self.brand.ledger, "p1", "why", self.asked())
+
+    async def _confirm(self, _: int, __: int) -> None:
+        await confirm_canary(self.brand.ledger, "p1", "why", self.asked())
+
+    async def _adjust(self, first: int, _: int) -> None:
+        await adjust_goal_of(self.brand.ledger, "p1", Decimal(50 + first), "why", self.asked())
+
+    async def _replace(self, first: int, second: int) -> None:
+        await replace_guide_in(
+            self.brand.ledger, "p1", f"G{1 + first % 3}", f"G{1 + second % 3}", "why", self.asked()
+        )
+
+    async def _transfer(self, first: int, second: int) -> None:
+        await transfer(
+            self.brand.ledger, f"G{1 + first % 3}", f"S{1 + second % 2}", date(2026, 3, self.day + second // 6),
+            self.asked(),
+        )  # fmt: skip
+        await settle_staff_changes(self.brand.ledger, self.now)
+
+    async def _leave(self, first: int, second: int) -> None:
+        if second < 4:
+            await leave(self.brand.ledger, f"G{1 + first % 3}", None, None, self.asked())
+            await settle_staff_changes(self.brand.ledger, self.now)
+
+    async def _close_store(self, first: int, second: int) -> None:
+        if second < 3:
+            await close_store(self.brand.ledger, "S2", self.on, "S1" if first % 2 else None, self.asked())
+
+    async def _consent(self, first: int, second: int) -> None:
+        heard = Heard(
+            (Purpose.CONTACT, Purpose.CONTACT, Purpose.PHONE)[second % 3], second >= 6, Source.PHONE, "why"
+        )
+        await set_consent(
+            self.brand.ledger, f"M{first % MEMBERS}", heard, self.asked(),
+            occurred_at=self.now - timedelta(hours=second),
+        )  # fmt: skip
+
+    async def _erase(self, first: int, second: int) -> None:
+        if second < 4:
+            await erase_member(self.brand.ledger, f"M{first % MEMBERS}", "asked for", self.asked())
+
+    async def _start_cycle(self) -> None:
+        self.cycle += 1
+        self.now = max(self.now, at(PLAN.cycle_days(self.cycle)[0], 8, 30))
+        self.day = max(self.day, PLAN.cycle_days(self.cycle)[0].day)
+        await self.brand.assignment.start_cycle(self._plan_step(self.now))
+
+    def _plan_step(self, when: datetime) -> PlanStep:
+        return PlanStep(plan_id="p1", cycle=self.cycle, at=when, rehearsal=True)
+
+    async def _check(self, first: int, _: int) -> None:
+        if not await self.brand.value("SELECT true FROM plan_cycle WHERE cycle = $1", self.cycle):
+            return
+        self.day = max(self.day, PLAN.cycle_days(self.cycle)[-1].day)
+        self.now = max(self.now, at(self.day, 21, 5))
+        await self.brand.review.check_cycle(self._plan_step(self.now))
+        if first % 4:
+            await self.brand.review.act_on_check(self._plan_step(self.now))
+        if self.cycle < 3:
+            await self._start_cycle()
+
+    async def _settle(self, _: int, __: int) -> None:
+        await self.brand.review.settle_cycles(self._plan_step(self.now + timedelta(days=20)))
+
+    async def _nudge(self, _: int, __: int) -> None:
+        await self.brand.reminders.nudge_guides(self.brand.day(self.day, 12, slot="12:00"))
+
+    async def _switch(self, first: int, _: int) -> None:
+        throw = resume_messages if first % 3 == 0 else stop_messages
+        await throw(self.brand.ledger, self.brand.command(when=self.now), "why")
+
+    async def _account(self, first: int, second: int) -> None:
+        by = Giver(self.asked(), frozenset(Right))
+        ledger = self.brand.ledger
+        if not self.accounts or first < 2:
+            who = f"a{len(self.accounts)}"
+            made = await open_new_account(ledger, Wanted(who, who, with_password=False), by)
+            self.accounts.append(made.made)
+        elif not self.grants or first < 6:
+            role = (Grant(Role.OWNER), Grant(Role.STORE_MANAGER, "S1"))[second % 2]
+            given = await grant_to(ledger, self.accounts[second % len(self.accounts)], role, "why", by)
+            self.grants.append(given.made)
+        elif first < 9:
+            await end_grant_of(ledger, self.grants[second % len(self.grants)], "why", by)
+        else:
+            account = self.accounts[second % len(self.accounts)]
+            await stand_account(ledger, account, "why", by, active=second % 2 == 0)
+
+    async def _sequence(self, _: int, __: int) -> None:
+        async with self.brand.ledger.connection() as connection:
+            await sequence(connection, self.brand.ledger.tenant_id)
