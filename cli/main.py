@@ -27,6 +27,7 @@ from cli.member import member
 from cli.outbox import outbox
 from cli.plan import plan
 from cli.plan_act import register
+from cli.rebuild import rebuild_command
 from cli.rehearse import rehearse_command
 from cli.resume import resume_command
 from cli.seed import seed
@@ -192,6 +193,7 @@ root.add_command(store)
 root.add_command(audit)
 root.add_command(outbox)
 root.add_command(resume_command)
+root.add_command(rebuild_command)
 root.add_command(backup_command)
 root.add_command(restore_command)
 root.add_command(up)

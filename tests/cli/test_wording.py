@@ -28,7 +28,7 @@ def raised_codes() -> set[str]:
     """Codes of all problems in the source: arguments of `Problem`, `import.*`, rules of pydantic and of plans."""
     codes: set[str] = set(playbook._CODES.values())
     for layer in LAYERS:
-        for path in sorted((ROOT / layer).glob("*.py")):
+        for path in sorted((ROOT / layer).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 codes |= _codes_of(node)
                 if layer == "domain" and isinstance(node, ast.Constant) and path.name == "playbook.py":
