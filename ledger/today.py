@@ -64,10 +64,11 @@ async def read_todays_list(
     """
     head = await connection.fetchrow(
         """
-        SELECT g.guide_id, coalesce(p.name, '') AS name, s.name AS store,
+        SELECT g.guide_id, coalesce(p.name, '') AS name, coalesce(s.name, '') AS store,
                d.business_date, d.state, d.closes_at
         FROM guide g
-        JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+        -- Whoever looks back at the days of a guide who was transferred does not see where she stands now.
+        LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
         LEFT JOIN guide_person p ON p.tenant_id = $1 AND p.guide_id = g.guide_id
         LEFT JOIN LATERAL (
             SELECT business_date, state, closes_at FROM guide_day d

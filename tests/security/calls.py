@@ -244,7 +244,7 @@ CALLS: Mapping[str, Call] = {
     ),
     "export_member": Call("member"),
     # A key that was destroyed does not come back with the rows, so it is always the same member who is erased.
-    "erase_member": _changes("member", called=lambda _world, _thing: "mem-nerine-2"),
+    "erase_member": _changes("member", called=lambda _world, _thing: "mem-orchid-2"),
     "reveal_phone": Call("task", reaches=_acts),
 }
 """An operation may be called in several ways: `operation: way`."""

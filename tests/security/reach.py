@@ -18,7 +18,7 @@ from domain.policy import (
     Role,
     Scope,
 )
-from tests.security.world import GUIDES, PLANS, STORES, Thing, Who
+from tests.security.world import GUIDES, PAST, PLANS, STORES, Thing, Who
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,36 @@ class Reach:
     steers: frozenset[str]
 
     @property
+    def myself(self) -> str:
+        """The guide one is; empty: none, or not at work as one."""
+        is_guide = self.who.role is not None and SCOPES[self.who.role] is Scope.SELF
+        return (is_guide and self.who.guide) or ""
+
+    @property
+    def _in_campaign(self) -> frozenset[str]:
+        return frozenset(code for code, guide in GUIDES.items() if guide.plan in self.plans)
+
+    @property
     def known_guides(self) -> frozenset[str]:
-        """Guides who are known by name: one's own, and those who take part in one's campaign."""
-        return self.guides | {code for code, guide in GUIDES.items() if guide.plan in self.plans}
+        """Guides known by name: one's own, those who once stood in one's stores, those in one's campaign."""
+        return (
+            self.guides | self._in_campaign | {g for g, stood in PAST.items() if stood.store in self.stores}
+        )
 
     @property
     def known_stores(self) -> frozenset[str]:
-        """Stores that are known by name: one's own, and those of the guides one knows."""
-        return self.stores | {GUIDES[code].store for code in self.known_guides}
+        """Stores that are known by name: one's own, and those of one's guides and campaign."""
+        return self.stores | {GUIDES[code].store for code in self.guides | self._in_campaign}
 
     @property
     def known_plans(self) -> frozenset[str]:
-        """Campaigns one's guides take part in, or that are one's own."""
-        return self.plans | {GUIDES[code].plan for code in self.guides}
+        """Campaigns one's guides take part in, or took where they stood, or that are one's own."""
+        past = {stood.plan for code, stood in PAST.items() if self.did(code, stood.store)}
+        return self.plans | {GUIDES[code].plan for code in self.guides} | past
+
+    def did(self, guide: str, store: str) -> bool:
+        """Whether what a guide did is theirs: their own doing, or done in a store of theirs."""
+        return guide == self.myself != "" or store in self.stores
 
     def sees(self, thing: Thing) -> bool:  # noqa: C901, PLR0911 - one answer a kind of thing
         """Whether a thing of the world exists for them."""
@@ -71,7 +88,7 @@ class Reach:
             case "plan":
                 return thing.name in self.known_plans
             case "task":
-                return thing.guide in self.guides or thing.plan in self.plans
+                return self.did(thing.guide, thing.store) or thing.plan in self.plans
             case "account":
                 return thing.owner == self.who.login or thing.guide in self.acts_for
             case "session":
@@ -93,7 +110,8 @@ class Reach:
             case "guide":
                 return thing.name in self.acts_for
             case "task":
-                return thing.guide in self.acts_for
+                mine = thing.guide == self.myself or thing.store in self.binds
+                return mine and thing.guide in self.acts_for
             case "member":
                 return thing.store in self.binds or thing.guide in self.acts_for
             case "session":

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from domain.policy import Role
 from tests.identities import account_id_of
 from tests.security.reach import Reach
-from tests.security.world import World
+from tests.security.world import GUIDES, NOW, PAST, PLANS, World
 
 Row = Mapping[str, Any]
 Rule = Callable[["Facts", Reach, Row], bool]
@@ -47,8 +48,42 @@ def _of_hq(_facts: Facts, _reach: Reach, _row: Row) -> bool:
     return False
 
 
-def _days(facts: Facts, reach: Reach, row: Row) -> bool:
-    return facts.guide(row["guide_id"]) in reach.guides
+def _day(facts: Facts, row: Row) -> date:
+    """The day that decides whose a row is: when it happened, or today where it goes on."""
+    if "business_date" in row.keys():  # noqa: SIM118 - a row of the database, not a mapping of columns
+        return row["business_date"]  # type: ignore[no-any-return]
+    plan = facts.one("plan", plan_id=row["plan_id"])
+    if row["state"] == "open" and plan is not None and plan["ended_at"] is None:
+        return NOW.date()
+    return row["last_attempt_on"] or row["known_at"].date()  # type: ignore[no-any-return]
+
+
+def _part(facts: Facts, row: Row) -> date:
+    """The same of a part in a cycle: its last day, or the day its plan ended."""
+    plan = facts.one("plan", plan_id=row["plan_id"])
+    cycle = facts.one("plan_cycle", plan_id=row["plan_id"], cycle=row["cycle"])
+    assert plan is not None
+    assert cycle is not None
+    ended = plan["ended_at"]
+    return min(cycle["ends_on"], ended.date() if ended else cycle["ends_on"])  # type: ignore[no-any-return]
+
+
+def _stood(guide: str, day: date) -> str:
+    stood = PAST.get(guide)
+    return stood.store if stood and day < stood.until else GUIDES[guide].store
+
+
+def _dated(facts: Facts, reach: Reach, row: Row) -> bool:
+    """A day's work: of oneself, or of a guide who stood in a store of theirs then."""
+    guide = facts.guide(row["guide_id"])
+    return reach.did(guide, _stood(guide, _day(facts, row)))
+
+
+def _dated_changes(facts: Facts, reach: Reach, row: Row) -> bool:
+    guide = facts.guide(row["guide_id"])
+    return guide in reach.acts_for and (
+        guide == reach.myself or _stood(guide, _day(facts, row)) in reach.binds
+    )
 
 
 def _work(facts: Facts, reach: Reach, row: Row) -> bool:
@@ -64,11 +99,22 @@ def _steered(_facts: Facts, reach: Reach, row: Row) -> bool:
 
 
 def _item(facts: Facts, reach: Reach, row: Row) -> bool:
-    return _days(facts, reach, row) or _campaign(facts, reach, row)
+    return _dated(facts, reach, row) or _campaign(facts, reach, row)
 
 
 def _item_changes(facts: Facts, reach: Reach, row: Row) -> bool:
-    return _work(facts, reach, row) or _steered(facts, reach, row)
+    return _dated_changes(facts, reach, row) or _steered(facts, reach, row)
+
+
+def _taken_part(facts: Facts, reach: Reach, row: Row) -> bool:
+    guide = facts.guide(row["guide_id"])
+    return reach.did(guide, _stood(guide, _part(facts, row))) or _campaign(facts, reach, row)
+
+
+def _taken_part_changes(facts: Facts, reach: Reach, row: Row) -> bool:
+    guide = facts.guide(row["guide_id"])
+    mine = guide == reach.myself or _stood(guide, _part(facts, row)) in reach.binds
+    return (mine and guide in reach.acts_for) or _steered(facts, reach, row)
 
 
 def _plan(_facts: Facts, reach: Reach, row: Row) -> bool:
@@ -76,19 +122,25 @@ def _plan(_facts: Facts, reach: Reach, row: Row) -> bool:
 
 
 def _member(facts: Facts, reach: Reach, row: Row) -> bool:
-    known = facts.one("member", member_id=row["member_id"])
-    at_home = known is not None and facts.store(known["home_store_id"]) in reach.stores
-    return at_home or any(
-        _days(facts, reach, one) for one in facts.rows["plan_member"] if one["member_id"] == row["member_id"]
-    )
+    return _at_home(facts, row) in reach.stores or bool(_serving(facts, row) & reach.guides)
 
 
 def _member_work(facts: Facts, reach: Reach, row: Row) -> bool:
+    return _at_home(facts, row) in reach.binds or bool(_serving(facts, row) & reach.acts_for)
+
+
+def _at_home(facts: Facts, row: Row) -> str:
     known = facts.one("member", member_id=row["member_id"])
-    at_home = known is not None and facts.store(known["home_store_id"]) in reach.binds
-    return at_home or any(
-        _work(facts, reach, one) for one in facts.rows["plan_member"] if one["member_id"] == row["member_id"]
-    )
+    return "" if known is None else facts.store(known["home_store_id"])
+
+
+def _serving(facts: Facts, row: Row) -> set[str]:
+    """Who serves a member now: in the campaigns that run. Those of the past have ended days ago."""
+    return {
+        facts.guide(one["guide_id"])
+        for one in facts.rows["plan_member"]
+        if one["member_id"] == row["member_id"] and one["plan_id"] in PLANS
+    }
 
 
 def _known_guide(facts: Facts, reach: Reach, row: Row) -> bool:
@@ -104,7 +156,8 @@ def _bound(facts: Facts, reach: Reach, row: Row) -> bool:
 
 
 def _posting(facts: Facts, reach: Reach, row: Row) -> bool:
-    return _days(facts, reach, row) or facts.store(row["store_id"]) in reach.stores
+    stores = {facts.store(row["store_id"]), facts.store(row["before_store_id"])}
+    return facts.guide(row["guide_id"]) == reach.myself or bool(stores & reach.stores)
 
 
 def _own(_facts: Facts, reach: Reach, row: Row) -> bool:
@@ -140,12 +193,12 @@ def _stream(facts: Facts, reach: Reach, row: Row) -> bool:  # noqa: PLR0911 - on
         case "task":
             return _found(facts, reach, _item, "task", task_id=UUID(named[0]))
         case "guide-day":
-            return facts.guide(UUID(named[0])) in reach.guides
+            return _dated(facts, reach, _day_of(named))
         case "plan":
             return named[0] in reach.plans
         case "plan-member":
             key = {"plan_id": named[0], "cycle": int(named[1]), "member_id": UUID(named[2])}
-            return _found(facts, reach, _item, "plan_member", **key)
+            return _found(facts, reach, _taken_part, "plan_member", **key)
         case "member":
             return _found(facts, reach, _member, "member", member_id=UUID(named[0]))
         case "account":
@@ -159,7 +212,7 @@ def _stream_changes(facts: Facts, reach: Reach, row: Row) -> bool:  # noqa: PLR0
         case "task":
             return _found(facts, reach, _item_changes, "task", task_id=UUID(named[0]))
         case "guide-day":
-            return facts.guide(UUID(named[0])) in reach.acts_for
+            return _dated_changes(facts, reach, _day_of(named))
         case "plan" | "plan-member":
             return named[0] in reach.steers
         case "member":
@@ -170,6 +223,10 @@ def _stream_changes(facts: Facts, reach: Reach, row: Row) -> bool:  # noqa: PLR0
         case "device":
             return _found(facts, reach, _bound, "device", device_id=UUID(named[0]))
     return False
+
+
+def _day_of(named: list[str]) -> Row:
+    return {"guide_id": UUID(named[0]), "business_date": date.fromisoformat(named[1])}
 
 
 def _command(facts: Facts, reach: Reach, row: Row) -> bool:
@@ -196,11 +253,11 @@ SEES: Mapping[str, Rule] = {
     "event_pending": _of_hq,
     "event_position": _of_hq,
     "guide": _known_guide,
-    "guide_day": _days,
+    "guide_day": _dated,
     "guide_person": _known_guide,
     "guide_posting": _posting,
     "import_batch": _of_hq,
-    "list_item": _days,
+    "list_item": _dated,
     "member": _member,
     "member_note": _member,
     "member_person": _member,
@@ -209,7 +266,7 @@ SEES: Mapping[str, Rule] = {
     "plan": _plan,
     "plan_check": _campaign,
     "plan_cycle": _plan,
-    "plan_member": _item,
+    "plan_member": _taken_part,
     "purchase": _member,
     "role_grant": _own,
     "sign_in_window": _of_hq,
@@ -227,10 +284,10 @@ CHANGES: Mapping[str, Rule] = {
     "credential": lambda facts, reach, row: reach.writes and _session(facts, reach, row),
     "device": _bound,
     "device_code": _bound,
-    "guide_day": _work,
+    "guide_day": _dated_changes,
     "plan": _steered,
     "plan_cycle": _steered,
-    "plan_member": _item_changes,
+    "plan_member": _taken_part_changes,
     "stream_head": _stream_changes,
     "task": _item_changes,
 }

@@ -14,12 +14,12 @@ from uuid import UUID
 
 from activities.sessions import digest
 from domain.identifiers import derived_id
-from domain.messages import PlanStep
+from domain.messages import DayStep, GuideDayStep, PlanStep
 from domain.policy import Right, Role
 from ledger.accounts import Grant
 from ledger.people import seal_plain
 from ledger.plans import launch
-from tests.brand import Brand, at, plan
+from tests.brand import ZONE, Brand, at, plan
 from tests.identities import account_id_of, identity
 
 DAY = 2
@@ -68,10 +68,25 @@ GUIDES = {
         GuideOf("gui-lotus", "sto-begonia", "pla-c2", "丙", "7301"),
         GuideOf("gui-mallow", "sto-begonia", "pla-c2", "丁", "7401"),
         GuideOf("gui-nerine", "sto-camellia", "pla-c2", "戊", "7501"),
+        GuideOf("gui-orchid", "sto-camellia", "pla-c2", "己", "7601"),
     )
 }
 PLANS = {"pla-c1": ("sto-azalea",), "pla-c2": ("sto-begonia", "sto-camellia")}
 """Campaigns and the stores they run in."""
+
+
+@dataclass(frozen=True)
+class Stood:
+    """Where a guide stood until the day she was transferred, and the campaign she worked for there."""
+
+    store: str
+    until: date
+    plan: str
+
+
+PAST = {"gui-orchid": Stood("sto-azalea", date(2026, 3, 1), "pla-past")}
+"""Guides who stand with another dealer now; their campaigns there have ended."""
+PAST_DAY = date(2026, 2, 23)
 
 
 @dataclass(frozen=True)
@@ -107,6 +122,7 @@ OTHERS = {
     who.login: who
     for who in (
         Who("acc-manager-begonia", Role.STORE_MANAGER, "sto-begonia"),
+        Who("acc-manager-camellia", Role.STORE_MANAGER, "sto-camellia"),
         Who("acc-guide-lotus", Role.GUIDE, guide="gui-lotus"),
         Who("acc-organiser-c2", Role.ORGANISER, "pla-c2"),
         Who("acc-nobody", None),
@@ -155,6 +171,8 @@ class World:
     stores: dict[str, UUID] = field(default_factory=dict)
     members: dict[str, tuple[UUID, UUID]] = field(default_factory=dict)
     """By guide: the members she serves."""
+    past: list[UUID] = field(default_factory=list)
+    """Members whom guides served where they stood before."""
 
 
 async def build(brand: Brand) -> World:
@@ -163,9 +181,11 @@ async def build(brand: Brand) -> World:
     await _open(world)
     await _hire(world)
     await _sell(world)
+    before = await _work_before(world)
     await _run(world)
     await _admit(world)
     await _fill(world)
+    world.things += before  # last: what is asked for by name is what goes on, where there is such a thing
     return world
 
 
@@ -215,6 +235,52 @@ async def _sell(world: World) -> None:
             marks = (code, phone, f"尾号{phone[-4:]}", f"{guide.first}＊＊")
             world.things.append(Thing("member", code, marks, guide.store, guide.code, guide.plan))
     await seal_plain(world.brand.ledger)
+
+
+async def _work_before(world: World) -> list[Thing]:
+    """What guides did where they stood before: a campaign that has ended, of members who stayed there."""
+    brand, things = world.brand, list[Thing]()
+    for code, stood in PAST.items():
+        guide, home = world.guides[code], world.stores[GUIDES[code].store]
+        await brand.execute(
+            "UPDATE guide SET store_id = $2 WHERE guide_id = $1", guide, world.stores[stood.store]
+        )
+        codes = [f"{code.replace('gui', 'old')}-{number}" for number in (1, 2)]
+        members = await brand.join(*codes, store=stood.store)
+        for member, name in zip(members, codes, strict=True):
+            await brand.buy(
+                member, at(PAST_DAY - timedelta(days=23), 12), category="TEA", guide=guide, store=stood.store
+            )
+            things.append(Thing("member", name, (name,), stood.store, plan=stood.plan))
+        world.past += members
+        await brand.start(
+            plan(
+                plan=stood.plan,
+                name=f"name of {stood.plan}",
+                period={"start": PAST_DAY.isoformat(), "working_days": 5},
+                goal={"by": "2026-02-27"},
+                members={"stores": [stood.store], "bought_categories": ["TEA"]},
+                means=[{"name": "Reminder", "script": "Hello", "days_per_unit": {"TEA": 7}}],
+            )
+        )
+        day = DayStep(day=PAST_DAY, time_zone=ZONE, release="09:00", at=at(PAST_DAY, 9), rehearsal=True)
+        await brand.dispatch.cut_lists(day)
+        hers = GuideDayStep(guide_id=guide, day=PAST_DAY, at=at(PAST_DAY, 9), rehearsal=True)
+        await brand.dispatch.publish_list(hers)
+        for member in members:
+            task, note = await brand.task(member, category="TEA"), code.replace("gui", "was")
+            when = at(PAST_DAY, 9, 30)
+            await brand.report(task, guide, when, "interested", note=note, salt=b"0" * 16)
+            marks = (note, str(task), str(member))
+            things.append(Thing("task", str(task), marks, stood.store, code, stood.plan))
+        await brand.dispatch.close_day(hers.model_copy(update={"at": at(PAST_DAY, 21)}))
+        await brand.execute(
+            "UPDATE plan SET status = 'closed', ended_at = $2 WHERE plan_id = $1",
+            stood.plan, at(PAST_DAY + timedelta(days=4), 21),
+        )  # fmt: skip
+        await brand.execute("UPDATE guide SET store_id = $2 WHERE guide_id = $1", guide, home)
+        things.append(Thing("plan", stood.plan, (stood.plan,), plan=stood.plan))
+    return things
 
 
 async def _run(world: World) -> None:
@@ -318,12 +384,14 @@ async def _fill(world: World) -> None:
                 digest(code), derived_id("phone", code), account_id_of(login),
                 derived_id("device", GUIDES[code].store), at(1), at(3),
             )  # fmt: skip
+        stood = PAST.get(code)
         await world.brand.execute(
-            "INSERT INTO guide_posting (tenant_id, posting_id, guide_id, store_id, from_on, from_at, decided_at,"
-            " applied_at, settled_at, version) VALUES (1, $1, $2, $3, $4, $5, $5, $5, $5, 1)",
-            derived_id("posting", code), guide, world.stores[GUIDES[code].store], date(2026, 3, 1), at(1),
+            "INSERT INTO guide_posting (tenant_id, posting_id, guide_id, before_store_id, store_id, from_on, from_at,"
+            " decided_at, applied_at, settled_at, version) VALUES (1, $1, $2, $3, $4, $5, $6, $7, $6, $6, 1)",
+            derived_id("posting", code), guide, world.stores[stood.store] if stood else None,
+            world.stores[GUIDES[code].store], date(2026, 3, 1), at(1, 0), at(date(2026, 2, 20), 9),
         )  # fmt: skip
-        for member in world.members[code]:
+        for member in (*world.members[code], *(world.past if stood else ())):
             await world.brand.execute(
                 "INSERT INTO consent (tenant_id, member_id, purpose, given, source, occurred_at, known_at)"
                 " VALUES (1, $1, 'contact', true, 'import', $2, $2)",
