@@ -128,6 +128,9 @@ async def change_password(ledger: Ledger, asker: Asker, old: str, new: str, at: 
         new: as typed.
         at: now.
 
+    The old one is judged first, counted and locked as at the sign-in: whoever does not know it learns nothing of whether
+    it was right by what is said of the new one.
+
     Raises:
         Refused: the old one is wrong, or the new one is against the rules.
     """
@@ -198,16 +201,15 @@ async def _change(
             asker.account_id,
         )
     proven = await proves(old, kept)
-    if proven and normalised(old) == normalised(new):
+    if normalised(old) == normalised(new):
         problem = Problem("new", "", "secret_same")
-    if proven and problem is not None:
-        raise Refused([problem])
-    hashed = await hash_secret(new) if proven else None
+    # Whether the old one was right is not to be told by the time either.
+    hashed = await hash_secret(new) if problem is None else None
     attempt = uuid4()
     async with ledger.transaction() as connection:
         said = Kept(asker.account_id, kept)
         why = await judge(connection, ledger.tenant_id, said, kind, proven=proven, at=at, attempt=attempt)
-        if why is None:
+        if why is None and hashed is not None:
             command = Command(f"{asker.actor}/{kind}/{attempt}", at, at, asker.actor)
             await set_secret(
                 connection,
@@ -220,6 +222,8 @@ async def _change(
             )
     if why is not None:
         raise Refused([Problem("old", "", "secret_locked" if why == "locked" else "wrong_old_secret")])
+    if problem is not None:
+        raise Refused([problem])
 
 
 _COLUMNS = {"password": "password", "pin": "pin"}

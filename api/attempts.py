@@ -13,13 +13,13 @@ from domain.errors import Problem
 
 
 async def count_attempt_of(here: Here, request: Request, way: str, *, phone: str | None = None) -> None:
-    """Count an attempt, by the secret of the phone it is made on where that is bound.
+    """Count an attempt at a secret, before it is looked at, by the secret of the phone it is made on where that is bound.
 
     Raises:
         Declined: 429, there were too many from this address or phone within a minute.
     """
     address = "" if request.client is None else request.client.host
-    waited = await wait_for_attempt(here.ledger, address, here.clock(), way=way, phone=phone)
+    waited = await wait_for_attempt(here.ledger.for_upkeep(), address, here.clock(), way=way, phone=phone)
     wait = math.ceil(waited.total_seconds())
     if wait:
         problem = Problem("address", "", "too_many_attempts", {"seconds": wait})

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import Field
 
 from activities import signing_in
 from api.answers import Answer
+from api.attempts import count_attempt_of
 from api.context import AtHand
 from api.fields import Body
 from api.problems import responses
+from api.session_cookies import DEVICE, cookie_of
 from api.sessions import RoleHeld, Typed, in_session
 from domain.policy import Right
 from ledger.sign_in import read_who
@@ -63,15 +65,19 @@ async def read_me(here: AtHand) -> Me:
     )
 
 
-@router.post("/password", operation_id="change_password", status_code=204, responses=responses(400, 413, 415))
-async def change_password(here: AtHand, body: SecretChange) -> None:
+@router.post(
+    "/password", operation_id="change_password", status_code=204, responses=responses(400, 413, 415, 429)
+)
+async def change_password(here: AtHand, request: Request, body: SecretChange) -> None:
     """Change one's password; every other session ends."""
     in_session(here)
+    await count_attempt_of(here, request, "password")
     await signing_in.change_password(here.ledger, here.who, body.old, body.new, here.clock())
 
 
-@router.post("/pin", operation_id="change_pin", status_code=204, responses=responses(400, 413, 415))
-async def change_pin(here: AtHand, body: SecretChange) -> None:
+@router.post("/pin", operation_id="change_pin", status_code=204, responses=responses(400, 413, 415, 429))
+async def change_pin(here: AtHand, request: Request, body: SecretChange) -> None:
     """Change one's PIN; every other session ends."""
     in_session(here)
+    await count_attempt_of(here, request, "pin", phone=cookie_of(request, DEVICE))
     await signing_in.change_pin(here.ledger, here.who, body.old, body.new, here.clock())
