@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from activities.sessions import digest
-from activities.signing_in import Welcome, welcome
+from activities.signing_in import Welcome, lock_both, welcome
 from ledger.ledger import Ledger
 from ledger.linked_identities import Way, find_linked, use_once
 
@@ -30,4 +30,8 @@ async def sign_in_linked(
     """
     async with ledger.transaction() as connection:
         said = await find_linked(connection, ledger.tenant_id, way, identity, at)
+        if said is not None:
+            # Shut or parted from the identity while it was found: read again under the lock that both take.
+            await lock_both(connection, ledger.tenant_id, said, shown)
+            said = await find_linked(connection, ledger.tenant_id, way, identity, at)
         return None if said is None else await welcome(connection, ledger.tenant_id, said, way, at, shown)

@@ -23,7 +23,7 @@ from domain.logins import login_of
 from ledger.accounts import set_secret
 from ledger.asking import Asker
 from ledger.devices import find_device
-from ledger.door import Driver
+from ledger.door import Driver, lock_heads
 from ledger.ledger import Command, Ledger, account_stream
 from ledger.own_sessions import end_own_session, session_shown
 from ledger.sign_in import (
@@ -163,6 +163,7 @@ async def _sign_in(
                 await refuse_unknown(connection, ledger.tenant_id, way, at)
                 refused()
                 return None
+            await lock_both(connection, ledger.tenant_id, said, shown)
             why = await judge(connection, ledger.tenant_id, said, way, proven=proven, at=at, attempt=uuid4())
             if why is not None:
                 refused()
@@ -172,10 +173,23 @@ async def _sign_in(
             return await welcome(connection, ledger.tenant_id, said, way, at, shown)
 
 
+async def lock_both(connection: Driver, tenant_id: int, said: Kept, shown: str | None) -> None:
+    """Lock the account that signs in, and that of the session its browser has had, in the order every command does.
+
+    Two guides who swap phones end each other's session: locked one after the other, each would wait for the other.
+    """
+    before = None if shown is None else await session_shown(connection, tenant_id, digest(shown))
+    accounts = {said.account_id} | ({before[0]} if before else set())
+    await lock_heads(connection, tenant_id, [account_stream(one) for one in sorted(accounts)])
+
+
 async def welcome(
     connection: Driver, tenant_id: int, said: Kept, way: str, at: datetime, shown: str | None
 ) -> Welcome:
-    """Begin a session of an account that has proved itself; the one this browser has had until now ends."""
+    """Begin a session of an account that has proved itself; the one this browser has had until now ends.
+
+    Both are locked (`lock_both`), and whether the account is open was read after that.
+    """
     before = None if shown is None else await session_shown(connection, tenant_id, digest(shown))
     if before is not None:
         account_id, credential_id = before

@@ -13,8 +13,8 @@ from domain.errors import Problem, Refused
 from domain.policy import Right
 from ledger.account_list import CredentialLine, read_account, read_token, rights_held
 from ledger.credentials import NewCredential, begin_credential, end_credential
-from ledger.door import command_used
-from ledger.ledger import Command, Ledger
+from ledger.door import command_used, lock_heads
+from ledger.ledger import Command, Ledger, account_stream
 
 LONGEST_DAYS = 365
 PREFIX = "dgt"
@@ -59,6 +59,8 @@ async def issue_token(ledger: Ledger, wanted: WantedToken, by: Giver) -> Issued:
             if (before.name, before.rights) != (name, rights):
                 raise key_used_otherwise(by)
             return Issued(before, duplicate=True)
+        # Shutting an account ends the tokens there are: read under the lock it takes, so that none begins beside it.
+        await lock_heads(connection, tenant, [account_stream(wanted.account_id)])
         account = await read_account(connection, tenant, wanted.account_id, at=by.asked.at)
         held = await rights_held(connection, tenant, wanted.account_id, at=by.asked.at)
         problems = name_problems("name", name)

@@ -1,0 +1,73 @@
+"""Two commands on one account at once: what is shut stays shut, and nobody waits for each other."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from activities.linked_sign_in import sign_in_linked
+from activities.signing_in import sign_in_by_password
+from domain.policy import Role
+from ledger.accounts import Grant, set_active
+from ledger.asking import standing_for_upkeep
+from ledger.door import lock_heads
+from ledger.ledger import account_stream
+from ledger.linked_identities import link_identity
+from tests.api.browsers import PASSWORD, account
+from tests.api.conftest import Api, problem
+from tests.brand import Brand
+from tests.ledger.test_races import somebody_waits
+
+
+async def shut(shop: Brand, one: UUID, connection: object) -> None:
+    await set_active(connection, 1, shop.command(), one, active=False, reason="stolen")  # type: ignore[arg-type]
+
+
+async def test_no_token_begins_while_its_account_is_shut(api: Api, shop: Brand) -> None:
+    one = await account(api, "aud", Grant(Role.AUDITOR))
+    wanted = {"account_id": str(one), "name": "till", "rights": ["plan.read"]}
+    async with shop.ledger.transaction() as connection:
+        await shut(shop, one, connection)
+        waiting = asyncio.create_task(api.post("/v1/tokens", wanted))
+        await somebody_waits(shop)
+    assert problem(await waiting) == (409, [("account", "account_shut")])
+    assert not await shop.value("SELECT count(*) FROM credential WHERE account_id = $1", one)
+
+
+@pytest.mark.parametrize("what", ["shut", "parted"])
+async def test_no_linked_session_begins_while_its_account_is_shut_or_parted(
+    api: Api, shop: Brand, what: str
+) -> None:
+    one = await account(api, "aud", Grant(Role.AUDITOR))
+    await shop.execute("UPDATE account SET subject = 'iss sub' WHERE account_id = $1", one)
+    async with shop.ledger.transaction() as connection:
+        if what == "shut":
+            await shut(shop, one, connection)
+        else:
+            await link_identity(connection, 1, shop.command(), one, "oidc", None)
+        upkeep = standing_for_upkeep(api.brand.ledger)
+        waiting = asyncio.create_task(sign_in_linked(upkeep, "oidc", "iss sub", api.now, shown=None))
+        await somebody_waits(shop)
+    assert await waiting is None
+    assert not await shop.value("SELECT count(*) FROM credential WHERE account_id = $1", one)
+
+
+async def test_whoever_signs_in_where_another_was_locks_both_in_one_order(api: Api, shop: Brand) -> None:
+    """So two guides who swap phones at once do not wait for each other."""
+    people = {login: await account(api, login, Grant(Role.AUDITOR)) for login in ("ann", "bea")}
+    first, second = sorted(people, key=lambda login: account_stream(people[login]))
+    upkeep = standing_for_upkeep(api.brand.ledger)
+    shown = await sign_in_by_password(upkeep, first, PASSWORD, api.now, shown=None)
+    assert shown is not None
+    async with shop.ledger.transaction() as connection:
+        await lock_heads(connection, 1, [account_stream(people[first])])
+        waiting = asyncio.create_task(
+            sign_in_by_password(upkeep, second, PASSWORD, api.now, shown=shown.session.secret)
+        )
+        await somebody_waits(shop)
+        async with shop.ledger.transaction() as other:  # free: it is locked after the first one
+            await other.execute("SET LOCAL lock_timeout = '1s'")
+            assert await lock_heads(other, 1, [account_stream(people[second])])
+    assert await waiting is not None
