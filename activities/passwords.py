@@ -19,6 +19,8 @@ HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 SPOKEN = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 """Letters and digits that are not taken for each other when read aloud or off a screen."""
 _GROUP = 4
+LONGEST_CODE = 40
+"""Characters as typed: one may become eighteen by NFKC."""
 
 
 def hash_password(password: str) -> str:
@@ -54,7 +56,8 @@ def device_code() -> str:
 
 
 def heard(code: str) -> str:
-    """A code as it is kept, however it was typed."""
+    """A code as it is kept, however it was typed; of what is longer than any code, the beginning."""
+    code = code[:LONGEST_CODE]
     return "".join(char for char in normalised(code).upper() if char.isalnum())
 
 

@@ -43,7 +43,7 @@ class DeviceCode(Answer):
 class CodeShown(Body):
     """The code, in any case, with or without its hyphen."""
 
-    code: Annotated[str, STORABLE]
+    code: Annotated[str, Field(min_length=1, max_length=40), STORABLE]
 
 
 class BoundPhone(Answer):

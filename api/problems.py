@@ -127,6 +127,8 @@ _CODES = {
 }
 _SECRETS = frozenset({"password", "pin", "old", "new"})
 """Fields whose text no answer repeats."""
+MOST_TOLD = 50
+"""Problems of a body that are told at once: a megabyte of names that are no fields makes a hundred thousand."""
 _FRAMEWORK = {404: "unknown_address", 405: "method_not_allowed"}
 
 log = structlog.get_logger("api")
@@ -264,7 +266,7 @@ def problem_schemas() -> dict[str, Any]:
 
 def _invalid(request: Request, words: Catalogue, details: Sequence[Any]) -> Response:
     problems, status = [], 422
-    for detail in details:
+    for detail in details[:MOST_TOLD]:
         place, *path = detail["loc"]
         if place == "body" and isinstance(detail["input"], bytes):
             # The framework reads a body only where its kind is said to be JSON.

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from activities.password_rules import MOST_TYPED
 from activities.signing_in import Welcome, command_of, sign_in_by_password, sign_in_by_pin
 from api.answers import Answer
 from api.attempts import count_attempt_of
@@ -23,8 +24,8 @@ from ledger.own_sessions import end_own_session, list_sessions
 
 router = APIRouter(prefix="/sessions", tags=["signing in"])
 
-Typed = Annotated[str, STORABLE]
-"""A password or PIN as typed: no rule is asked here, for its problem would repeat it."""
+Typed = Annotated[str, Field(max_length=MOST_TYPED), STORABLE]
+"""A password or PIN as typed; what is wrong with it is said without repeating it."""
 
 
 class PasswordShown(Body):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from activities.password_rules import normalised, password_problem
+from activities.passwords import heard
+from api.problems import MOST_TOLD
 from domain.policy import Role
 from ledger.accounts import Grant
 from ledger.sign_in import FAILURES_TO_LOCK, MOST_IN_WINDOW
@@ -42,3 +45,40 @@ async def test_guesses_at_the_old_secret_wait_as_guesses_at_the_sign_in(shops: S
         answers = [await browser.post(path, {"old": "000000", "new": "1"}) for _ in range(MOST_IN_WINDOW + 1)]
         assert problem(answers[-1]) == (429, [("address", "too_many_attempts")]), path
     assert PIN not in answers[-1].text
+
+
+HUGE = "\ufdfa" * 100_000
+"""Of which NFKC makes 1,800,000 characters."""
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/devices", {"code": HUGE}, "code"),
+        ("/v1/sessions", {"login": "boss", "password": HUGE}, "password"),
+        ("/v1/sessions", {"login": HUGE, "password": PASSWORD}, "login"),
+        ("/v1/sessions/pin", {"guide": "G1", "pin": HUGE}, "pin"),
+        ("/v1/sessions/pin", {"guide": HUGE, "pin": PIN}, "guide"),
+    ],
+)
+async def test_what_is_longer_than_it_can_be_is_turned_away_unread_and_not_repeated(
+    api: Api, path: str, body: dict[str, str], field: str
+) -> None:
+    answer = await Browser(api).post(path, body)
+    assert problem(answer) == (422, [(field, "text_too_long")])
+    if field in {"password", "pin"}:
+        assert HUGE[0] not in answer.text
+    assert len(answer.content) < 3000
+
+
+async def test_of_a_body_full_of_names_that_are_no_fields_some_are_told(api: Api) -> None:
+    answer = await Browser(api).post("/v1/sessions", dict.fromkeys(map(str, range(20_000)), 1))
+    assert problem(answer)[0] == 422
+    assert len(answer.json()["problems"]) == MOST_TOLD
+
+
+def test_a_secret_is_cut_before_it_is_made_one_spelling_of() -> None:
+    assert len(normalised(HUGE)) < 20_000
+    assert len(heard(HUGE)) < 1000
+    assert password_problem("x1" * 65, "boss", field="new") is not None
+    assert password_problem("ab c" * 32, "boss", field="new") is None
