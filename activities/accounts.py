@@ -47,6 +47,8 @@ class Giver:
 
     asked: Asked
     rights: frozenset[Right]
+    token: UUID | None = None
+    """The token by which they ask; None: in a session, or at the command line."""
 
     def command(self, what: str) -> Command:
         """A command of theirs; without a key every request is one of its own."""

@@ -42,10 +42,13 @@ class Issued:
 async def issue_token(ledger: Ledger, wanted: WantedToken, by: Giver) -> Issued:
     """Issue a token of an account.
 
+    By token, it lasts no longer than that one, ends with it, and issues no further ones: who has got hold of a token has
+    it until it is taken back, and no longer.
+
     Raises:
         NotFound: no such account.
         Refused: it lasts longer than a year or not a day, has no name, its account is shut or lacks one of the rights,
-            or whoever issues it does.
+            or whoever issues it does; or what a token may not issue.
     """
     name = wanted.name.strip()
     rights = None if wanted.rights is None else tuple(sorted(set(wanted.rights)))
@@ -54,13 +57,15 @@ async def issue_token(ledger: Ledger, wanted: WantedToken, by: Giver) -> Issued:
     secret = new_secret(PREFIX)
     async with ledger.transaction() as connection:
         tenant = ledger.tenant_id
+        # Shutting an account ends the tokens there are: read under the lock it takes, so that none begins beside it. And
+        # of two requests with one key the second finds what the first one did.
+        await lock_heads(connection, tenant, [account_stream(wanted.account_id)])
         if await command_used(connection, tenant, command.command_id):
             before = await read_token(connection, tenant, token_id)
-            if (before.name, before.rights) != (name, rights):
+            lasts = before.expires_at - before.created_at
+            if (before.name, before.rights, lasts) != (name, rights, timedelta(days=wanted.days)):
                 raise key_used_otherwise(by)
             return Issued(before, duplicate=True)
-        # Shutting an account ends the tokens there are: read under the lock it takes, so that none begins beside it.
-        await lock_heads(connection, tenant, [account_stream(wanted.account_id)])
         account = await read_account(connection, tenant, wanted.account_id, at=by.asked.at)
         held = await rights_held(connection, tenant, wanted.account_id, at=by.asked.at)
         problems = name_problems("name", name)
@@ -80,6 +85,14 @@ async def issue_token(ledger: Ledger, wanted: WantedToken, by: Giver) -> Issued:
                 if right not in held
             ]
             problems += by.refuse_more("rights", ", ".join(rights), frozenset(rights))
+        expires_at = by.asked.at + timedelta(days=wanted.days)
+        if by.token is not None:
+            until = (await read_token(connection, tenant, by.token)).expires_at
+            if expires_at > until:
+                told = {"until": until.isoformat()}
+                problems.append(Problem("days", str(wanted.days), "token_outlives_yours", told))
+            if rights is None or Right.MANAGE_TOKENS in rights:
+                problems.append(Problem("rights", Right.MANAGE_TOKENS.value, "token_makes_tokens"))
         if problems:
             raise Refused(problems)
         new = NewCredential(
@@ -87,9 +100,10 @@ async def issue_token(ledger: Ledger, wanted: WantedToken, by: Giver) -> Issued:
             account_id=wanted.account_id,
             hash=digest(secret),
             kind="token",
-            expires_at=by.asked.at + timedelta(days=wanted.days),
+            expires_at=expires_at,
             name=name,
             rights=rights,
+            issued_by=by.token,
         )
         await begin_credential(connection, tenant, command, new)
         return Issued(await read_token(connection, tenant, token_id), secret)

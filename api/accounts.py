@@ -245,7 +245,8 @@ async def end(
 
 def giver(here: Here, key: str | None) -> Giver:
     """Whoever asks, with the rights they have."""
-    return Giver(asked_by(here, key), here.who.rights)
+    who = here.who
+    return Giver(asked_by(here, key), who.rights, who.credential_id if who.by_token else None)
 
 
 def keep_unstored(response: Response) -> None:

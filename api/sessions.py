@@ -149,7 +149,7 @@ async def end_others(here: AtHand) -> SessionsEnded:
     in_session(here)
     who, at = here.who, here.clock()
     async with here.ledger.transaction() as connection:
-        found = await list_sessions(connection, here.ledger.tenant_id, who.account_id, at)
+        found = await list_sessions(connection, here.ledger.tenant_id, who.account_id, at, limit=None)
         others = [one.credential_id for one in found if one.credential_id != who.credential_id]
         for other in others:
             command = command_of(who, "end-session", at, thing=other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -29,6 +29,8 @@ class NewCredential:
     device_id: UUID | None = None
     way: str = ""
     """Of a session: password, pin, oidc or wecom."""
+    issued_by: UUID | None = None
+    """Of a token that a token issued: that one, with which it ends."""
 
 
 async def begin_credential(
@@ -49,7 +51,7 @@ async def begin_credential(
     if not appended.duplicate:
         await connection.execute(
             "INSERT INTO credential (tenant_id, hash, credential_id, account_id, kind, name, rights, csrf, device_id,"
-            " created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            " created_at, expires_at, issued_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             tenant_id,
             new.hash,
             new.credential_id,
@@ -61,6 +63,7 @@ async def begin_credential(
             new.device_id,
             command.known_at,
             new.expires_at,
+            new.issued_by,
         )
     return appended
 
@@ -68,7 +71,7 @@ async def begin_credential(
 async def end_credential(
     connection: Driver, tenant_id: int, command: Command, credential_id: UUID, *, why: str
 ) -> Appended:
-    """End a session or take a token back; from the next request on it opens nothing.
+    """End a session or take a token back, with those it issued; from the next request on they open nothing.
 
     Raises:
         NotFound: no such session or token.
@@ -89,6 +92,15 @@ async def end_credential(
             credential_id,
             command.known_at,
         )
+        for issued in await connection.fetch(
+            "SELECT credential_id FROM credential WHERE tenant_id = $1 AND issued_by = $2 AND ended_at IS NULL"
+            " ORDER BY credential_id",
+            tenant_id,
+            credential_id,
+        ):
+            child = issued["credential_id"]
+            its = replace(command, command_id=f"{command.command_id}/issued/{child}")
+            await end_credential(connection, tenant_id, its, child, why="issuer_ended")
     return appended
 
 

@@ -25,9 +25,9 @@ class OwnSession:
 
 
 async def list_sessions(
-    connection: Driver, tenant_id: int, account_id: UUID, at: datetime
+    connection: Driver, tenant_id: int, account_id: UUID, at: datetime, *, limit: int | None = MOST_LISTED
 ) -> list[OwnSession]:
-    """The open sessions of an account, newest first; at most 200."""
+    """The open sessions of an account, newest first; at most 200, or all of them."""
     rows = await connection.fetch(
         "SELECT credential_id, created_at, expires_at, device_id IS NOT NULL AS on_phone FROM credential"
         " WHERE tenant_id = $1 AND account_id = $2 AND kind = 'session' AND ended_at IS NULL AND expires_at > $3"
@@ -35,7 +35,7 @@ async def list_sessions(
         tenant_id,
         account_id,
         at,
-        MOST_LISTED,
+        limit,
     )
     return [OwnSession(**dict(row)) for row in rows]
 

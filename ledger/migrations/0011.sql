@@ -8,6 +8,9 @@ SET LOCAL search_path = daogou;
 ALTER TABLE account ADD COLUMN IF NOT EXISTS pin_failures integer NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN IF NOT EXISTS pin_locked_until timestamptz;
 ALTER TABLE guide_posting ADD COLUMN IF NOT EXISTS superseded_at timestamptz;
+-- The token that issued a token, with which it ends; null: a person or the command line did.
+ALTER TABLE credential ADD COLUMN issued_by uuid;
+CREATE INDEX credential_issued_by ON credential (tenant_id, issued_by) WHERE issued_by IS NOT NULL;
 DROP INDEX guide_posting_ahead;
 CREATE INDEX guide_posting_ahead ON guide_posting (tenant_id, from_at)
     WHERE applied_at IS NULL AND superseded_at IS NULL;

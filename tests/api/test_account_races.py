@@ -18,6 +18,7 @@ from ledger.linked_identities import link_identity
 from tests.api.browsers import PASSWORD, account
 from tests.api.conftest import Api, problem
 from tests.brand import Brand
+from tests.identities import account_id_of
 from tests.ledger.test_races import somebody_waits
 
 
@@ -71,3 +72,18 @@ async def test_whoever_signs_in_where_another_was_locks_both_in_one_order(api: A
             await other.execute("SET LOCAL lock_timeout = '1s'")
             assert await lock_heads(other, 1, [account_stream(people[second])])
     assert await waiting is not None
+
+
+async def test_of_two_requests_with_one_key_at_once_one_gets_the_secret(api: Api, shop: Brand) -> None:
+    wanted = {"name": "till", "rights": ["plan.read"]}
+    async with shop.ledger.transaction() as connection:
+        await lock_heads(connection, 1, [account_stream(account_id_of("hq"))])
+        both = [asyncio.create_task(api.post("/v1/tokens", wanted, key="one")) for _ in range(2)]
+        await somebody_waits(shop)
+    answers = sorted([await one for one in both], key=lambda answer: -answer.status_code)
+    assert [(one.status_code, one.json()["duplicate"]) for one in answers] == [(201, False), (200, True)]
+    assert [bool(one.json()["secret"]) for one in answers] == [True, False]
+    shown = {"Authorization": f"Bearer {answers[0].json()['secret']}"}
+    assert (await api.http.get("/v1/plans", headers=shown)).status_code == 200
+    other = await api.post("/v1/tokens", wanted | {"days": 3}, key="one")
+    assert problem(other) == (422, [("Idempotency-Key", "key_used_otherwise")])

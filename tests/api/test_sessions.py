@@ -414,3 +414,17 @@ async def test_no_secret_login_name_or_address_is_in_an_event_or_a_log(
         await shop.rows("SELECT * FROM sign_in_window")
     )
     assert all(secret not in kept for secret in (session, browser.csrf, "203.0.113.99"))
+
+
+async def test_all_other_sessions_end_however_many_there_are(api: Api, shop: Brand) -> None:
+    me = await account(api, "there", MANAGER)
+    browser = Browser(api)
+    await browser.sign_in("there")
+    await shop.execute(
+        "INSERT INTO credential (tenant_id, hash, credential_id, account_id, kind, created_at, expires_at)"
+        " SELECT 1, sha256(n::text::bytea), gen_random_uuid(), $1, 'session', $2::timestamptz, $2 + interval '12 hours'"
+        " FROM generate_series(1, 201) n",
+        me, api.now - timedelta(hours=1),
+    )  # fmt: skip
+    assert (await browser.post("/v1/sessions/end-others")).json() == {"ended": 201}
+    assert await shop.value("SELECT count(*) FROM credential WHERE account_id = $1 AND ended_at IS NULL", me) == 1

@@ -186,3 +186,27 @@ async def test_a_session_is_not_taken_back_as_a_token(api: Api, shop: Brand) -> 
         session, account_id_of("hq"), at(2), at(3),
     )  # fmt: skip
     assert problem(await api.post(f"{TOKENS}/{session}/end", WHY)) == (404, [("token", "unknown_credential")])
+
+
+async def test_a_token_issues_none_that_outlives_it_or_issues_others_and_takes_its_own_along(
+    api: Api, shop: Brand
+) -> None:
+    rights = (Right.MANAGE_TOKENS, Right.READ_PLAN)
+    mine = bearer(await identity(shop.ledger, "boss", Grant(Role.HQ), rights=rights))
+    account = account_id_of("boss")
+    parent = await shop.value("SELECT credential_id FROM credential WHERE account_id = $1", account)
+    await shop.execute(
+        "UPDATE credential SET expires_at = $2 WHERE account_id = $1", account, at(12, 10)
+    )
+
+    async def issued(**changes: Any) -> Any:
+        body = {"name": "child", "rights": ["plan.read"], "days": 10} | changes
+        return await api.http.post(TOKENS, json=body, headers=mine)
+
+    assert problem(await issued(days=11)) == (422, [("days", "token_outlives_yours")])
+    refused = problem(await issued(rights=["tokens.manage", "plan.read"]))
+    assert refused == (422, [("rights", "token_makes_tokens")])
+    child = bearer((await issued()).json()["secret"])
+    assert (await api.http.get("/v1/plans", headers=child)).status_code == 200
+    assert (await api.post(f"{TOKENS}/{parent}/end", WHY)).status_code == 200
+    assert [(await api.http.get("/v1/plans", headers=one)).status_code for one in (mine, child)] == [401, 401]
