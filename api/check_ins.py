@@ -39,7 +39,11 @@ class Report(Body):
     channel: Channel
     outcome: Outcome
     grade: Grade | None = None
-    products: tuple[Annotated[str, Field(max_length=200), STORABLE], ...] = Field(default=(), max_length=50)
+    products: tuple[Annotated[str, Field(max_length=200), STORABLE], ...] = Field(
+        default=(),
+        max_length=50,
+        description="Names of the brand's categories, or article numbers; they stay on the record, so no text of one's own.",
+    )
     next_on: Day | None = None
     note: Annotated[str, Field(max_length=2000), STORABLE] | None = Field(
         default=None, description="Kept beside the ledger, where it can be erased."

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.errors import Problem, Refused
 from domain.events import CheckedIn
+from domain.intended_products import unknown_products
 
 Channel = Literal["phone", "wecom", "in_store", "group"]
 Grade = Literal["A", "B", "C", "D"]
@@ -99,6 +100,8 @@ class TaskBefore:
     """When the plan was recalled, if it was: what occurred before still counts, and brings nothing back."""
     phone_withdrawn: bool = False
     """Whether the member had taken back the consent to be called: the call is kept, and stands out."""
+    categories: tuple[str, ...] = ()
+    """Of the products the report names, those that are categories of the brand."""
 
 
 def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_working_day: date) -> CheckedIn:
@@ -185,6 +188,8 @@ def _takes_reports(task: TaskBefore, command: CheckIn) -> bool:
 def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None:  # noqa: PLR0911, C901 - one line a rule
     if task.guide_id != command.performed_by:
         return Problem("performed_by", str(command.performed_by), "not_your_task")
+    if unknown := unknown_products(command.products, task.categories):
+        return Problem("products", unknown[0], "not_a_product")
     if task.opted_out:
         return Problem("task_id", str(task.task_id), "member_opted_out")
     if task.grade == "D":

@@ -48,7 +48,8 @@ SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempt
                AND o.business_date = ($4 AT TIME ZONE s.time_zone)::date) AS attempted_that_day,
        EXISTS (SELECT FROM check_in o WHERE o.tenant_id = $1 AND o.plan_id = t.plan_id AND o.cycle = t.cycle
                AND o.member_id = t.member_id AND NOT o.reached
-               AND o.business_date = ($4 AT TIME ZONE s.time_zone)::date) AS dialled_that_day
+               AND o.business_date = ($4 AT TIME ZONE s.time_zone)::date) AS dialled_that_day,
+       ARRAY(SELECT y.name FROM category y WHERE y.tenant_id = $1 AND y.name = ANY($6::text[])) AS categories
 FROM task t
 JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
 JOIN plan_cycle c ON c.tenant_id = $1 AND c.plan_id = t.plan_id AND c.cycle = t.cycle
@@ -155,7 +156,13 @@ async def _check_in(
     tenant_id = ledger.tenant_id
     stream = task_stream(command.task_id)
     row = await connection.fetchrow(
-        _READ, tenant_id, command.task_id, command.command_id, command.occurred_at, stream
+        _READ,
+        tenant_id,
+        command.task_id,
+        command.command_id,
+        command.occurred_at,
+        stream,
+        list(command.products),
     )
     if row is None:
         raise NotFound(Problem("task_id", str(command.task_id), "unknown_task"))
@@ -189,6 +196,7 @@ async def _check_in(
         day_closed=row["day_closed"] or command.known_at > closes_at,
         while_paused=row["while_paused"],
         recalled_at=row["ended_at"] if row["plan_status"] == "recalled" else None,
+        categories=tuple(row["categories"]),
     )
     event = decide_check_in(before, command, on=on, next_working_day=plan.working_calendar.next_working(on))
     event, note_id = _with_note(event, command, salt)

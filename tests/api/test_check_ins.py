@@ -11,7 +11,10 @@ from tests.api.conftest import Api, problem
 from tests.brand import Brand, at
 
 
-async def test_a_check_in_is_taken_once_and_says_where_it_leaves_the_item(api: Api, task: UUID) -> None:
+async def test_a_check_in_is_taken_once_and_says_where_it_leaves_the_item(
+    api: Api, shop: Brand, task: UUID
+) -> None:
+    await shop.category("奶粉")
     taken = await api.check_in(task, grade="A", products=["奶粉"], note="likes it")
     assert taken.status_code == 201
     assert taken.json() == {"task_id": str(task), "version": 2, "state": "done", "due_on": "2026-03-02"}
@@ -170,3 +173,25 @@ async def test_half_a_character_is_refused(api: Api, task: UUID) -> None:
 
 async def test_an_id_that_is_none_is_refused(api: Api) -> None:
     assert problem(await api.check_in("7")) == (422, [("task_id", "not_a_uuid")])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "欧阳无忌 13987654321",
+        "OuyangWuji",
+        "13987654321",
+        "139-8765-4321",
+        "+8613987654321",
+        "110101199003071234",
+    ],
+)
+async def test_what_names_a_person_is_no_product_and_stays_out_of_the_ledger(
+    api: Api, shop: Brand, task: UUID, told: str
+) -> None:
+    before = await shop.everything()
+    refused = await api.check_in(task, products=["TIN", "A-1001", "6901234567892", told])
+    assert problem(refused) == (422, [("products", "not_a_product")])
+    assert refused.json()["problems"][0]["value"] == told
+    assert await shop.everything() == before
+    assert (await api.check_in(task, products=["TIN", "A-1001", "6901234567892"])).status_code == 201

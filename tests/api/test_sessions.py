@@ -427,4 +427,7 @@ async def test_all_other_sessions_end_however_many_there_are(api: Api, shop: Bra
         me, api.now - timedelta(hours=1),
     )  # fmt: skip
     assert (await browser.post("/v1/sessions/end-others")).json() == {"ended": 201}
-    assert await shop.value("SELECT count(*) FROM credential WHERE account_id = $1 AND ended_at IS NULL", me) == 1
+    assert (
+        await shop.value("SELECT count(*) FROM credential WHERE account_id = $1 AND ended_at IS NULL", me)
+        == 1
+    )

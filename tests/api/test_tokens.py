@@ -195,9 +195,7 @@ async def test_a_token_issues_none_that_outlives_it_or_issues_others_and_takes_i
     mine = bearer(await identity(shop.ledger, "boss", Grant(Role.HQ), rights=rights))
     account = account_id_of("boss")
     parent = await shop.value("SELECT credential_id FROM credential WHERE account_id = $1", account)
-    await shop.execute(
-        "UPDATE credential SET expires_at = $2 WHERE account_id = $1", account, at(12, 10)
-    )
+    await shop.execute("UPDATE credential SET expires_at = $2 WHERE account_id = $1", account, at(12, 10))
 
     async def issued(**changes: Any) -> Any:
         body = {"name": "child", "rights": ["plan.read"], "days": 10} | changes

@@ -53,6 +53,7 @@ async def refused(brand: Brand, task: UUID, guide: UUID, *report: Any, **more: A
 async def test_a_check_in_is_an_event_of_the_item_and_projects_item_member_and_check_in(
     shop: Brand, guide: UUID, task: UUID
 ) -> None:
+    await shop.category("奶粉")
     done = await shop.report(
         task, guide, at(2, 10), "interested", grade="A", products=("TIN", "奶粉"), actor="manager:1"
     )
