@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from activities.accounts import Giver, key_used_otherwise, name_problems
@@ -87,12 +87,8 @@ async def issue_token(ledger: Ledger, wanted: WantedToken, by: Giver) -> Issued:
             problems += by.refuse_more("rights", ", ".join(rights), frozenset(rights))
         expires_at = by.asked.at + timedelta(days=wanted.days)
         if by.token is not None:
-            until = (await read_token(connection, tenant, by.token)).expires_at
-            if expires_at > until:
-                told = {"until": until.isoformat()}
-                problems.append(Problem("days", str(wanted.days), "token_outlives_yours", told))
-            if rights is None or Right.MANAGE_TOKENS in rights:
-                problems.append(Problem("rights", Right.MANAGE_TOKENS.value, "token_makes_tokens"))
+            shown = await read_token(connection, tenant, by.token)
+            problems += _beyond_token(wanted, expires_at, shown)
         if problems:
             raise Refused(problems)
         new = NewCredential(
@@ -107,6 +103,17 @@ async def issue_token(ledger: Ledger, wanted: WantedToken, by: Giver) -> Issued:
         )
         await begin_credential(connection, tenant, command, new)
         return Issued(await read_token(connection, tenant, token_id), secret)
+
+
+def _beyond_token(wanted: WantedToken, expires_at: datetime, shown: CredentialLine) -> list[Problem]:
+    """What speaks against a token that is issued by showing another one."""
+    problems = []
+    if expires_at > shown.expires_at:
+        told = {"until": shown.expires_at.isoformat()}
+        problems.append(Problem("days", str(wanted.days), "token_outlives_yours", told))
+    if wanted.rights is None or Right.MANAGE_TOKENS in wanted.rights:
+        problems.append(Problem("rights", Right.MANAGE_TOKENS.value, "token_makes_tokens"))
+    return problems
 
 
 async def end_token(ledger: Ledger, token_id: UUID, reason: str, by: Giver) -> CredentialLine:
