@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import sqlite3
-from contextlib import closing, suppress
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -18,6 +21,11 @@ COPIES = Path("keys") / "copies"
 """Below a home: one a line, the files that backups copied the key store to; relative to the home if below it."""
 USUAL = Path("backups") / FILE
 """Below a home: where backups copy it to if nobody says otherwise."""
+
+WAIT_S = 20.0
+"""So long one waits for another who writes a copy; a copy takes some milliseconds."""
+_PART = ".part"
+_UNREADABLE = ".unreadable-"
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +41,16 @@ def copy_keys(home: Path, folder: Path) -> Path | None:
     if not source.exists():
         return None
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     _remember_copy(home, target)  # first: an erasure from now on reaches the copy, or is in it
+    with _alone(target) as alone:
+        if not alone:
+            raise TimeoutError(f"{target}: another backup has been copying the keys there for too long")
+        _sweep(target)
+        return _copied(source, target)
+
+
+def _copied(source: Path, target: Path) -> Path:
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}{_PART}")
     before = _before(target)
     try:
         touch(part)
@@ -109,7 +125,73 @@ def destroy_in_copies(home: Path, tenant_id: int, member: bytes) -> int:
         except (OSError, sqlite3.Error) as error:
             log.warning("key_copy_not_reached", copy=str(copy), why=str(error))
             missed += 1
+        missed += _destroy_beside(copy, [(tenant_id, member)])
     return missed
+
+
+def _destroy_beside(copy: Path, members: list[tuple[int, bytes]]) -> int:
+    """The same in what backups left beside a copy: parts of killed ones, and copies that could not be read.
+
+    A part goes; whoever is writing one just now is waited for, and reads who was erased at its end. A copy that was put
+    aside counts as missed unless it can be read by now: the key may be in a page of it that cannot.
+    """
+    missed = 0
+    try:
+        if _parts(copy):
+            with _alone(copy) as alone:
+                if alone:
+                    _sweep(copy)
+                else:
+                    missed += 1
+        for aside in sorted(copy.parent.glob(f"{copy.name}{_UNREADABLE}*")):
+            if is_sound(aside):
+                _destroy_in_copy(aside, members)
+            else:
+                log.warning(
+                    "key_copy_not_reached", copy=str(aside), why="it cannot be read: mend or remove it"
+                )
+                missed += 1
+    except (OSError, sqlite3.Error) as error:
+        log.warning("key_copy_not_reached", copy=str(copy.parent), why=str(error))
+        missed += 1
+    return missed
+
+
+def _parts(copy: Path) -> list[Path]:
+    return sorted(copy.parent.glob(f"{copy.name}.*{_PART}*"))
+
+
+def _sweep(copy: Path) -> None:
+    """Remove what killed backups left; call it alone (`_alone`)."""
+    for part in _parts(copy):
+        log.warning("key_copy_part_removed", part=str(part))
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(copy: Path) -> Iterator[bool]:
+    """Whether nobody else writes this copy meanwhile; the lock is on its folder, and goes with the process that holds it."""
+    if not copy.parent.is_dir():
+        yield True
+        return
+    folder = os.open(copy.parent, os.O_RDONLY)
+    try:
+        ends = time.monotonic() + WAIT_S
+        while not (alone := _locked(folder)) and time.monotonic() < ends:
+            time.sleep(0.05)
+        yield alone
+    finally:
+        os.close(folder)
+
+
+def _locked(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # a file system without locks: what is swept is then whatever is there
+        log.warning("key_copy_not_locked", why=str(error))
+    return True
 
 
 def _destroy_in_copy(copy: Path, members: list[tuple[int, bytes]]) -> None:
@@ -127,7 +209,7 @@ def _before(target: Path) -> bool:
         return False
     if is_sound(target):
         return True
-    aside = target.with_name(f"{target.name}.unreadable-{secrets.token_hex(4)}")
+    aside = target.with_name(f"{target.name}{_UNREADABLE}{secrets.token_hex(4)}")
     target.rename(aside)
     log.error(
         "key_copy_unreadable", moved_to=str(aside), remedy="no erasure reaches it: mend it or remove it"

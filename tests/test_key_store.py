@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import multiprocessing
+import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -252,6 +255,43 @@ async def test_a_copy_that_cannot_be_read_is_put_aside_and_not_brought(
     assert await read(copy) == made
     (aside,) = copy.parent.glob("members.db.unreadable-*")
     assert aside.read_bytes() == b"no key store" * 100
+
+
+async def test_an_erasure_takes_the_key_from_what_a_killed_backup_left_and_counts_what_it_cannot_read(
+    store: SqliteKeys, tmp_path: Path
+) -> None:
+    made = await store.make_many(MEMBERS)
+    copy = copy_keys(tmp_path, tmp_path / "disk")
+    assert copy is not None
+    for left in ("members.db.0a1b2c3d.part", "members.db.0a1b2c3d.part-wal", "members.db.unreadable-aa"):
+        shutil.copy(copy, copy.with_name(left))
+    assert await store.destroy(MEMBERS[0]) == 0, "it can be read by now"
+    assert made[MEMBERS[0]] not in everything_in(tmp_path)
+    assert not list(copy.parent.glob("*.part*"))
+    damaged = copy.with_name("members.db.unreadable-bb")
+    damaged.write_bytes(b"no key store" + made[MEMBERS[1]])
+    assert await store.destroy(MEMBERS[1]) == 1
+
+
+async def test_a_backup_removes_what_a_killed_one_left_and_a_running_one_is_let_be(
+    store: SqliteKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.make_many(MEMBERS)
+    copy = copy_keys(tmp_path, tmp_path / "disk")
+    assert copy is not None
+    part = copy.with_name("members.db.0a1b2c3d.part")
+    shutil.copy(copy, part)
+    monkeypatch.setattr("infra.key_copies.WAIT_S", 0.0)
+    running = os.open(copy.parent, os.O_RDONLY)
+    fcntl.flock(running, fcntl.LOCK_EX)
+    assert await store.destroy(MEMBERS[0]) == 1
+    assert part.exists()
+    os.close(running)
+    assert await store.destroy(MEMBERS[0]) == 0
+    assert not part.exists()
+    shutil.copy(copy, part)
+    copy_keys(tmp_path, tmp_path / "disk")
+    assert not part.exists()
 
 
 async def test_an_erasure_reaches_copies_below_a_home_that_was_moved(
