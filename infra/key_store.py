@@ -17,6 +17,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
+import structlog
 from sqlalchemy.engine import make_url
 
 from infra.key_copies import destroy_in_copies
@@ -25,6 +26,9 @@ from infra.settings import Settings
 from ledger.member_keys import KEY_BYTES, MemberKeys
 
 _ASKED_AT_ONCE = 20_000
+_LOCK_S = 5
+_LEFT = "SELECT n_dead_tup FROM pg_stat_all_tables WHERE relid = 'member_key'::regclass"
+log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 
 
@@ -206,14 +210,40 @@ class PostgresKeys:
         return found | await self.get_many(missing)
 
     async def destroy(self, member: UUID) -> int:
-        """Destroy a key for good; again changes nothing. Backups of this database are its keeper's to prune."""
-        await (await self._ready()).execute(
+        """Destroy a key for good; again changes nothing. Backups and log of this server are its keeper's to prune.
+
+        PostgreSQL leaves the row before in its file until the table is vacuumed, so it is. What keeps that from happening,
+        as a transaction that still sees the row, leaves the key there: it counts as a copy that was not reached.
+        """
+        pool = await self._ready()
+        await pool.execute(
             "INSERT INTO member_key (tenant_id, member_id, key) VALUES ($1, $2, NULL)"
             " ON CONFLICT (tenant_id, member_id) DO UPDATE SET key = NULL",
             self._tenant_id,
             member,
         )
-        return 0
+        return await self._emptied(pool)
+
+    async def _emptied(self, pool: asyncpg.Pool) -> int:
+        """Leave nothing in the table's file but its rows; 1: something was left.
+
+        FULL writes a new file: a plain VACUUM frees the place of a row and leaves the bytes that were there, unless others
+        move over it. The plain one then counts what a transaction elsewhere still sees.
+        """
+        try:
+            async with pool.acquire() as connection:
+                await connection.execute(
+                    f"SET lock_timeout = '{_LOCK_S}s'"
+                )  # whoever asks for keys waits behind it
+                await connection.execute("VACUUM (FULL) member_key")
+                await connection.execute("VACUUM member_key")
+                left = await connection.fetchval(_LEFT)
+        except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+            log.warning("key_store_not_vacuumed", why=f"{type(error).__name__}: {error}")
+            return 1
+        if left:
+            log.warning("key_store_not_vacuumed", why="a transaction still sees what was there", rows=left)
+        return int(bool(left))
 
     async def destroyed(self) -> frozenset[UUID]:
         """Members whose keys were destroyed."""

@@ -344,3 +344,25 @@ def test_a_text_opens_with_its_own_key_in_its_own_place_only() -> None:
         unseal(key, 1, member, "phone", None),
     ):
         assert other is None
+
+
+async def test_a_key_destroyed_in_postgresql_is_in_none_of_its_tables_files(elsewhere: PostgresKeys) -> None:
+    made: dict[UUID, bytes] = {}
+    for member in MEMBERS:  # one after the other, so that the last of a full page is among them
+        made |= await elsewhere.make_many([member, *(uuid4() for _ in range(6))])
+    connection = await asyncpg.connect(elsewhere._url)
+    try:
+        for gone in (MEMBERS[0], MEMBERS[13], MEMBERS[-1]):
+            assert await elsewhere.destroy(gone) == 0
+            await connection.execute("CHECKPOINT")
+            kept = await connection.fetchval("SELECT pg_read_binary_file(pg_relation_filepath('member_key'))")
+            assert made[gone] not in kept
+            assert made[MEMBERS[1]] in kept
+        seen = connection.transaction(isolation="repeatable_read")
+        await seen.start()
+        await connection.fetchval("SELECT 1 FROM pg_class")
+        assert await elsewhere.destroy(MEMBERS[2]) == 1, "somebody still sees it"
+        await seen.rollback()
+        assert await elsewhere.destroy(MEMBERS[2]) == 0
+    finally:
+        await connection.close()
