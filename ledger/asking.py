@@ -71,9 +71,10 @@ async def sign_on(connection: Driver, shown: bytes, at: datetime) -> Asker | Non
 
     One round trip, two index lookups; it grows with the grants of the account and the guides in their scope.
     """
-    # Staff changes whose day has begun come first, so that rights change with the day whatever else is late.
+    # Staff changes whose day has begun come first, so that rights change with the day whatever else is late; nobody waits
+    # for whoever holds the staff meanwhile.
     row = await connection.fetchrow(
-        "SELECT s.* FROM apply_staff_changes($2) AS at, LATERAL sign_on($1, at, $3) AS s",
+        "SELECT s.* FROM apply_staff_changes_in_passing($2) AS at, LATERAL sign_on($1, at, $3) AS s",
         shown,
         at,
         _CHANGING,

@@ -46,6 +46,30 @@ $$;
 CREATE FUNCTION asked_at() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS
     $$ SELECT coalesce(nullif(current_setting('daogou.at', true), '')::timestamptz, '-infinity') $$;
 
+-- apply_staff_changes for whoever passes by: where somebody holds the staff just now, an import or a transfer, nobody waits;
+-- sign_on() then reckons with what is due itself.
+CREATE FUNCTION apply_staff_changes_in_passing(at timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+DECLARE
+    tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
+BEGIN
+    IF (EXISTS (SELECT FROM guide_posting p WHERE p.tenant_id = tenant AND p.applied_at IS NULL
+                AND p.superseded_at IS NULL AND p.from_at <= at)
+        OR EXISTS (SELECT FROM store_closing c WHERE c.tenant_id = tenant AND c.applied_at IS NULL AND c.from_at <= at))
+       AND pg_try_advisory_xact_lock(hashtext('daogou.staff'), tenant) THEN
+        PERFORM apply_staff_changes(at);
+    END IF;
+    RETURN at;
+END $$;
+
+-- Where guides stand by what is due and not in force yet; null: she has left.
+CREATE FUNCTION guides_due(tenant integer, at timestamptz) RETURNS TABLE (guide_id uuid, store_id uuid)
+LANGUAGE sql STABLE SET search_path = daogou, pg_temp AS $$
+    SELECT DISTINCT ON (p.guide_id) p.guide_id, p.store_id FROM guide_posting p
+    WHERE p.tenant_id = guides_due.tenant AND p.applied_at IS NULL AND p.superseded_at IS NULL AND p.from_at <= at
+    ORDER BY p.guide_id, p.from_at DESC, p.version DESC
+$$;
+
 CREATE OR REPLACE FUNCTION sign_on(shown bytea, at timestamptz, changing text[])
 RETURNS TABLE (account_id uuid, guide_id uuid, credential_id uuid, kind text, rights text[], csrf bytea,
                must_change boolean, device_id uuid, roles text[], sees_all boolean, changes_all boolean,
@@ -57,6 +81,9 @@ DECLARE
     writes boolean;
     myself uuid;
     moved uuid[] := '{}';
+    due_guides uuid[] := '{}';
+    due_stores uuid[] := '{}';
+    phone_store uuid;
     on_phone CONSTANT text[] := ARRAY['guide', 'service_agent', 'store_manager'];
 BEGIN
     PERFORM stand_as('', '', '', '{}', '{}', '{}', '{}', '{}', '{}');
@@ -70,6 +97,18 @@ BEGIN
       AND (c.device_id IS NULL OR d.ended_at IS NULL AND d.bound_at > at - interval '180 days');
     IF NOT FOUND THEN
         RETURN;
+    END IF;
+    -- What is due is in force already but for the time somebody else holds the staff: then it counts as if it were.
+    SELECT coalesce(array_agg(d.guide_id), '{}'), coalesce(array_agg(d.store_id), '{}') INTO due_guides, due_stores
+    FROM guides_due(tenant, at) d;
+    IF device_id IS NOT NULL OR due_guides <> '{}' THEN
+        SELECT d.store_id INTO phone_store FROM device d WHERE d.tenant_id = tenant AND d.device_id = sign_on.device_id;
+        IF EXISTS (SELECT FROM unnest(due_guides, due_stores) AS d (guide, store) WHERE d.guide = guide_id
+                   AND (d.store IS NULL OR d.store <> phone_store))
+           OR EXISTS (SELECT FROM store_closing c WHERE c.tenant_id = tenant AND c.store_id = phone_store
+                      AND c.applied_at IS NULL AND c.from_at <= at) THEN
+            RETURN;
+        END IF;
     END IF;
     PERFORM set_config('daogou.at', at::text, false);
     SELECT coalesce(array_agg(DISTINCT g.role ORDER BY g.role), '{}'),
@@ -96,9 +135,15 @@ BEGIN
     FROM (
         SELECT g.guide_id, g.active AND g.store_id = ANY(binds) AS acts FROM guide g
         WHERE cardinality(stores) > 0 AND g.tenant_id = tenant AND g.store_id = ANY(stores)
-          AND g.guide_id IS DISTINCT FROM myself
+          AND g.guide_id IS DISTINCT FROM myself AND g.guide_id <> ALL (due_guides)
         UNION ALL
-        SELECT g.guide_id, true FROM guide g WHERE g.tenant_id = tenant AND g.guide_id = myself AND g.active
+        SELECT g.guide_id, d.store IS NOT NULL AND d.store = ANY(binds)
+        FROM unnest(due_guides, due_stores) AS d (guide, store)
+        JOIN guide g ON g.tenant_id = tenant AND g.guide_id = d.guide
+        WHERE coalesce(d.store, g.store_id) = ANY(stores) AND g.guide_id IS DISTINCT FROM myself
+        UNION ALL
+        SELECT g.guide_id, true FROM guide g WHERE g.tenant_id = tenant AND g.guide_id = myself
+          AND (g.active OR g.guide_id = ANY (due_guides))
     ) u;
     steers := plans;
     IF NOT writes THEN
@@ -136,6 +181,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
     SELECT EXISTS (
         SELECT FROM guide g WHERE g.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer
         AND g.guide_id = of_guide AND g.active AND g.store_id = ANY (reach('binds'))
+        -- She may have left or gone by a change that is due, while somebody holds the staff.
+        AND NOT EXISTS (SELECT FROM guides_due(g.tenant_id, asked_at()) d WHERE d.guide_id = of_guide)
     ) AND NOT EXISTS (
         SELECT FROM role_grant r WHERE r.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer
         AND r.account_id = of_account AND r.role NOT IN ('guide', 'service_agent') AND (r.ends_at IS NULL
@@ -174,23 +221,28 @@ CREATE FUNCTION day_in_reach(of_guide uuid, on_day date, setting text) RETURNS b
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS
     $$ SELECT stood_in(of_guide, on_day) = ANY (reach(setting)) $$;
 
--- Whether an item of a guide is. An open one of a plan that goes on is where she stands, once what has to move has moved;
--- another one where she stood when it was last reported, or else made.
+-- Where a guide who moved stands now: once what has to move has moved.
+CREATE FUNCTION stands_in(of_guide uuid) RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+    SELECT CASE WHEN p.settled_at IS NULL THEN coalesce(p.before_store_id, p.store_id)
+                ELSE coalesce(p.store_id, p.before_store_id) END
+    FROM guide_posting p
+    WHERE p.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer AND p.guide_id = of_guide
+      AND p.superseded_at IS NULL AND p.from_at <= asked_at()
+    ORDER BY p.from_on DESC, p.version DESC LIMIT 1
+$$;
+
+-- Whether an item of a guide is. An open one of a plan that goes on is where she stands; another one where she stood when
+-- it was last reported, or else made.
 CREATE FUNCTION item_in_reach(of_guide uuid, of_plan text, state text, last_attempt_on date, known_at timestamptz,
                               setting text)
 RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
 DECLARE
     tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
-    stands uuid;
 BEGIN
     IF state = 'open' AND EXISTS (SELECT FROM plan p WHERE p.tenant_id = tenant AND p.plan_id = of_plan
                                   AND p.ended_at IS NULL) THEN
-        SELECT CASE WHEN p.settled_at IS NULL THEN coalesce(p.before_store_id, p.store_id)
-                    ELSE coalesce(p.store_id, p.before_store_id) END INTO stands
-        FROM guide_posting p
-        WHERE p.tenant_id = tenant AND p.guide_id = of_guide AND p.superseded_at IS NULL AND p.from_at <= asked_at()
-        ORDER BY p.from_on DESC, p.version DESC LIMIT 1;
-        RETURN coalesce(stands = ANY (reach(setting)), false);
+        RETURN coalesce(stands_in(of_guide) = ANY (reach(setting)), false);
     END IF;
     RETURN day_in_reach(of_guide, coalesce(last_attempt_on, (
         SELECT (item_in_reach.known_at AT TIME ZONE s.time_zone)::date FROM guide g
@@ -198,11 +250,13 @@ BEGIN
         WHERE g.tenant_id = tenant AND g.guide_id = of_guide)), setting);
 END $$;
 
--- Whether a guide's part in a cycle is: where she stood when it ended, or stands while it runs.
+-- Whether a guide's part in a cycle is: where she stands while it runs, or stood when it or its plan ended.
 CREATE FUNCTION cycle_in_reach(of_guide uuid, of_plan text, of_cycle integer, setting text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
     SELECT coalesce((
-        SELECT day_in_reach(of_guide, least(c.ends_on, (p.ended_at AT TIME ZONE c.time_zone)::date), setting)
+        SELECT CASE WHEN p.ended_at IS NULL AND c.ends_on >= (asked_at() AT TIME ZONE c.time_zone)::date
+               THEN stands_in(of_guide) = ANY (reach(setting))
+               ELSE day_in_reach(of_guide, least(c.ends_on, (p.ended_at AT TIME ZONE c.time_zone)::date), setting) END
         FROM plan_cycle c JOIN plan p ON p.tenant_id = c.tenant_id AND p.plan_id = c.plan_id
         WHERE c.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer
           AND c.plan_id = of_plan AND c.cycle = of_cycle), false)
@@ -393,8 +447,8 @@ BEGIN
     END LOOP;
 END $$;
 
-REVOKE EXECUTE ON FUNCTION asked_at, stood_in, day_in_reach, item_in_reach, cycle_in_reach, served_by FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION asked_at, day_in_reach, item_in_reach, cycle_in_reach, served_by, acts_for_member
+REVOKE EXECUTE ON FUNCTION apply_staff_changes_in_passing, guides_due, asked_at, stood_in, stands_in, day_in_reach, item_in_reach, cycle_in_reach, served_by FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION apply_staff_changes_in_passing, asked_at, day_in_reach, item_in_reach, cycle_in_reach, served_by, acts_for_member
     TO daogou_api, daogou_worker;
 RESET ROLE;
 RESET search_path;

@@ -180,5 +180,8 @@ async def test_a_manager_does_not_work_for_a_guide_who_has_gone_to_another_store
     manager.now = at(2, 23)
     assert (await manager.get("/v1/guides/G1/today")).status_code == 200
     manager.now = at(3, 0)
-    assert problem(await manager.get("/v1/guides/G1/today")) == (404, [("guide", "unknown_guide")])
+    assert (await manager.get("/v1/guides/G1/today")).json()["day"] == "2026-03-02", (
+        "what was stays with the store"
+    )
+    assert problem(await manager.get("/v1/guides/G1/today", date="2026-03-03"))[0] == 404
     assert problem(await manager.post("/v1/guides/G1/clock-in")) == (404, [("guide", "unknown_guide")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,9 +10,12 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from activities.sessions import digest
 from domain.policy import Role
 from ledger.accounts import Grant
+from ledger.asking import standing
 from ledger.ledger import Ledger
+from ledger.staff import hold_staff
 from tests.api.conftest import Api, problem
 from tests.brand import Brand, at
 from tests.identities import identity
@@ -96,7 +100,9 @@ async def test_the_history_of_a_transferred_guide_stays_with_the_store_where_she
     kept, shown = [(await one.get("/v1/timeline/guide/G1")).json() for one in (places.old, places.new)]
     assert {"list_published"} <= {event["type"] for event in kept["items"]}
     assert [event["type"] for event in shown.get("items", [])] == []
-    assert (await places.old.get("/v1/today", guide="G1")).status_code in {200, 404}
+    lists = [await one.get("/v1/guides/G1/today") for one in (places.old, places.new)]
+    assert [answer.status_code for answer in lists] == [200, 404]
+    assert len(lists[0].json()["items"]) == len(tasks)
 
 
 async def test_members_of_an_old_store_are_gone_before_the_workers_pass_has_moved_them(
@@ -135,3 +141,34 @@ async def test_whoever_once_served_a_member_serves_them_no_more(
     await shop.execute("UPDATE plan SET status = 'closed', ended_at = $1", at(2, 9))
     places.guide.now = at(5, 9)
     assert (await places.guide.get("/v1/timeline/member/M1")).status_code == 404
+
+
+async def test_nobody_waits_for_whoever_holds_the_staff_and_rights_change_with_the_day(
+    api: Api, places: Places, shop: Brand
+) -> None:
+    await transfer(api, "2026-03-03")
+    leaving = await api.post("/v1/staff/leave", {"guide": "H1", "last_on": "2026-03-02"})
+    assert leaving.status_code == 200, leaving.text
+    h1 = UUID(str(await shop.value("SELECT guide_id FROM guide WHERE code = 'H1'")))
+    gone = Api(
+        shop, served=api.served, token=await identity(shop.ledger, "gone", Grant(Role.GUIDE), guide=h1)
+    )
+    tomorrow(api, places)
+    gone.now = places.guide.now
+    async with gone.http, shop.ledger.transaction() as connection:
+        await hold_staff(connection, 1)
+        answers = await asyncio.wait_for(
+            asyncio.gather(*(places.new.get("/v1/guides/G1/today") for _ in range(25))), 20
+        )
+        assert len({answer.status_code for answer in answers}) == 1
+        assert not await shop.value("SELECT count(*) FROM guide_posting WHERE applied_at IS NOT NULL")
+        assert (await gone.get("/v1/me")).status_code == 401
+        for who, sees in ((places.old, set()), (places.new, {"G1"})):
+            async with standing(api.served, digest(who.token), who.now) as stood:  # type: ignore[arg-type]
+                assert stood is not None
+                acts = {str(one) for one in stood.asker.acts_for}
+            g1 = str(await shop.value("SELECT guide_id FROM guide WHERE code = 'G1'"))
+            assert ({"G1"} if g1 in acts else set()) == sees
+        assert await places.strangers() == {404}
+    await api.get("/v1/plans")
+    assert await shop.value("SELECT count(*) FROM guide_posting WHERE applied_at IS NOT NULL") == 2

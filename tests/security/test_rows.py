@@ -231,6 +231,7 @@ async def test_partitions_give_nothing(stage: Stage) -> None:
 DEFINED_BY_THE_OWNER = {
     "acts_for_member": "answers yes or no of what the asker reaches, by an id that is asked for",
     "acts_on_stream": "answers yes or no of what the asker reaches, by the name that is asked for",
+    "apply_staff_changes_in_passing": "the same, or nothing",
     "apply_staff_changes": "moves what is due, whoever asks; it answers nothing of it",
     "cycle_in_reach": "answers yes or no of what the asker reaches, by what is asked for",
     "day_in_reach": "the same",
