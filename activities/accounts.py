@@ -165,7 +165,7 @@ async def grant_to(ledger: Ledger, account_id: UUID, grant: Grant, reason: str, 
 
     Raises:
         NotFound: no such account.
-        Refused: the place is not there, the role needs none or a guide, the account has it already, it would end before
+        Refused: the place is not there, the role needs none or a guide, the account has it for some of the time, it would end before
             it begins, or it gives more than the giver has.
     """
     command = by.command(f"{account_id}/grant")
@@ -186,8 +186,8 @@ async def grant_to(ledger: Ledger, account_id: UUID, grant: Grant, reason: str, 
             problems.append(Problem("ends_at", grant.ends_at.isoformat(), "grant_ends_before"))
         if await connection.fetchval(
             "SELECT true FROM role_grant WHERE tenant_id = $1 AND account_id = $2 AND role = $3 AND place = $4"
-            " AND starts_at <= $5 AND (ends_at IS NULL OR ends_at > $5)",
-            ledger.tenant_id, account_id, grant.role.value, grant.place, starts_at,
+            " AND starts_at < coalesce($6::timestamptz, 'infinity') AND (ends_at IS NULL OR ends_at > $5)",
+            ledger.tenant_id, account_id, grant.role.value, grant.place, starts_at, grant.ends_at,
         ):  # fmt: skip
             problems.append(Problem("role", grant.role.value, "granted_already"))
         if problems:

@@ -114,7 +114,7 @@ async def say(
     )
 
 
-@router.get("/members/{member}/export", operation_id="export_member", responses=responses(404))
+@router.post("/members/{member}/export", operation_id="export_member", responses=responses(404))
 async def export(
     here: AtHand,
     member: Code,
@@ -124,7 +124,7 @@ async def export(
         Query(description="Keys in words, for people; left out: as a program reads them."),
     ] = None,
 ) -> dict[str, Any]:
-    """Everything there is about a member; that it was handed out is recorded."""
+    """Everything there is about a member; that it was handed out is recorded, so it is no GET."""
     response.headers["cache-control"] = "no-store"
     document = await export_member(here.ledger, member, Asked(None, here.clock(), here.actor))
     if headings is None:

@@ -141,7 +141,7 @@ def ask_the_api(here: Place, task: str) -> None:
             client.post(f"/v1/tasks/{task}/check-ins", json=report, headers={"Idempotency-Key": KEY}),
             client.get("/v1/guides/G1/today"),
             client.get(f"/v1/timeline/member/{CODE}"),
-            client.get(f"/v1/members/{CODE}/export"),
+            client.post(f"/v1/members/{CODE}/export"),
             client.post(
                 f"/v1/members/{CODE}/consents",
                 json={"purpose": "wecom", "given": False, "source": "manager", "reason": f"{NAME} {PHONE}"},

@@ -484,3 +484,16 @@ def policy_table() -> str:
 
 def test_the_documented_table_of_roles_is_the_policy() -> None:
     assert policy_table() in DOCS.read_text(encoding="utf-8"), policy_table()
+
+
+@pytest.mark.parametrize("ends_at", [None, "2026-03-10T00:00:00Z"])
+async def test_the_same_role_is_not_granted_for_a_time_that_overlaps(
+    api: Api, shop: Brand, ends_at: str | None
+) -> None:
+    account = (await api.post("/v1/accounts", {"login": "li", "name": "Li", "grants": []})).json()["account"]
+    grants = f"/v1/accounts/{account['account_id']}/grants"
+    first = {"role": "auditor", "starts_at": "2026-03-05T00:00:00Z", "ends_at": "2026-03-20T00:00:00Z"}
+    assert (await api.post(grants, first)).status_code == 201
+    overlapping = {"role": "auditor", "ends_at": ends_at}
+    assert problem(await api.post(grants, overlapping)) == (409, [("role", "granted_already")])
+    assert (await api.post(grants, overlapping | {"ends_at": "2026-03-05T00:00:00Z"})).status_code == 201

@@ -16,6 +16,7 @@ from ledger import reveals
 from ledger.accounts import Grant
 from ledger.asking import standing
 from ledger.ledger import Ledger
+from tests.api.browsers import Browser, account
 from tests.api.conftest import Api, problem
 from tests.brand import Brand, at
 from tests.identities import account_id_of, identity
@@ -233,12 +234,12 @@ async def test_hq_hands_a_member_everything_and_each_time_is_an_event(
 ) -> None:
     assert (await api.check_in(task, note="喜欢")).status_code == 201
     code = (await shop.person((await _members(shop, [task]))[0])).code
-    answer = await api.get(f"/v1/members/{code}/export")
+    answer = await api.post(f"/v1/members/{code}/export")
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     assert answer.json()["member"]["phone"] == PHONE
     assert answer.json()["check_ins"][0]["note"] == "喜欢"
     api.now += timedelta(minutes=1)
-    worded = (await api.get(f"/v1/members/{code}/export", headings="zh")).json()
+    worded = (await api.post(f"/v1/members/{code}/export", headings="zh")).json()
     assert (worded["会员"]["手机号"], worded["签到"][0]["备注"]) == (PHONE, "喜欢")
     assert await shop.value("SELECT count(*) FROM event WHERE type = 'member_exported'") == 2
 
@@ -252,7 +253,7 @@ async def test_hq_erases_a_member_and_nobody_finds_them_again(
     done = await api.post(f"/v1/members/{code}/erase", {"reason": "asked"})
     assert (done.status_code, done.json()["member_id"], done.json()["items"]) == (200, str(member), 1)
     assert (await api.post(f"/v1/members/{code}/erase", {"reason": "asked"})).json()["items"] == 0
-    assert problem(await api.get(f"/v1/members/{code}/export")) == (404, [("member", "unknown_member")])
+    assert problem(await api.post(f"/v1/members/{code}/export")) == (404, [("member", "unknown_member")])
     assert problem(await g1.post(f"/v1/tasks/{task}/phone")) == (409, [("task_id", "member_opted_out")])
     # The same check-in sent again is answered as before, without the note it had.
     again = await api.check_in(task, note="喜欢", next_on="2026-03-03", key="k")
@@ -272,7 +273,7 @@ async def test_nobody_but_hq_exports_or_erases_whatever_the_api_checks(
     )
     for api, status in ((who, 403), (replace(who, enforcing=False), 404)):
         async with api.http:
-            assert (await api.get("/v1/members/M1/export")).status_code == status
+            assert (await api.post("/v1/members/M1/export")).status_code == status
             assert (await api.post("/v1/members/M1/erase", {"reason": "x"})).status_code == status
     assert (await shop.person(await shop.value("SELECT member_id_of('M1')"))).code == "M1"
 
@@ -281,5 +282,15 @@ async def test_a_token_that_only_exports_can_export(shop: Brand, served: Ledger,
     token = await identity(shop.ledger, "machine", Grant(Role.HQ), rights=(Right.EXPORT_MEMBER,))
     machine = Api(shop, served=served, token=token)
     async with machine.http:
-        assert (await machine.get("/v1/members/M1/export")).status_code == 200
+        assert (await machine.post("/v1/members/M1/export")).status_code == 200
         assert (await machine.post("/v1/members/M1/erase", {"reason": "x"})).status_code == 403
+
+
+async def test_no_page_elsewhere_makes_a_browser_export_anybody(api: Api, shop: Brand, task: UUID) -> None:
+    await account(api, "boss", Grant(Role.HQ))
+    browser = Browser(api)
+    await browser.sign_in("boss")
+    browser.csrf = ""
+    assert (await browser.get("/v1/members/M1/export")).status_code == 405
+    assert problem(await browser.post("/v1/members/M1/export")) == (403, [("X-CSRF-Token", "csrf_mismatch")])
+    assert await shop.value("SELECT count(*) FROM event WHERE type = 'member_exported'") == 0
