@@ -27,6 +27,7 @@ from ledger.accounts import (
     create_account,
     grant_command,
     lock_accounts,
+    note_giver,
     place_problem,
     set_active,
     set_secret,
@@ -119,7 +120,13 @@ async def open_new_account(ledger: Ledger, wanted: Wanted, by: Giver) -> Given:
         if problems:
             raise Refused(problems)
         new = NewAccount(
-            account_id, login, name, guide_id=guide_id, password=hashed, must_change=hashed is not None
+            account_id,
+            login,
+            name,
+            guide_id=guide_id,
+            password=hashed,
+            must_change=hashed is not None,
+            given_with=by.rights,
         )
         grants = [
             (derived_id("grant", str(account_id), str(number)), grant)
@@ -257,6 +264,7 @@ async def reset_password(ledger: Ledger, account_id: UUID, by: Giver) -> Given:
     password = new_password()
     hashed = await hash_secret(password)
     async with ledger.transaction() as connection:
+        await lock_accounts(connection, ledger.tenant_id)  # a role granted beside it would not be seen
         if await command_used(connection, ledger.tenant_id, command.command_id):
             return Given(account_id, duplicate=True)
         standing = await read_account(connection, ledger.tenant_id, account_id, at=by.asked.at)
@@ -267,8 +275,16 @@ async def reset_password(ledger: Ledger, account_id: UUID, by: Giver) -> Given:
         if problems:
             raise Refused(problems)
         appended = await set_secret(
-            connection, ledger.tenant_id, command, account_id, "password", hashed, must_change=True
+            connection,
+            ledger.tenant_id,
+            command,
+            account_id,
+            "password",
+            hashed,
+            must_change=True,
         )
+        if not appended.duplicate:
+            await note_giver(connection, ledger.tenant_id, account_id, by.rights)
     return Given(account_id, None if appended.duplicate else password, duplicate=appended.duplicate)
 
 

@@ -15,7 +15,7 @@ from domain.events import (
     RoleGranted,
     SecretChanged,
 )
-from domain.policy import BY_MANAGER, SCOPES, Right, Role, Scope
+from domain.policy import BY_MANAGER, POLICY, SCOPES, Right, Role, Scope
 from ledger.credentials import end_credentials
 from ledger.door import Appended, Driver
 from ledger.ledger import Command, account_stream, record
@@ -32,6 +32,8 @@ class NewAccount:
     password: str | None = None
     """argon2id of the first password."""
     must_change: bool = False
+    given_with: frozenset[Right] | None = None
+    """The rights of whoever gave the password; None: all there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,8 @@ async def create_account(
     if appended.duplicate:
         return appended
     await connection.execute(
-        "INSERT INTO account (tenant_id, account_id, login, name, guide_id, password, must_change, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO account (tenant_id, account_id, login, name, guide_id, password, must_change, created_at,"
+        " password_given_with) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         tenant_id,
         new.account_id,
         new.login,
@@ -101,6 +103,7 @@ async def create_account(
         new.password,
         new.must_change,
         command.known_at,
+        _listed(new.given_with),
     )
     for number, (grant_id, grant) in enumerate(grants):
         told = Command(grant_command(command, number), command.occurred_at, command.known_at, command.actor)
@@ -128,8 +131,8 @@ async def grant_role(
 ) -> Appended:
     """Grant a role in a place; call it in a transaction.
 
-    A one-time PIN that still has to be changed goes with the first role a manager gives no PINs for: who was told it
-    could sign in first.
+    A one-time PIN that still has to be changed goes with the first role a manager gives no PINs for, and a one-time
+    password with the first role that may do more than whoever gave it: who was told it could sign in first.
 
     Raises:
         NotFound: no such account.
@@ -162,7 +165,26 @@ async def grant_role(
         )
         if grant.role not in BY_MANAGER:
             await void_one_time_pin(connection, tenant_id, command, account_id)
+        await _void_one_time_password(connection, tenant_id, command, account_id, grant.role)
     return appended
+
+
+async def _void_one_time_password(
+    connection: Driver, tenant_id: int, command: Command, account_id: UUID, role: Role
+) -> None:
+    if await connection.fetchval(
+        "SELECT true FROM account WHERE tenant_id = $1 AND account_id = $2 AND password IS NOT NULL AND must_change"
+        " AND NOT password_given_with @> $3::text[] FOR UPDATE",
+        tenant_id,
+        account_id,
+        _listed(POLICY[role]),
+    ):
+        voids = replace(command, command_id=f"{command.command_id}/void-password")
+        await set_secret(connection, tenant_id, voids, account_id, "password", None)
+
+
+def _listed(rights: frozenset[Right] | None) -> list[str] | None:
+    return None if rights is None else sorted(right.value for right in rights)
 
 
 async def void_one_time_pin(connection: Driver, tenant_id: int, command: Command, account_id: UUID) -> None:
@@ -290,6 +312,16 @@ async def set_secret(
             keep,
         )
     return appended
+
+
+async def note_giver(connection: Driver, tenant_id: int, account_id: UUID, rights: frozenset[Right]) -> None:
+    """Note what whoever gave an account its one-time password may do (`grant_role`)."""
+    await connection.execute(
+        "UPDATE account SET password_given_with = $3 WHERE tenant_id = $1 AND account_id = $2",
+        tenant_id,
+        account_id,
+        _listed(rights),
+    )
 
 
 async def refuse_last_hq(

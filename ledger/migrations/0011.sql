@@ -8,6 +8,8 @@ SET LOCAL search_path = daogou;
 ALTER TABLE account ADD COLUMN IF NOT EXISTS pin_failures integer NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN IF NOT EXISTS pin_locked_until timestamptz;
 ALTER TABLE guide_posting ADD COLUMN IF NOT EXISTS superseded_at timestamptz;
+-- What whoever gave the one-time password may do; null: everything, or there is none. A role that gives more makes it void.
+ALTER TABLE account ADD COLUMN password_given_with text[];
 -- The token that issued a token, with which it ends; null: a person or the command line did.
 ALTER TABLE credential ADD COLUMN issued_by uuid;
 CREATE INDEX credential_issued_by ON credential (tenant_id, issued_by) WHERE issued_by IS NOT NULL;

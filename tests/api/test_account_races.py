@@ -9,16 +9,16 @@ import pytest
 
 from activities.linked_sign_in import sign_in_linked
 from activities.signing_in import sign_in_by_password
-from domain.policy import Role
+from domain.policy import Right, Role
 from ledger.accounts import Grant, set_active
 from ledger.asking import standing_for_upkeep
 from ledger.door import lock_heads
 from ledger.ledger import account_stream
 from ledger.linked_identities import link_identity
-from tests.api.browsers import PASSWORD, account
+from tests.api.browsers import PASSWORD, Browser, account
 from tests.api.conftest import Api, problem
 from tests.brand import Brand
-from tests.identities import account_id_of
+from tests.identities import account_id_of, identity
 from tests.ledger.test_races import somebody_waits
 
 
@@ -87,3 +87,23 @@ async def test_of_two_requests_with_one_key_at_once_one_gets_the_secret(api: Api
     assert (await api.http.get("/v1/plans", headers=shown)).status_code == 200
     other = await api.post("/v1/tokens", wanted | {"days": 3}, key="one")
     assert problem(other) == (422, [("Idempotency-Key", "key_used_otherwise")])
+
+
+async def test_a_one_time_password_of_whoever_may_less_is_void_with_a_role_that_may_more(
+    api: Api, shop: Brand
+) -> None:
+    """Not a race in a moment, but in days: who was told it waits until the account becomes something."""
+    rights = (Right.MANAGE_ACCOUNTS,)
+    weak = Api(
+        shop, served=api.served, token=await identity(shop.ledger, "weak", Grant(Role.HQ), rights=rights)
+    )
+    li, wu = await account(api, "li"), await account(api, "wu")
+    async with weak.http:
+        by_weak = (await weak.post(f"/v1/accounts/{li}/password")).json()["password"]
+    by_hq = (await api.post(f"/v1/accounts/{wu}/password")).json()["password"]
+    for one in (li, wu):
+        assert (await api.post(f"/v1/accounts/{one}/grants", {"role": "hq"})).status_code == 201
+    assert problem(await Browser(api).sign_in("li", by_weak))[0] == 401
+    assert (await Browser(api).sign_in("wu", by_hq)).status_code == 201
+    anew = (await api.post(f"/v1/accounts/{li}/password")).json()["password"]
+    assert (await Browser(api).sign_in("li", anew)).status_code == 201
