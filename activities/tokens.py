@@ -12,6 +12,7 @@ from activities.sessions import digest, new_secret
 from domain.errors import Problem, Refused
 from domain.policy import Right
 from ledger.account_list import CredentialLine, read_account, read_token, rights_held
+from ledger.accounts import lock_accounts, refuse_last_way
 from ledger.credentials import NewCredential, begin_credential, end_credential
 from ledger.door import command_used, lock_heads
 from ledger.ledger import Command, Ledger, account_stream
@@ -121,13 +122,15 @@ async def end_token(ledger: Ledger, token_id: UUID, reason: str, by: Giver) -> C
 
     Raises:
         NotFound: no such token.
-        Refused: no reason.
+        Refused: no reason, or nobody at HQ could sign in any more.
     """
     if not reason.strip():
         raise Refused([Problem("reason", reason, "reason_missing")])
     # Whoever takes it back: once is enough, so the token itself names the command.
     command = Command(f"token/{token_id}/end", by.asked.at, by.asked.at, by.asked.actor)
     async with ledger.transaction() as connection:
+        await lock_accounts(connection, ledger.tenant_id)
         await read_token(connection, ledger.tenant_id, token_id)
+        await refuse_last_way(connection, ledger.tenant_id, token_id, at=by.asked.at)
         await end_credential(connection, ledger.tenant_id, command, token_id, why=reason.strip())
         return await read_token(connection, ledger.tenant_id, token_id)

@@ -375,6 +375,35 @@ async def refuse_last_hq(
         raise Refused([Problem("account", "", "last_hq")])
 
 
+async def refuse_last_way(connection: Driver, tenant_id: int, token_id: UUID, *, at: datetime) -> None:
+    """Refuse to end the token that is the last way in for anybody at HQ; call it with the accounts locked.
+
+    Raises:
+        Refused: nobody at HQ, for good and open, could sign in any more, and by this token somebody can.
+    """
+    counts = await connection.fetchval(
+        """
+        WITH hq AS (
+            SELECT DISTINCT a.account_id, a.password IS NOT NULL OR a.subject IS NOT NULL OR a.wecom_user IS NOT NULL
+                   AS signs_in
+            FROM role_grant g JOIN account a ON a.tenant_id = $1 AND a.account_id = g.account_id
+            WHERE g.tenant_id = $1 AND g.role = 'hq' AND a.active AND g.ends_at IS NULL AND g.starts_at <= $3
+        ), token AS (
+            SELECT c.credential_id FROM credential c JOIN hq ON hq.account_id = c.account_id
+            WHERE c.tenant_id = $1 AND c.kind = 'token' AND c.ended_at IS NULL AND c.expires_at > $3
+              AND (c.rights IS NULL OR $4 = ANY (c.rights))
+        )
+        SELECT EXISTS (SELECT FROM token WHERE credential_id = $2)
+           AND NOT EXISTS (SELECT FROM token WHERE credential_id <> $2) AND NOT EXISTS (SELECT FROM hq WHERE signs_in)""",
+        tenant_id,
+        token_id,
+        at,
+        Right.MANAGE_ACCOUNTS.value,
+    )
+    if counts:
+        raise Refused([Problem("token", "", "last_hq")])
+
+
 _PLACES = {
     Scope.REGION: ("region", "SELECT true FROM store WHERE tenant_id = $1 AND region = $2 LIMIT 1"),
     Scope.DEALER: ("dealer", "SELECT true FROM store WHERE tenant_id = $1 AND dealer = $2 LIMIT 1"),

@@ -208,3 +208,12 @@ async def test_a_token_issues_none_that_outlives_it_or_issues_others_and_takes_i
     assert (await api.http.get("/v1/plans", headers=child)).status_code == 200
     assert (await api.post(f"{TOKENS}/{parent}/end", WHY)).status_code == 200
     assert [(await api.http.get("/v1/plans", headers=one)).status_code for one in (mine, child)] == [401, 401]
+
+
+async def test_the_last_token_by_which_anybody_at_hq_gets_in_is_not_taken_back(api: Api, shop: Brand) -> None:
+    last = await shop.value("SELECT credential_id FROM credential")
+    assert problem(await api.post(f"{TOKENS}/{last}/end", WHY)) == (409, [("token", "last_hq")])
+    await issue(api)  # one that manages no accounts is no way back
+    assert problem(await api.post(f"{TOKENS}/{last}/end", WHY)) == (409, [("token", "last_hq")])
+    await identity(shop.ledger, "boss", Grant(Role.HQ))
+    assert (await api.post(f"{TOKENS}/{last}/end", WHY)).status_code == 200
