@@ -36,40 +36,45 @@ SELECT 'task/' || task_id AS told_stream, version AS told_version, task_id, vers
 FROM told_item WHERE type = 'checked_in'"""
 
 
-# Of several items of a member the newest report counts; reports of one member are made one at a time, so their
-# positions stand in that order.
-_REPORTED = """reported AS (
-    SELECT DISTINCT ON (plan_id, cycle, member_id) plan_id, cycle, member_id, grade, dial_days,
-           max(dialled_on) OVER own AS dialled_on, max(reached_at) OVER own AS reached_at
-    FROM (
-        SELECT r.*, count(*) OVER (PARTITION BY plan_id, cycle, member_id) AS items FROM told_report r
-    ) r
-    LEFT JOIN daogou.event_position p ON r.items > 1 AND p.tenant_id = $1 AND p.stream = 'task/' || r.task_id
-         AND p.version = r.version
-    LEFT JOIN daogou.event_pending q ON r.items > 1 AND q.tenant_id = $1 AND q.stream = 'task/' || r.task_id
-         AND q.version = r.version
-    WINDOW own AS (PARTITION BY plan_id, cycle, member_id)
-    ORDER BY plan_id, cycle, member_id, p.position DESC NULLS FIRST, q.id DESC
+# Of several items of a member the newest report counts. Reports of one member are made one at a time, so their positions
+# stand in that order, and those that wait for one come after; only members with several items are looked up.
+_REPORTED = """grouped AS MATERIALIZED (
+    SELECT r.*, count(*) OVER (PARTITION BY plan_id, cycle, member_id) AS items FROM told_report r
+), reported AS (
+    SELECT plan_id, cycle, member_id, grade, dial_days, dialled_on, reached_at FROM grouped WHERE items = 1
+    UNION ALL
+    (SELECT DISTINCT ON (plan_id, cycle, member_id) plan_id, cycle, member_id, grade, dial_days,
+            max(dialled_on) OVER own AS dialled_on, max(reached_at) OVER own AS reached_at
+     FROM (
+         SELECT g.*, coalesce(
+             (SELECT p.position FROM daogou.event_position p WHERE p.tenant_id = $1
+                AND p.stream = 'task/' || g.task_id AND p.version = g.version),
+             (SELECT 4611686018427387904 + q.id FROM daogou.event_pending q WHERE q.tenant_id = $1
+                AND q.stream = 'task/' || g.task_id AND q.version = g.version)) AS place
+         FROM grouped g WHERE items > 1
+     ) g
+     WINDOW own AS (PARTITION BY plan_id, cycle, member_id)
+     ORDER BY plan_id, cycle, member_id, place DESC)
 )"""
 
 # What a member brings along into a cycle was not said in version 1: the newest report of the plan's cycles before the
 # draw, but for a D that a purchase had lifted.
 _BROUGHT = """brought AS (
-    SELECT DISTINCT ON (f.stream) f.stream, i.dial_days,
-           CASE WHEN i.grade <> 'D' OR EXISTS (
-               SELECT FROM told_item d WHERE d.type = 'checked_in' AND d.plan_id = f.plan_id
-                 AND d.member_id = f.member_id AND d.cycle < f.cycle AND d.known_at < f.known_at AND d.grade = 'D'
-                 AND NOT EXISTS (
-                     SELECT FROM daogou.purchase p WHERE p.tenant_id = $1 AND p.member_id = f.member_id
-                       AND p.quantity > 0 AND p.occurred_at > d.occurred_at
-                       AND p.occurred_at <= f.known_at AND p.known_at <= f.known_at))
-               THEN i.grade END AS grade,
-           max(i.business_date) FILTER (WHERE NOT i.reached) OVER (PARTITION BY f.stream) AS last_dial_on,
-           max(i.occurred_at) FILTER (WHERE i.reached) OVER (PARTITION BY f.stream) AS last_reached_at
-    FROM told_member f JOIN told_item i ON i.type = 'checked_in' AND i.plan_id = f.plan_id
-         AND i.member_id = f.member_id AND i.cycle < f.cycle AND i.known_at < f.known_at
-    WHERE f.schema_version = 1 AND f.version = 1 AND f.cycle > 1
-    ORDER BY f.stream, i.known_at DESC, i.version DESC
+    SELECT DISTINCT ON (stream) stream, dial_days, CASE WHEN grade <> 'D' OR declined THEN grade END AS grade,
+           last_dial_on, last_reached_at
+    FROM (
+        SELECT f.stream, i.dial_days, i.grade, i.known_at, i.version,
+               bool_or(i.grade = 'D' AND NOT EXISTS (
+                   SELECT FROM daogou.purchase p WHERE p.tenant_id = $1 AND p.member_id = f.member_id
+                     AND p.quantity > 0 AND p.occurred_at > i.occurred_at
+                     AND p.occurred_at <= f.known_at AND p.known_at <= f.known_at)) OVER own AS declined,
+               max(i.business_date) FILTER (WHERE NOT i.reached) OVER own AS last_dial_on,
+               max(i.occurred_at) FILTER (WHERE i.reached) OVER own AS last_reached_at
+        FROM told_member f JOIN told_item i ON i.type = 'checked_in' AND i.plan_id = f.plan_id
+             AND i.member_id = f.member_id AND i.cycle < f.cycle AND i.known_at < f.known_at
+        WHERE f.schema_version = 1 AND f.version = 1 AND f.cycle > 1
+        WINDOW own AS (PARTITION BY f.stream)
+    ) b ORDER BY stream, known_at DESC, version DESC
 )"""
 
 
