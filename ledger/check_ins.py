@@ -36,6 +36,8 @@ from ledger.people import note_place, salt_place, seal_text
 from ledger.plans import parse_spec
 from ledger.sealing import seal
 
+# Each row is looked up by its key, from the item on. OFFSET 0 keeps the planner from weighing every other order of ten
+# tables with their row-level security: a new connection plans this five times, for 3 ms instead of 20 to 50 each.
 _READ = f"""
 SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempts, t.last_attempt_on,
        c.ends_on, pm.grade, pm.dial_days, pm.last_dial_on, pm.last_reached_at, t.known_at AS made_at, s.time_zone,
@@ -51,22 +53,28 @@ SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempt
                AND o.business_date = ($4 AT TIME ZONE s.time_zone)::date) AS dialled_that_day,
        ARRAY(SELECT y.name FROM category y WHERE y.tenant_id = $1 AND y.name = ANY($6::text[])) AS categories
 FROM task t
-JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
-JOIN plan_cycle c ON c.tenant_id = $1 AND c.plan_id = t.plan_id AND c.cycle = t.cycle
-JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
-     AND pm.member_id = t.member_id
-JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
-JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id
-JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
-JOIN stream_head h ON h.tenant_id = $1 AND h.stream = $5
-LEFT JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = t.guide_id
-     AND d.business_date = ($4 AT TIME ZONE s.time_zone)::date
-LEFT JOIN command k ON k.tenant_id = $1 AND k.command_id = $3
+CROSS JOIN LATERAL (SELECT * FROM plan p WHERE p.tenant_id = $1 AND p.plan_id = t.plan_id OFFSET 0) p
+CROSS JOIN LATERAL (SELECT c.ends_on FROM plan_cycle c
+    WHERE c.tenant_id = $1 AND c.plan_id = t.plan_id AND c.cycle = t.cycle OFFSET 0) c
+CROSS JOIN LATERAL (SELECT * FROM plan_member pm WHERE pm.tenant_id = $1 AND pm.plan_id = t.plan_id
+    AND pm.cycle = t.cycle AND pm.member_id = t.member_id OFFSET 0) pm
+CROSS JOIN LATERAL (SELECT m.opted_out_at FROM member m
+    WHERE m.tenant_id = $1 AND m.member_id = t.member_id OFFSET 0) m
+CROSS JOIN LATERAL (SELECT s.time_zone FROM guide g
+    JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+    WHERE g.tenant_id = $1 AND g.guide_id = t.guide_id OFFSET 0) s
+CROSS JOIN (SELECT h.version, h.hash FROM stream_head h WHERE h.tenant_id = $1 AND h.stream = $5 OFFSET 0) h
+LEFT JOIN LATERAL (SELECT d.closes_at, d.state FROM guide_day d WHERE d.tenant_id = $1 AND d.guide_id = t.guide_id
+    AND d.business_date = ($4 AT TIME ZONE s.time_zone)::date OFFSET 0) d ON true
+LEFT JOIN (SELECT k.stream, k.version FROM command k WHERE k.tenant_id = $1 AND k.command_id = $3 OFFSET 0) k ON true
 WHERE t.tenant_id = $1 AND t.task_id = $2"""
 
 # $19 task, $20 date, $21 guide, $22 note id, $23 salt and $24 note, both sealed under the member's key
 # $25 grade, $26 dial days, $27 last dial, $28 last reached: the member as read. $29 whether the day was closed, $30 plan,
 # $31 cycle, $32 member, $33 guide of the day.
+#
+# Rows are found by parameters, never by what is read out of a payload: row-level security lets no cast near an index, so
+# the plan's members would be read one and all.
 #
 # The rows the decision rests on are locked and compared before anything is appended: the guide's day (it may just
 # have been closed) and the member (another item of the same member may just have been reported, with a D).
@@ -107,8 +115,7 @@ WITH {append_ctes(before=_LOCKS, guard=_UNCHANGED)}, projected_check_in AS (
            last_reached_at = CASE WHEN (a.payload->>'reached')::boolean
                THEN greatest(pm.last_reached_at, a.occurred_at) ELSE pm.last_reached_at END
     FROM appended a
-    WHERE pm.tenant_id = $1 AND pm.plan_id = a.payload->>'plan' AND pm.cycle = (a.payload->>'cycle')::int
-      AND pm.member_id = (a.payload->>'member')::uuid
+    WHERE pm.tenant_id = $1 AND pm.plan_id = $30 AND pm.cycle = $31 AND pm.member_id = $32
 ), kept_note AS (
     INSERT INTO member_note (tenant_id, note_id, member_id, salt_sealed, note_sealed)
     SELECT $1, $22, (a.payload->>'member')::uuid, $23, $24 FROM appended a WHERE $24::bytea IS NOT NULL
