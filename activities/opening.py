@@ -14,8 +14,6 @@ from datetime import time as time_of_day
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from activities.assignment import AssignmentActivities
 from activities.context import Context
 from activities.plans import SELECT_AHEAD, cycle_instants, plan_zone
@@ -32,6 +30,7 @@ from ledger.guides import unknown_guide
 from ledger.ledger import Command, Ledger, guide_day_stream, record
 from ledger.list_cutting import PlanOnDay, cut_lists
 from ledger.plan_cycles import cycles_to_begin, plans_in_cycle
+from ledger.pool import Pool
 from ledger.publishing import publish
 from ledger.zone_days import last_cut, note_cut, wait_turn
 
@@ -206,7 +205,7 @@ async def _begin_due_cycles(connection: Driver, ledger: Ledger, at: datetime) ->
     return begun
 
 
-_TURNS: WeakKeyDictionary[AsyncEngine, asyncio.Lock] = WeakKeyDictionary()
+_TURNS: WeakKeyDictionary[Pool, asyncio.Lock] = WeakKeyDictionary()
 
 
 def _turns(ledger: Ledger) -> asyncio.Lock:

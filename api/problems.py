@@ -22,7 +22,6 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -104,7 +103,6 @@ DATABASE_LOST = (
     asyncpg.InvalidSchemaNameError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # killed between two messages: asyncpg is left in a state of its own (#1069)
-    PoolTimeoutError,
 )
 """A PostgreSQL that is away, starting, stopping, full, failing over or not migrated yet."""
 

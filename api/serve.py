@@ -11,8 +11,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
 
 import asyncpg
 import structlog
@@ -31,6 +32,7 @@ from infra.settings import Settings
 from infra.sign_in_settings import refuse_unusable
 from ledger.database import API, WORKER, open_database
 from ledger.ledger import Ledger
+from ledger.pool import connect_arguments
 
 DRAIN_S = 7
 """What runs may take so long to finish."""
@@ -78,8 +80,13 @@ def inherited(descriptor: int, edge: Edge | None = None) -> socket.socket:
     return listening
 
 
-async def serve(settings: Settings, listening: socket.socket) -> None:
+async def serve(settings: Settings, listening: socket.socket, *, clock: Callable[[], datetime] = now) -> None:
     """Serve until SIGTERM, SIGINT or a cut lifeline.
+
+    Args:
+        settings: of this process.
+        listening: what `bind` or `inherited` gave.
+        clock: the present instant; another than `infra.clock.now` only where a benchmark's day is served.
 
     Raises:
         Refused: a provider of sign-ins is set halfway, or the database's login is not the API's.
@@ -91,7 +98,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     async with _ledger(settings) as ledger:
         server = _Server(
             uvicorn.Config(
-                create_app(settings, ledger, clock=now),
+                create_app(settings, ledger, clock=clock),
                 log_config=None,
                 access_log=False,  # paths name guides and members
                 server_header=False,
@@ -190,9 +197,10 @@ async def _check_login(setting: str, url: str) -> None:
     Raises:
         Refused: it is no member of `daogou_api`.
     """
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     try:
-        connection = await asyncpg.connect(plain, timeout=CONNECT_S, server_settings={"role": API})
+        connection = await asyncpg.connect(
+            **connect_arguments(url), timeout=CONNECT_S, server_settings={"role": API}
+        )
     except asyncpg.InsufficientPrivilegeError as error:
         login = make_url(url).username or ""
         raise Refused([Problem(setting, login, "login_not_the_apis", {"role": API})]) from error

@@ -25,10 +25,7 @@ from time import perf_counter
 import polars as pl
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.administering import administer
 from imports.complete_journey import NAIVE_ZONE, STORE_TIME_ZONE, households, purchases_frame, stores
@@ -38,7 +35,7 @@ from imports.report import Kind, Tenant
 from infra.embedded_postgres import running_postgres
 from infra.key_store import SqliteKeys
 from infra.settings import read_settings
-from ledger.database import open_database
+from ledger.database import driver_connection, open_database
 from ledger.migrate import migrate
 
 GOAL = 0.65
@@ -67,7 +64,7 @@ async def fresh_database(admin_url: URL, name: str) -> str:
     url = admin_url.set(database=name)
     await migrate(url.render_as_string(hide_password=False))
     await administer(url, "INSERT INTO daogou.tenant (tenant_id, name) VALUES (1, 'bench')")
-    engine = _as_worker(url.render_as_string(hide_password=False))
+    engine = open_database(url.render_as_string(hide_password=False), tenant_id=1, pool_size=2)
     try:
         shops = pl.DataFrame({"code": stores()}).with_columns(name="code", time_zone=pl.lit(STORE_TIME_ZONE))
         for kind, frame in (
@@ -82,9 +79,9 @@ async def fresh_database(admin_url: URL, name: str) -> str:
 
 async def time_import(url: str, rows: int | None = None) -> tuple[int, float]:
     """Import the purchases as `daogou_worker` would; answer rows and seconds, reading included."""
-    engine = _as_worker(url)
+    engine = open_database(url, tenant_id=1, pool_size=2)
     try:
-        async with engine.connect():
+        async with driver_connection(engine):
             pass  # the pool is open before the clock starts, as in a running worker
         await administer(make_url(url), "CHECKPOINT")
         began = perf_counter()
@@ -153,20 +150,6 @@ def show(pairs: list[Pair], console: Console) -> None:
             f"{pair.ratio:.3f}",
         )
     console.print(table)
-
-
-def _as_worker(url: str) -> AsyncEngine:
-    """A pool that works as `daogou_worker`, with row-level security, whoever logs in."""
-    engine = open_database(url, tenant_id=1, pool_size=2)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def become_worker(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("SET ROLE daogou_worker")
-        cursor.close()
-        connection.commit()
-
-    return engine
 
 
 def _figure(figure: str, value: float, unit: str) -> dict[str, object]:

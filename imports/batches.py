@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Conflict
 from domain.events import Imported
@@ -17,6 +16,7 @@ from imports.masters import load_masters
 from imports.report import Kind, Progress, Tenant
 from ledger.database import driver_transaction
 from ledger.door import Driver, NewEvent, StreamBatch, append, read_head
+from ledger.pool import Pool
 
 # The pool's two minutes are for work of a few rows; one slice of an import is far below this.
 _LONGEST_STATEMENT = "30min"
@@ -66,7 +66,7 @@ class _NothingToKeep(Exception):
 
 
 async def write_batch(
-    engine: AsyncEngine,
+    engine: Pool,
     tenant: Tenant,
     kind: Kind,
     rows: pl.DataFrame,

@@ -13,7 +13,6 @@ from pathlib import Path
 from time import perf_counter
 
 import polars as pl
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Problem, Refused
 from domain.identifiers import personal_id
@@ -26,10 +25,11 @@ from imports.purchases import KnownCodes, check_purchases
 from imports.reading import Table, read_table, table_of
 from imports.report import ImportReport, Kind, Progress, Tenant
 from ledger.database import driver_connection
+from ledger.pool import Pool
 
 
 async def import_file(  # noqa: PLR0913 - the options of a command, all by name
-    engine: AsyncEngine,
+    engine: Pool,
     tenant: Tenant,
     kind: Kind,
     path: Path,
@@ -67,7 +67,7 @@ async def import_file(  # noqa: PLR0913 - the options of a command, all by name
 
 
 async def import_frame(  # noqa: PLR0913 - the options of a command, all by name
-    engine: AsyncEngine,
+    engine: Pool,
     tenant: Tenant,
     kind: Kind,
     frame: pl.DataFrame,
@@ -85,7 +85,7 @@ async def import_frame(  # noqa: PLR0913 - the options of a command, all by name
 
 
 async def _run(
-    engine: AsyncEngine,
+    engine: Pool,
     tenant: Tenant,
     kind: Kind,
     read: Callable[[], Table],
@@ -134,7 +134,7 @@ async def _run(
 
 
 async def _check(
-    engine: AsyncEngine, tenant: Tenant, kind: Kind, table: pl.DataFrame, terms: Terms, findings: Findings
+    engine: Pool, tenant: Tenant, kind: Kind, table: pl.DataFrame, terms: Terms, findings: Findings
 ) -> tuple[pl.DataFrame, int]:
     stores = await _known(
         engine,
@@ -168,7 +168,7 @@ async def _check(
     return checked.rows, checked.repeated
 
 
-async def _known_members(engine: AsyncEngine, tenant: Tenant, codes: pl.Series) -> pl.DataFrame:
+async def _known_members(engine: Pool, tenant: Tenant, codes: pl.Series) -> pl.DataFrame:
     """Code and id of the members that exist; a code is found by its digest, for it is kept sealed."""
     ids = [str(personal_id(tenant.id_secret, "member", code)) for code in codes]
     there = await _known(
@@ -184,7 +184,7 @@ async def _known_members(engine: AsyncEngine, tenant: Tenant, codes: pl.Series) 
 
 
 async def _without_erased(
-    engine: AsyncEngine, tenant: Tenant, rows: pl.DataFrame, member: str
+    engine: Pool, tenant: Tenant, rows: pl.DataFrame, member: str
 ) -> tuple[pl.DataFrame, int]:
     """The rows that are not of members who were erased, and how many are: what they do now is not kept."""
     erased = await _known(
@@ -199,7 +199,7 @@ async def _without_erased(
     return left, rows.height - left.height
 
 
-async def _known(engine: AsyncEngine, query: str, names: tuple[str, ...], *arguments: object) -> pl.DataFrame:
+async def _known(engine: Pool, query: str, names: tuple[str, ...], *arguments: object) -> pl.DataFrame:
     async with driver_connection(engine) as connection:
         found = await connection.fetch(query, *arguments)
     return pl.DataFrame([tuple(row) for row in found], schema=dict.fromkeys(names, pl.String), orient="row")

@@ -13,7 +13,6 @@ from datetime import date, timedelta
 
 import asyncpg
 import structlog
-from sqlalchemy.engine import make_url
 
 from domain.errors import NotFound, Problem
 from infra.clock import now
@@ -25,6 +24,7 @@ from ledger.database import API, WORKER, open_database
 from ledger.ledger import Ledger
 from ledger.migrate import is_migrated, migrate
 from ledger.people import count_plain, seal_plain
+from ledger.pool import connect_arguments
 
 MONTHS_AHEAD = timedelta(days=100)
 LOCK_TIMEOUT_S = 10
@@ -166,9 +166,7 @@ async def seal_what_is_plain(ledger: Ledger, admin_url: str) -> int:
     plain = await count_plain(ledger)
     if not plain and not await _marked(ledger):
         return 0
-    connection = await asyncpg.connect(
-        make_url(admin_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    )
+    connection = await asyncpg.connect(**connect_arguments(admin_url))
     try:
         if owned := await _owns(connection):
             for table in _PERSONAL if plain else ():

@@ -22,6 +22,7 @@ from infra.settings import Settings
 from infra.temporal_client import connect
 from infra.up_state import UpState
 from ledger.database import WORKER
+from ledger.pool import connect_arguments
 from workflows.options import QUEUES
 
 ANSWER_S = 5.0
@@ -134,7 +135,7 @@ async def _database(settings: Settings, state: UpState) -> Health:
         url = address.url(state.database.rpartition("/")[2])
     elif url is None:
         raise ValueError("DATABASE_URL is not set here, so its password is not known")
-    connection = await asyncpg.connect(url, timeout=ANSWER_S)
+    connection = await asyncpg.connect(**connect_arguments(url), timeout=ANSWER_S)
     try:
         version = await connection.fetchval("SHOW server_version")
     finally:

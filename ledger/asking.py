@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from domain.policy import CHANGING, Right, Role, rights_of
-from ledger.database import driver_connection
+from ledger.database import begun_connection
 from ledger.door import Driver
 from ledger.ledger import Ledger, Lend
 
@@ -113,11 +114,14 @@ def standing_for_upkeep(ledger: Ledger) -> Ledger:
 def _upkeep(ledger: Ledger) -> Lend:
     @asynccontextmanager
     async def lend() -> AsyncIterator[Driver]:
-        async with driver_connection(ledger.engine) as driver:
-            await driver.execute("SELECT stand_for_upkeep()")
+        async with begun_connection(ledger.engine, _stand_for_upkeep) as (driver, _):
             yield driver
 
     return lend
+
+
+async def _stand_for_upkeep(driver: Driver) -> None:
+    await driver.execute("SELECT stand_for_upkeep()")
 
 
 @dataclass
@@ -144,9 +148,15 @@ class Standing:
 
     @asynccontextmanager
     async def _lend(self) -> AsyncIterator[Driver]:
+        if self._held is not None and self._held.is_closed() and not self._lent:
+            await self.let_go()
         if self._held is None or self._lent:
-            async with driver_connection(self.ledger.engine) as driver:
-                await sign_on(driver, self.shown, self.at)
+            async with begun_connection(
+                self.ledger.engine, partial(sign_on, shown=self.shown, at=self.at)
+            ) as (
+                driver,
+                _,
+            ):
                 yield driver
             return
         self._lent = True
@@ -178,6 +188,7 @@ async def standing(ledger: Ledger, shown: bytes, at: datetime) -> AsyncIterator[
         at: the instant of the request.
     """
     async with AsyncExitStack() as holding:
-        driver = await holding.enter_async_context(driver_connection(ledger.engine))
-        asker = await sign_on(driver, shown, at)
+        driver, asker = await holding.enter_async_context(
+            begun_connection(ledger.engine, partial(sign_on, shown=shown, at=at))
+        )
         yield None if asker is None else Standing(ledger, shown, at, asker, driver, holding)

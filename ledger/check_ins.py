@@ -14,6 +14,7 @@ from datetime import date
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from domain.calendar import business_date, local_instant
 from domain.check_in import CheckIn, TaskBefore, decide_check_in
@@ -34,6 +35,7 @@ from ledger.door import (
 from ledger.ledger import Command, Ledger, stream_batch, task_stream
 from ledger.people import note_place, salt_place, seal_text
 from ledger.plans import parse_spec
+from ledger.pool import CONNECTION_LOST
 from ledger.sealing import seal
 
 # Each row is looked up by its key, from the item on. OFFSET 0 keeps the planner from weighing every other order of ten
@@ -123,6 +125,8 @@ WITH {append_ctes(before=_LOCKS, guard=_UNCHANGED)}, projected_check_in AS (
 {GUARD_SELECT}"""
 
 
+log = structlog.get_logger(__name__)
+
 TRIES = 5
 """How often a check-in is decided anew when what it rests on changes under it."""
 
@@ -153,8 +157,14 @@ async def check_in(ledger: Ledger, command: CheckIn, *, salt: bytes = b"") -> Re
     """
     if command.note is not None and len(salt) < 16:
         raise ValueError("salt: a note needs 16 random bytes")
-    async with ledger.connection() as connection:
-        return await _check_in(connection, ledger, command, salt)
+    try:
+        async with ledger.connection() as connection:
+            return await _check_in(connection, ledger, command, salt)
+    except CONNECTION_LOST as error:
+        # Whether it was written nobody knows: on another connection the command id tells.
+        log.warning("check_in_again", reason=type(error).__name__)
+        async with ledger.connection() as connection:
+            return await _check_in(connection, ledger, command, salt)
 
 
 async def _check_in(

@@ -1,20 +1,20 @@
 """One pool of connections to the ledger's PostgreSQL, each bound to one tenant.
 
-SQLAlchemy owns the pool. Set-based statements and the hot paths run on the driver's own
-connection (`driver_transaction`, `driver_connection`): the ORM-less detour costs several round
-trips a check-in (docs/performance.md).
+Everything runs on the driver's own connections (`driver_transaction`, `driver_connection`) out of a pool of ours
+(`ledger.pool`): SQLAlchemy's cost a round trip and as much processor time as the rest of a check-in's request
+(docs/performance.md). It stays for migrations.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import asyncpg
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from ledger.pool import First, Pool, T
 
 WORKER = "daogou_worker"
 API = "daogou_api"
@@ -25,8 +25,7 @@ DATABASE_LOST = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # killed between two messages: asyncpg is left in a state of its own (#1069)
-    DBAPIError,
-    PoolTimeoutError,
+    DBAPIError,  # migrations run through SQLAlchemy
 )
 """What a restart of PostgreSQL can look like to a loop that goes on afterwards."""
 
@@ -46,7 +45,7 @@ def open_database(
     pool_size: int = 10,
     wait_s: float = 30.0,
     connect_s: float = 60.0,
-) -> AsyncEngine:
+) -> Pool:
     """Open a pool on `url` whose every connection sees the rows of one tenant only.
 
     Superusers and owners are above row-level security, so every connection works as `role`
@@ -60,7 +59,13 @@ def open_database(
         wait_s: seconds to wait for a connection of the pool when all are lent.
         connect_s: seconds a new connection may take.
     """
-    settings = {
+    settings = connection_settings(tenant_id=tenant_id, role=role)
+    return Pool(url, settings, size=pool_size, wait_s=wait_s, connect_s=connect_s)
+
+
+def connection_settings(*, tenant_id: int, role: str) -> dict[str, str]:
+    """What every connection of the pool is told when it connects."""
+    return {
         "role": role,
         "search_path": "daogou",
         "daogou.tenant": str(tenant_id),
@@ -69,35 +74,29 @@ def open_database(
         "jit": "off",
         **TIMEOUTS,
     }
-    return create_async_engine(
-        make_url(url).set(drivername="postgresql+asyncpg"),
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        pool_timeout=wait_s,
-        pool_pre_ping=True,
-        # Transactions are the driver's; without this the ping of each checkout is three round trips, not one.
-        isolation_level="AUTOCOMMIT",
-        connect_args={"server_settings": settings, "timeout": connect_s},
-    )
 
 
-@asynccontextmanager
-async def driver_connection(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
+def driver_connection(pool: Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
     """Lend the driver's connection in autocommit: each statement is its own transaction."""
-    async with engine.connect() as connection:
-        raw = await connection.get_raw_connection()
-        driver = raw.driver_connection
-        if driver is None:  # pragma: no cover - a checked-out connection always has its driver
-            raise ConnectionError("the pool lent a connection that is closed")
-        try:
-            yield driver
-        except asyncpg.InternalClientError:
-            await connection.invalidate()  # whatever state it is in, nobody is lent it again
-            raise
+    return pool.lend()
+
+
+def begun_connection(
+    pool: Pool, first: First[T]
+) -> AbstractAsyncContextManager[tuple[asyncpg.Connection, T]]:
+    """The same, and what `first` gave on it; it may be done twice, for the connection may have died in the pool."""
+    return pool.lend_first(first)
 
 
 @asynccontextmanager
-async def driver_transaction(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
+async def driver_transaction(pool: Pool) -> AsyncIterator[asyncpg.Connection]:
     """Lend the driver's connection inside one transaction; it commits at the end of the block."""
-    async with driver_connection(engine) as driver, driver.transaction():
+    async with pool.lend_first(_begin) as (driver, transaction), AsyncExitStack() as stack:
+        stack.push_async_exit(transaction)
         yield driver
+
+
+async def _begin(driver: asyncpg.Connection) -> Any:
+    transaction = driver.transaction()
+    await transaction.__aenter__()
+    return transaction

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from domain.events import Event
 from ledger.database import driver_connection, driver_transaction
 from ledger.door import Appended, Driver, Head, NewEvent, StreamBatch, append, lock_heads
 from ledger.member_keys import NO_KEYS, MemberKeys
+from ledger.pool import Pool
 
 Lend = Callable[[], AbstractAsyncContextManager[Driver]]
 """Lends a connection in autocommit on which somebody stands (`ledger.asking`)."""
@@ -23,7 +22,7 @@ Lend = Callable[[], AbstractAsyncContextManager[Driver]]
 class Ledger:
     """What every reader and writer needs; built once at start and passed down."""
 
-    engine: AsyncEngine
+    engine: Pool
     tenant_id: int
     lend: Lend | None = None
     """Where connections come from; None: the pool's own, on which row-level security knows the tenant only."""
@@ -104,9 +103,12 @@ def stream_batch(command: Command, stream: str, expected: Head | None, *events: 
     )
 
 
+TASK_PREFIX = "task/"
+
+
 def task_stream(task_id: UUID) -> str:
     """The stream of an item."""
-    return f"task/{task_id}"
+    return f"{TASK_PREFIX}{task_id}"
 
 
 def guide_day_stream(guide_id: UUID, day: object) -> str:
@@ -126,7 +128,12 @@ def plan_stream(plan_id: str) -> str:
 
 def plan_member_stream(plan_id: str, cycle: int, member_id: UUID) -> str:
     """The stream of a member's place in a cycle of a plan."""
-    return f"plan-member/{plan_id}/{cycle}/{member_id}"
+    return f"{plan_member_prefix(plan_id, cycle)}{member_id}"
+
+
+def plan_member_prefix(plan_id: str, cycle: int) -> str:
+    """What the names of these streams of a cycle have in common."""
+    return f"plan-member/{plan_id}/{cycle}/"
 
 
 def account_stream(account_id: UUID) -> str:

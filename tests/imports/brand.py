@@ -9,13 +9,13 @@ from uuid import UUID
 import asyncpg
 import polars as pl
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from imports.loading import import_file, import_frame
 from imports.report import ImportReport, Kind, Tenant
 from infra.key_store import SqliteKeys
 from ledger.database import driver_connection
 from ledger.people import NOBODY, Person, read_people
+from ledger.pool import Pool
 
 KNOWN_AT = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 SECRET = b"import tests"
@@ -29,7 +29,7 @@ class Database:
 
 @dataclass
 class Brand:
-    engine: AsyncEngine
+    engine: Pool
     folder: Path
     tenant: Tenant = field(init=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -38,7 +37,7 @@ async def test_a_check_in_finds_every_row_by_an_index(shop: Brand) -> None:
             )
             assert len(sent) == 2  # the driver tells a turn of the loop later
             for query, arguments in sent:
-                (plan,) = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {query}", *arguments))
+                (plan,) = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {query}", *arguments)
                 assert list(_scans(plan["Plan"])) == [], query
 
 

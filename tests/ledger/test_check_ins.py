@@ -334,7 +334,7 @@ async def test_check_ins_of_a_paused_plan_are_still_taken(shop: Brand, guide: UU
     assert done.state == "done"
 
 
-async def test_a_check_in_is_two_statements_after_the_pools_ping(
+async def test_a_check_in_is_two_statements_and_nothing_else(
     shop: Brand, database: LedgerDatabase, guide: UUID, task: UUID
 ) -> None:
     other = await shop.task((await shop.listed(2, guide))[1])
@@ -346,11 +346,13 @@ async def test_a_check_in_is_two_statements_after_the_pools_ping(
             connection.add_query_logger(lambda record: statements.append(record.query.strip()))
         # The driver looks types up once a connection.
         await alone.report(other, guide, at(2, 10), "came")
+        await asyncio.sleep(0)  # a logger is told a turn of the loop later
         statements.clear()
         await alone.report(task, guide, at(2, 10), "no_answer", note="n", salt=SALT)
+        await asyncio.sleep(0)
     finally:
         await engine.dispose()
-    assert [statement.split()[0] for statement in statements] == [";", "SELECT", "WITH"]
+    assert [statement.split()[0] for statement in statements] == ["SELECT", "WITH"]
 
 
 async def test_a_check_in_reads_the_business_date_in_the_stores_own_zone(brand: Brand) -> None:

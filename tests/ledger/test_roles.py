@@ -9,7 +9,6 @@ import asyncpg
 import polars as pl
 import pytest
 import pytest_asyncio
-from sqlalchemy.exc import DBAPIError
 
 from imports.loading import import_frame
 from imports.report import Kind, Tenant
@@ -61,7 +60,7 @@ async def test_a_login_that_is_no_worker_is_refused(database: LedgerDatabase, ad
     try:
         host = database.admin_url.rpartition("@")[2]
         engine = open_database(f"postgresql://stranger:stranger@{host}", tenant_id=1, pool_size=1)
-        with pytest.raises(DBAPIError, match="permission denied to set role"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied to set role"):
             async with Ledger(engine, 1).connection():
                 pass
         await engine.dispose()
