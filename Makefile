@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test coverage lint types contracts lock clean bench-import bench-rows chaos
+.PHONY: demo test coverage lint types contracts lock clean bench bench-import bench-rows chaos
 
 demo: $(VENV)/runtime.done ## set up, import a year of real purchases, rehearse 28 business days, show the Check
 	@$(BIN)/daogou demo
@@ -24,6 +24,9 @@ types: $(VENV)/dev.done
 
 contracts: $(VENV)/dev.done
 	@$(BIN)/lint-imports
+
+bench: $(VENV)/runtime.done ## the hot paths beside the bare thing, some minutes -> bench/results/ledger.json
+	@$(BIN)/python -m bench.ledger
 
 bench-import: $(VENV)/runtime.done ## import speed beside bare COPY -> bench/results/import.json
 	@$(BIN)/python -m bench.import_purchases

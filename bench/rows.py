@@ -18,33 +18,31 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from uuid import UUID
 
-import polars as pl
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
 
-from activities.assignment import AssignmentActivities
-from activities.context import Context
-from activities.dispatch import DispatchActivities
 from activities.sessions import digest
 from bench.administering import administer
+from bench.brand import (
+    DAY,
+    BrandSize,
+    at,
+    guide_id,
+    import_brand,
+    issue_guide_token,
+    launch_plan,
+    open_the_day,
+)
 from bench.identity import issue_identity
-from domain.calendar import local_instant
 from domain.check_in import CheckIn
-from domain.identifiers import personal_id
-from domain.messages import DayStep, GuideDayStep, PlanStep
-from domain.playbook import parse_plan
 from domain.policy import Role
-from imports.loading import import_frame
-from imports.report import Kind, Tenant
-from infra.databases import ensure_tenant
 from infra.embedded_postgres import running_postgres
 from infra.key_store import open_keys
 from infra.settings import Settings, read_settings
@@ -53,23 +51,15 @@ from ledger.asking import sign_on
 from ledger.check_ins import check_in
 from ledger.database import API, driver_connection, open_database
 from ledger.door import Driver
-from ledger.ledger import Command, Ledger
+from ledger.ledger import Ledger
 from ledger.migrate import migrate
-from ledger.plans import launch
 from ledger.today import read_todays_list
 
 RESULTS = Path(__file__).parent / "results" / "rows.json"
-ZONE = "Asia/Shanghai"
-DAY = date(2026, 3, 2)
-SECRET = b"bench"
 GUIDES_A_STORE = 5
 SIGN_ONS = 200
 LOOKS = 20
 """Lists read a pair and side."""
-
-
-def _at(hour: int, minute: int = 0, *, days: int = 0) -> datetime:
-    return local_instant(DAY + timedelta(days=days), time(hour, minute), ZONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +142,7 @@ async def _measure(
     try:
         for number in range(size.pairs + 1):
             first, second = guides[2 * number], guides[2 * number + 1]
-            await sign_on(theirs.connection, tokens[str(second)], _at(10))
+            await sign_on(theirs.connection, tokens[str(second)], at(10))
             codes = [f"G{guides.index(guide) * GUIDES_A_STORE}" for guide in (first, second)]
             looked = await _in_turns(
                 [partial(_look, ours, codes[0])] * LOOKS, [partial(_look, theirs, codes[1])] * LOOKS, number
@@ -201,8 +191,8 @@ def _reporting(side: Side, guide: UUID, task: UUID) -> Work:
         task_id=task,
         performed_by=guide,
         actor=f"guide:{guide}",
-        occurred_at=_at(10),
-        known_at=_at(10),
+        occurred_at=at(10),
+        known_at=at(10),
         channel="phone",
         outcome="interested",
     )
@@ -226,7 +216,7 @@ async def _sign_ons(side: Side, shown: bytes) -> float:
     times = []
     for _ in range(SIGN_ONS):
         began = perf_counter()
-        if await sign_on(side.connection, shown, _at(10)) is None:
+        if await sign_on(side.connection, shown, at(10)) is None:
             raise SystemExit("nobody was signed on: nothing would be measured")
         times.append(perf_counter() - began)
     return median(times) * 1e6
@@ -246,81 +236,21 @@ async def _held(ledger: Ledger) -> AsyncIterator[Side]:
 
 async def _brand(ledger: Ledger, size: Size) -> tuple[list[UUID], dict[str, bytes]]:
     """Stores of five guides with a full list each; gives a guide a store, and by guide or role what is shown."""
-    await ensure_tenant(ledger, SECRET)
-    stores = [f"S{number}" for number in range(size.stores)]
-    guides = [f"G{number}" for number in range(size.stores * GUIDES_A_STORE)]
-    members = [f"M{number}" for number in range(len(guides) * size.items)]
-    of_guide = {guide: stores[number // GUIDES_A_STORE] for number, guide in enumerate(guides)}
-    served = [guides[number // size.items] for number in range(len(members))]
-    frames = {
-        Kind.STORES: pl.DataFrame({"code": stores, "name": stores, "region": ["R"] * len(stores)}),
-        Kind.GUIDES: pl.DataFrame({"code": guides, "name": guides, "store": [of_guide[one] for one in guides]}),
-        Kind.MEMBERS: pl.DataFrame({"code": members, "store": [of_guide[one] for one in served]}),
-        Kind.PURCHASES: pl.DataFrame({
-            "basket": [f"B{member}" for member in members],
-            "product": ["TIN-1"] * len(members),
-            "category": ["TIN"] * len(members),
-            "member": members,
-            "store": [of_guide[one] for one in served],
-            "guide": served,
-            "occurred_at": [_at(12, days=-23)] * len(members),
-            "quantity": [4] * len(members),
-            "value": [100] * len(members),
-        }),
-    }  # fmt: skip
-    for kind, frame in frames.items():
-        report = await import_frame(
-            ledger.engine,
-            Tenant(1, SECRET, ledger.keys),
-            kind,
-            frame,
-            known_at=_at(12, days=-1),
-            actor="bench",
-        )
-        if report.refused:
-            raise SystemExit(f"the brand of the benchmark is refused: {report.bad[:3]}")
-    await _work(ledger, size, guides)
-    tokens: dict[str, bytes] = {}
-    measured = []
-    for code in guides[::GUIDES_A_STORE]:
-        guide = personal_id(SECRET, "guide", code)
-        measured.append(guide)
-        token = await issue_identity(ledger, f"guide.{code}", Grant(Role.GUIDE), at=_at(1), guide_id=guide)
-        tokens[str(guide)] = digest(token)
+    brand = BrandSize(size.stores, GUIDES_A_STORE, size.items)
+    reporting = brand.guide_codes[::GUIDES_A_STORE]
+    await import_brand(ledger, brand)
+    await launch_plan(ledger, brand)
+    await open_the_day(ledger, reporting)
+    measured = [guide_id(code) for code in reporting]
+    tokens = {
+        str(guide): digest(await issue_guide_token(ledger, code))
+        for guide, code in zip(measured, reporting, strict=True)
+    }
     for role, place in ((Role.STORE_MANAGER, "S0"), (Role.SUPERVISOR, "R"), (Role.HQ, "")):
-        token = await issue_identity(ledger, f"bench.{role}", Grant(role, place), at=_at(1))
+        token = await issue_identity(ledger, f"bench.{role}", Grant(role, place), at=at(1))
         tokens[role.value] = digest(token)
     tokens[Role.GUIDE.value] = tokens[str(measured[0])]
     return measured, tokens
-
-
-async def _work(ledger: Ledger, size: Size, guides: list[str]) -> None:
-    """A plan, its cycle and the lists of the day."""
-    plan = parse_plan({
-        "plan": "bench",
-        "name": "Tins",
-        "period": {"start": DAY.isoformat(), "working_days": 5},
-        "members": {"bought_categories": ["TIN"], "within_days": 180},
-        "care": {
-            "strategies": [{"strategy": "reception"}],
-            "members_per_guide": 10_000,
-            "items_per_day": min(size.items, 1_000),
-        },
-        "goal": {"measure": "completion_rate", "target": 80, "by": "2026-03-31"},
-        "means": [{"name": "Reminder", "script": "Hello", "days_per_unit": {"TIN": 7}}],
-    })  # fmt: skip
-    context = Context(ledger, lambda: _at(9))
-    async with ledger.transaction() as connection:
-        command = Command("plan/bench/launch", _at(8), _at(8), "bench")
-        await launch(connection, ledger.tenant_id, command, plan)
-    await AssignmentActivities(context).start_cycle(
-        PlanStep(plan_id="bench", cycle=1, at=_at(8, 30), rehearsal=True)
-    )
-    dispatch = DispatchActivities(context)
-    await dispatch.cut_lists(DayStep(day=DAY, time_zone=ZONE, release="09:00", at=_at(9), rehearsal=True))
-    for code in guides[::GUIDES_A_STORE]:
-        step = GuideDayStep(guide_id=personal_id(SECRET, "guide", code), day=DAY, at=_at(9), rehearsal=True)
-        await dispatch.publish_list(step)
 
 
 def results(measured: Measured) -> list[dict[str, object]]:

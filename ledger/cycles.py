@@ -12,14 +12,22 @@ from uuid import UUID
 
 from domain.check_in import MOST_DIAL_DAYS
 from domain.errors import Conflict
-from domain.events import CycleChecked, CycleStarted, Event, MemberAssigned, TaskCreated
+from domain.events import CycleChecked, CycleStarted, MemberAssigned, TaskCreated
 from ledger.door import Driver, lock_heads
-from ledger.ledger import Command, plan_member_stream, plan_stream, record, task_stream
+from ledger.founding import NewStreams, founding
+from ledger.ledger import TASK_PREFIX, Command, plan_member_prefix, plan_member_stream, plan_stream, record
 from ledger.plans import FINAL
-from ledger.tasks import insert_tasks
+from ledger.tasks import NEW_TASKS
 
-CHUNK = 5_000
-"""Streams in one append, so that a launch of a million keeps statements and memory bounded."""
+# From the events just appended, as `ledger.founding` has it.
+NEW_MEMBERS = """
+INSERT INTO plan_member (tenant_id, plan_id, cycle, member_id, guide_id, strategy, why, score, runner_up, tried,
+                         value_minor, quadrant, grade, dial_days, last_dial_on, last_reached_at)
+SELECT $1, payload->>'plan', (payload->>'cycle')::int, (payload->>'member')::uuid, (payload->>'guide')::uuid,
+       payload->>'strategy', payload->>'why', (payload->>'score')::int, (payload->>'runner_up')::uuid,
+       payload->'tried', (payload->>'value_minor')::bigint, payload->>'quadrant', payload->>'grade',
+       (payload->>'dial_days')::int, (payload->>'last_dial_on')::date, (payload->>'last_reached_at')::timestamptz
+FROM appended"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +93,15 @@ async def start_cycle(
         # Temporal may be ahead of a ledger that was restored: the cycle before would never be checked.
         raise Conflict(f"plan {plan_id}: cycle {before} is not checked yet, so {started.cycle} cannot begin")
     assigned = await _with_what_they_bring(connection, tenant_id, assigned, as_of=command.occurred_at)
-    events: list[tuple[str, Event]] = [
-        (plan_member_stream(plan_id, started.cycle, one.member), one) for one in assigned
-    ]
-    events += [(task_stream(task.task), task) for task in tasks]
-    for number, at in enumerate(range(0, len(events), CHUNK)):
-        chunk = Command(
-            f"{command.command_id}/{number}", command.occurred_at, command.known_at, command.actor
-        )
-        await record(connection, tenant_id, chunk, events[at : at + CHUNK])
-    await _insert_members(connection, tenant_id, assigned)
-    await insert_tasks(connection, tenant_id, tasks, known_at=command.known_at)
+    # In the order of their keys, so that every index grows at neighbouring places.
+    members = sorted(assigned, key=lambda one: one.member.int)
+    items = sorted(tasks, key=lambda one: one.task.int)
+    kinds = (
+        NewStreams(plan_member_prefix(plan_id, started.cycle), "member", members, NEW_MEMBERS),
+        NewStreams(TASK_PREFIX, "task", items, NEW_TASKS),
+    )
+    async with founding(tenant_id, command, kinds) as events:
+        await events.write(connection)
     # Only now, so that nobody waits for the whole draw; whoever closes or recalls the plan holds its head too.
     await lock_heads(connection, tenant_id, [plan_stream(plan_id)])
     if await _at_end(connection, tenant_id, plan_id):
@@ -232,26 +238,6 @@ async def _with_what_they_bring(
 
 
 _BROUGHT = ("grade", "dial_days", "last_dial_on", "last_reached_at")
-
-
-async def _insert_members(connection: Driver, tenant_id: int, assigned: Sequence[MemberAssigned]) -> None:
-    await connection.execute(
-        """
-        INSERT INTO plan_member (tenant_id, plan_id, cycle, member_id, guide_id, strategy, why, score, runner_up,
-                                 tried, value_minor, quadrant, grade, dial_days, last_dial_on,
-                                 last_reached_at)
-        SELECT $1, $2, $3, a.member, a.guide, a.strategy, a.why, a.score, a.runner_up, a.tried::jsonb,
-               a.value_minor, a.quadrant, a.grade, a.dial_days, a.last_dial_on, a.last_reached_at
-        FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::int[], $9::uuid[], $10::text[],
-                    $11::bigint[], $12::text[], $13::text[], $14::int[], $15::date[], $16::timestamptz[])
-            AS a(member, guide, strategy, why, score, runner_up, tried, value_minor, quadrant, grade, dial_days,
-                 last_dial_on, last_reached_at)""",
-        tenant_id,
-        *_assignment_columns(assigned),
-        [one.value_minor for one in assigned],
-        [one.quadrant for one in assigned],
-        *([getattr(one, name) for one in assigned] for name in _BROUGHT),
-    )
 
 
 async def dialled_out(

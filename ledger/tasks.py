@@ -22,6 +22,16 @@ KNOWN_LATE = timedelta(days=90)
 """A purchase from before the cycle that becomes known in it still moves the reminder, if it is no older (ours)."""
 
 
+# From the events just appended, as `ledger.founding` has it.
+NEW_TASKS = """
+INSERT INTO task (tenant_id, task_id, plan_id, cycle, member_id, category_id, guide_id, run_out_on, due_on,
+                  first_due_on, bought_at, state, known_at)
+SELECT $1, (payload->>'task')::uuid, payload->>'plan', (payload->>'cycle')::int, (payload->>'member')::uuid,
+       (payload->>'category')::int, (payload->>'guide')::uuid, (payload->>'run_out_on')::date,
+       (payload->>'due_on')::date, (payload->>'due_on')::date, (payload->>'bought_at')::timestamptz, 'open', known_at
+FROM appended"""
+
+
 @dataclass(frozen=True, slots=True)
 class Leaving:
     """An item that leaves the list without a check-in, with the state and reason it is left in.

@@ -1,0 +1,1 @@
+"""The engine's hot paths beside the bare thing: `make bench`."""

@@ -1,0 +1,21 @@
+"""Every part of `make bench` runs, on little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.ledger.__main__ import PARTS, Wanted, run
+from bench.ledger.dispatch import Place
+from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
+
+
+async def test_every_part_measures_both_sides_and_names_its_goal(
+    postgres: tuple[EmbeddedPostgres, PostgresAddress], tmp_path: Path
+) -> None:
+    server, address = postgres
+    wanted = Wanted(pairs=1, check_ins=10, items=50)
+    figures = await run(Place(server, address, tmp_path), wanted, list(PARTS))
+    goals = {one.figure: one.goal for one in figures if one.goal is not None}
+    assert goals == {"check_in_http_to_bare": 0.45, "dispatch_to_copy": 0.7}
+    assert all(one.value > 0 for one in figures)
+    assert all(one.holds == (one.value >= one.goal) for one in figures if one.goal is not None)
