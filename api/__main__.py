@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
+import uvloop
 from pydantic import ValidationError
 
 from api.serve import bind, inherited, serve
@@ -37,7 +36,7 @@ def main(host: str | None, port: int, fd: int | None) -> None:
     try:
         edge = settings.edge
         listening = bind(host or edge.host, port, edge) if fd is None else inherited(fd, edge)
-        asyncio.run(serve(settings, listening))
+        uvloop.run(serve(settings, listening))
     except Refused as error:
         for problem in error.problems:
             click.echo(

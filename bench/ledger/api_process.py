@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+
+import uvloop
 
 from api.serve import inherited, serve
 from bench.brand import at
@@ -15,7 +16,7 @@ from infra.settings import read_settings
 def main() -> None:
     """Serve the socket whose descriptor is named."""
     configure_logs(to=log_file())
-    asyncio.run(serve(read_settings(), inherited(int(sys.argv[1])), clock=lambda: at(10)))
+    uvloop.run(serve(read_settings(), inherited(int(sys.argv[1])), clock=lambda: at(10)))
 
 
 if __name__ == "__main__":
