@@ -250,6 +250,10 @@ class DayClosed(Event):
     time_zone: str = ""
     opens_at: datetime | None = None
     closes_at: datetime | None = None
+    items: tuple[str, ...] = ()
+    """The list's items in order, each `task#version`: where its stream stood."""
+    head: str = ""
+    """A digest over them and their events' hashes (`ledger/closing.py`); empty: the version before kept none."""
 
 
 # --- stream import/{kind} ----------------------------------------------------------------------------

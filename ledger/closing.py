@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from datetime import date
 from uuid import UUID
 
@@ -9,6 +11,14 @@ from domain.events import DayClosed
 from ledger.door import Driver
 from ledger.ledger import Command, guide_day_stream, record
 from ledger.tasks import Leaving, change_tasks
+
+
+def day_head(items: Iterable[tuple[str, bytes]]) -> str:
+    """The head of a day: SHA-256 over its items as `task#version`, each with that event's hash, in the list's order."""
+    digest = hashlib.sha256()
+    for name, event_hash in items:
+        digest.update(len(name).to_bytes(4, "big") + name.encode() + event_hash)
+    return digest.hexdigest()
 
 
 async def close(
@@ -35,10 +45,11 @@ async def close(
         SELECT t.task_id, t.attempts,
                t.state = 'open' AND t.guide_id = $2 AND t.last_attempt_on IS DISTINCT FROM $3 AS untouched,
                p.spec->'day'->>'open_items' = 'expire' AND p.status <> 'paused' AS expire,
-               p.status = 'recalled' AS recalled, c.reached
+               p.status = 'recalled' AS recalled, c.reached, h.version, h.hash
         FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
         JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
+        JOIN stream_head h ON h.tenant_id = $1 AND h.stream = 'task/' || t.task_id
         LEFT JOIN LATERAL (
             SELECT bool_or(k.reached) AS reached FROM check_in k
             WHERE k.tenant_id = $1 AND k.task_id = t.task_id AND k.business_date = $3 AND k.guide_id = $2
@@ -59,6 +70,8 @@ async def close(
         for row in rows
         if row["untouched"] and row["recalled"]
     ]
+    # What was reported until now, by its item's version; what comes later, late facts too, is of the next seal.
+    items = [(f"{row['task_id']}#{row['version']}", row["hash"]) for row in rows]
     closed = DayClosed(
         listed=len(rows),
         done=sum(row["reached"] is not None for row in rows),
@@ -66,6 +79,8 @@ async def close(
         carried=sum(row["untouched"] for row in rows) - len(expiring) - len(withdrawn),
         expired=len(expiring),
         reason=reason,
+        items=tuple(name for name, _ in items),
+        head=day_head(items),
     )
     if before["state"] == "cut":  # no event has said yet what was on it
         closed = closed.model_copy(

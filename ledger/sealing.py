@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE_BYTES = 12
+_TAG_BYTES = 16
 
 
 class Seal:
@@ -44,7 +45,9 @@ class Seal:
         return nonce + self._cipher.encrypt(nonce, data, bound)
 
     def open(self, place: str, sealed: bytes) -> bytes | None:
-        """What was sealed; None where the key or the place is another one."""
+        """What was sealed; None where the key or the place is another one, or these are no sealed bytes at all."""
+        if len(sealed) < _NONCE_BYTES + _TAG_BYTES:
+            return None
         try:
             return self._cipher.decrypt(
                 sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._whose + place.encode()

@@ -1,39 +1,68 @@
-"""Recomputes every chain from the canonical bytes and compares all that was derived from them.
+"""Proves the ledger: every chain recomputed, every derived thing compared, every seal and anchor held against it.
 
-It detects a changed payload, actor or time (bytes, columns and jsonb must agree), an event removed,
-inserted or reordered (versions and hashes), a cut tail (heads), a gap or a double in the positions,
-an event whose command is not recorded, a command whose event is gone, and whatever people read instead of
-the events where it says something else (`ledger.folding`). A chain rewritten from end
-to end with correct hashes needs an anchor outside the database to show; seals bring that later.
+It detects a changed payload, actor or time (bytes, columns and jsonb must agree), an event removed, inserted or reordered
+(versions and hashes), a cut tail (heads, seals), a gap or a double in the positions, an event whose command is not recorded,
+a command whose event is gone, a note exchanged, a day whose items are not those it was closed with, and what people read
+instead of the events where it says something else (`ledger.folding`). A ledger rewritten from end
+to end, with correct hashes, heads and seals, shows against an anchor from outside the database, and only there.
 
-The purchase facts are not read here: a batch's root commits to them, and `imports.facts.recompute_root`
-compares it with the table (the ledger knows no imports).
+Not read here: the purchase facts (a batch's root commits to them; `imports.facts.recompute_root` compares it with the
+table, for the ledger knows no imports).
 
-Cost: one ordered read of the events, one SHA-256 and one decode each; memory is one event.
+Cost: the events once, in windows of positions, one SHA-256 for the chain and two for the tree each; hash joins with heads,
+commands and positions. Since a seal: only what came after it. docs/performance.md has the figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-import orjson
-
-from ledger.canonical import FIELDS, NO_HASH, StoredEvent, chain, decode, payload_bytes
+from ledger.anchors import Anchor
 from ledger.door import Driver
+from ledger.findings import MOST_LISTED, Difference, Findings
 from ledger.folding.comparing import differences
+from ledger.member_keys import MemberKeys
+from ledger.merkle import Tree
+from ledger.seals import Seal, last_seal
+from ledger.verify_beside import Beside, compare_days, compare_notes
+from ledger.verify_events import WINDOW, Window, read_window
+from ledger.verify_seals import Sealing, after, authenticate, read_seals
+from ledger.verify_sets import compare_all, compare_positions, compare_since
 
-MOST_LISTED = 100
-_COLUMNS = tuple(name for name in FIELDS if name not in {"tenant_id", "payload"})
+__all__ = ["MOST_LISTED", "Difference", "Verification", "verify"]
+
+# Nothing that is in the ledger's own schema may stand in for a function or an operator of PostgreSQL's.
+_OURS = "SET LOCAL search_path = pg_catalog, pg_temp"
+_MEMORY = "SET LOCAL work_mem = '128MB'"
+"""So that the hash joins of a window stay in memory."""
+_NO_TABLES = """
+SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'daogou'::regnamespace
+AND c.relname IN ('event', 'event_position', 'event_pending', 'command', 'stream_head', 'seal')
+AND (c.relkind NOT IN ('r', 'p') OR c.relhasrules) ORDER BY 1"""
+
+
+TELL_EVERY = 20_000
+"""Events between two tellings of progress."""
+WHOLE_FROM = 8
+"""A window of at least one so-many-th of the positions is read by hash joins over whole tables."""
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that is not as it was written: which stream and version, and what kind."""
+class Standing:
+    """How far the ledger is sealed, and how far outside the database somebody could say so."""
 
-    stream: str
-    version: int
-    kind: str
+    sealed: Seal | None = None
+    anchored: Anchor | None = None
+    """The highest anchor that the events agree with; None: nothing outside the database was there to compare."""
+    unanchored: int = 0
+    """Events after it: whoever owns the database could still rewrite them unseen."""
+
+    @property
+    def anchored_position(self) -> int:
+        """The last anchored position; 0 where there is none."""
+        return self.anchored.position if self.anchored else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +74,10 @@ class Verification:
     positions: int
     found: int
     differences: tuple[Difference, ...]
+    since: int = 0
+    """The position of the seal that was taken for granted; 0: everything was verified."""
+    standing: Standing = field(default_factory=Standing)
+    beside: Beside = field(default_factory=Beside)
 
     @property
     def ok(self) -> bool:
@@ -52,149 +85,129 @@ class Verification:
         return self.found == 0
 
 
-class _Findings:
-    def __init__(self) -> None:
-        self.count = 0
-        self.listed: list[Difference] = []
-
-    def add(self, stream: str, version: int, kind: str) -> None:
-        self.count += 1
-        if len(self.listed) < MOST_LISTED:
-            self.listed.append(Difference(stream, version, kind))
-
-
 async def verify(
-    connection: Driver, tenant_id: int, *, on_progress: Callable[[int], None] | None = None
+    connection: Driver,
+    tenant_id: int,
+    *,
+    since: int = 0,
+    anchors: Sequence[Anchor] = (),
+    keys: MemberKeys | None = None,
+    projections: bool = True,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Verification:
-    """Verify the whole ledger of a tenant in one snapshot."""
-    findings = _Findings()
-    streams = events = 0
-    async with connection.transaction(isolation="repeatable_read"):
-        await connection.execute("SET LOCAL statement_timeout = 0")
-        heads = {
-            row["stream"]: (row["version"], row["hash"])
-            for row in await connection.fetch(
-                "SELECT stream, version, hash FROM stream_head WHERE tenant_id = $1", tenant_id
-            )
-        }
-        stream, version, digest = "", 0, NO_HASH
-        async for row in connection.cursor(
-            "SELECT stream, version, occurred_at, known_at, actor, performed_by, cause, type, schema_version,"
-            " body, hash, payload::text AS payload FROM event WHERE tenant_id = $1 ORDER BY stream, version",
-            tenant_id,
-            prefetch=2_000,
+    """Verify the ledger of a tenant in one snapshot.
+
+    Args:
+        connection: as the worker, an owner, or whoever sees the whole tenant.
+        tenant_id: the brand.
+        since: take for granted what was sealed up to here: an anchored seal at or before it, if there is one, else
+            any seal. Then only what came after it is read, and not what people read instead of the events.
+        anchors: copies of seals from outside the database.
+        keys: of the members; without them notes are not opened.
+        projections: whether what people read instead of the events is held against them too (`ledger.folding`).
+        on_progress: told how many events have been verified.
+    """
+    findings = Findings()
+    async with connection.transaction(
+        isolation="repeatable_read"
+    ):  # the fold keeps what it gathers in temporary tables
+        for setting in (
+            _OURS,
+            _MEMORY,
+            "SET LOCAL statement_timeout = 0",
+            "SET LOCAL idle_in_transaction_session_timeout = 0",
         ):
-            if row["stream"] != stream:
-                _compare_head(findings, heads, stream, version, digest)
-                stream, version, digest = row["stream"], 0, NO_HASH
-                streams += 1
-            if row["version"] != version + 1:
-                findings.add(stream, version + 1, "event missing or out of order")
-            version = row["version"]
-            expected = chain(digest, row["body"])
-            if expected != row["hash"]:
-                findings.add(stream, version, "hash does not follow from the event before and the bytes")
-            digest = row["hash"]
-            _compare_columns(findings, tenant_id, row)
-            events += 1
-            if on_progress and events % 2_000 == 0:
-                on_progress(events)
-        _compare_head(findings, heads, stream, version, digest)
-        for missing in sorted(heads):
-            findings.add(missing, heads[missing][0], "the whole stream is missing")
-        positions = await _verify_positions(connection, tenant_id, findings)
-        await _verify_commands(connection, tenant_id, findings)
-        async for one in differences(connection, tenant_id):
-            findings.add(one.stream, one.version, one.kind)
+            await connection.execute(setting)
+        for row in await connection.fetch(_NO_TABLES):
+            findings.add(row["relname"], 0, "is not the table it should be")
+        start = await _start(connection, tenant_id, since, anchors)
+        begin = start.position if start else 0
+        sealing = Sealing(
+            tenant_id,
+            findings,
+            start.tree if start else Tree(),
+            await read_seals(connection, tenant_id, after=begin),
+            after(anchors, begin),
+            before=start,
+        )
+        if start is not None:
+            sealing.agreed = authenticate(findings, start, anchors)
+        async with asyncio.TaskGroup() as growing:
+            read = await _read_events(connection, tenant_id, sealing, begin, growing, on_progress)
+            positions = await compare_positions(connection, tenant_id, findings, after=begin)
+            if start is None:
+                streams, events = await compare_all(
+                    connection, tenant_id, findings, read=read, positions=positions
+                )
+            else:
+                streams = await compare_since(
+                    connection, tenant_id, findings, after=begin, read=read, positions=positions
+                )
+                events = read
+            beside = await compare_notes(connection, tenant_id, findings, keys, after=begin)
+            beside += await compare_days(connection, tenant_id, findings, after=begin)
+            if start is None and projections:
+                async for one in differences(connection, tenant_id):
+                    findings.add(one.stream, one.version, one.kind)
+        sealing.end()
+        standing = await _standing(connection, tenant_id, sealing.agreed)
     if on_progress:
         on_progress(events)
-    return Verification(streams, events, positions, findings.count, tuple(findings.listed))
+    return Verification(
+        streams, events, positions, findings.count, tuple(findings.listed), begin, standing, beside
+    )
 
 
-def _compare_head(
-    findings: _Findings, heads: dict[str, tuple[int, bytes]], stream: str, version: int, digest: bytes
-) -> None:
-    if not stream:
-        return
-    head = heads.pop(stream, None)
-    if head is None:
-        findings.add(stream, version, "stream has no head")
-    elif head[0] != version:
-        findings.add(stream, head[0], "tail cut or head moved: head and last event differ in version")
-    elif head[1] != digest:
-        findings.add(stream, version, "head and last event differ in hash")
+async def _start(connection: Driver, tenant_id: int, since: int, anchors: Sequence[Anchor]) -> Seal | None:
+    """The seal to begin from; None: from the beginning."""
+    if since <= 0:
+        return None
+    anchored = {anchor.position for anchor in anchors if anchor.position <= since}
+    for position in sorted(anchored, reverse=True)[:1]:
+        seal = await last_seal(connection, tenant_id, up_to=position)
+        if seal is not None and seal.position == position:
+            return seal
+    return await last_seal(connection, tenant_id, up_to=since)
 
 
-def _compare_columns(findings: _Findings, tenant_id: int, row: dict[str, object]) -> None:
-    stream, version = str(row["stream"]), int(str(row["version"]))
-    body, payload = row["body"], row["payload"]
-    if not isinstance(body, bytes) or not isinstance(payload, str):
-        findings.add(stream, version, "bytes are not readable")
-        return
-    try:
-        told = decode(body)
-    except (ValueError, orjson.JSONDecodeError):
-        findings.add(stream, version, "bytes are not readable")
-        return
-    findings_before = findings.count
-    for name in _COLUMNS:
-        if getattr(told, name) != row[name]:
-            findings.add(stream, version, f"column {name} differs from the bytes")
-    if told.tenant_id != tenant_id:
-        findings.add(stream, version, "tenant differs from the bytes")
-    if findings.count == findings_before and not _same_payload(told, payload):
-        findings.add(stream, version, "payload differs from the bytes")
+async def _read_events(
+    connection: Driver,
+    tenant_id: int,
+    sealing: Sealing,
+    begin: int,
+    growing: asyncio.TaskGroup,
+    on_progress: Callable[[int], None] | None,
+) -> int:
+    """Read every window of positions; each one's tree grows while the server works on what comes next."""
+    highest = await connection.fetchval(
+        "SELECT coalesce(max(position), 0) FROM daogou.event_position WHERE tenant_id = $1", tenant_id
+    )
+    done = told = 0
+
+    def on_read(events: int) -> None:
+        nonlocal done, told
+        done += events
+        if on_progress and done - told >= TELL_EVERY:
+            told = done
+            on_progress(done)
+
+    grown: asyncio.Task[None] | None = None
+    for first in range(begin, highest, WINDOW):
+        window = Window(first, min(first + WINDOW, highest))
+        whole = (window.up_to - first) * WHOLE_FROM >= highest
+        await read_window(connection, tenant_id, sealing.findings, window, whole=whole, on_read=on_read)
+        if grown is not None:
+            await grown  # one after another, and no more than two windows in memory
+        grown = growing.create_task(asyncio.to_thread(sealing.compare, window))
+    return done
 
 
-def _same_payload(told: StoredEvent, payload: str) -> bool:
-    # As text: to Python 1, 1.0 and True are equal.
-    return orjson.dumps(orjson.loads(payload), option=orjson.OPT_SORT_KEYS) == payload_bytes(told.payload)
-
-
-async def _verify_positions(connection: Driver, tenant_id: int, findings: _Findings) -> int:
-    count, lowest, highest = await connection.fetchrow(
-        "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0)"
-        " FROM event_position WHERE tenant_id = $1",
+async def _standing(connection: Driver, tenant_id: int, agreed: Anchor | None) -> Standing:
+    row = await connection.fetchrow(
+        """
+        SELECT (SELECT coalesce(max(position), 0) FROM daogou.event_position WHERE tenant_id = $1)
+             + (SELECT count(*) FROM daogou.event_pending WHERE tenant_id = $1) AS events""",
         tenant_id,
     )
-    if lowest != 1 or highest != count:
-        findings.add("event_position", int(highest), "positions have a gap")
-    for row in await connection.fetch(
-        """
-        SELECT e.stream, e.version, 'event has neither a position nor a place in the queue' AS kind
-        FROM event e
-        LEFT JOIN event_position p ON p.tenant_id = $1 AND p.stream = e.stream AND p.version = e.version
-        LEFT JOIN event_pending q ON q.tenant_id = $1 AND q.stream = e.stream AND q.version = e.version
-        WHERE e.tenant_id = $1 AND p.stream IS NULL AND q.stream IS NULL
-        UNION ALL
-        SELECT p.stream, p.version, 'position without its event'
-        FROM event_position p
-        LEFT JOIN event e ON e.tenant_id = $1 AND e.stream = p.stream AND e.version = p.version
-             AND e.known_at = p.known_at
-        WHERE p.tenant_id = $1 AND e.stream IS NULL
-        UNION ALL
-        SELECT stream, version, 'positions run against the versions of the stream' FROM (
-            SELECT stream, version, lag(version) OVER (PARTITION BY stream ORDER BY position) AS before
-            FROM event_position WHERE tenant_id = $1
-        ) o WHERE before >= version
-        ORDER BY 1, 2""",
-        tenant_id,
-    ):
-        findings.add(row["stream"], row["version"], row["kind"])
-    return int(count)
-
-
-async def _verify_commands(connection: Driver, tenant_id: int, findings: _Findings) -> None:
-    for row in await connection.fetch(
-        """
-        SELECT e.stream, e.version, 'command of the event is not recorded' AS kind FROM event e
-        LEFT JOIN command c ON c.tenant_id = $1 AND c.command_id = e.cause
-        WHERE e.tenant_id = $1 AND c.command_id IS NULL
-        UNION ALL
-        SELECT c.stream, c.version, 'command without its event' FROM command c
-        LEFT JOIN event e ON e.tenant_id = $1 AND e.stream = c.stream AND e.version = c.version
-             AND e.known_at = c.known_at AND e.cause = c.command_id
-        WHERE c.tenant_id = $1 AND e.stream IS NULL ORDER BY 1, 2""",
-        tenant_id,
-    ):
-        findings.add(row["stream"], row["version"], row["kind"])
+    sealed = await last_seal(connection, tenant_id)
+    return Standing(sealed, agreed, max(0, row["events"] - (agreed.position if agreed else 0)))

@@ -269,6 +269,7 @@ SEES: Mapping[str, Rule] = {
     "plan_member": _taken_part,
     "purchase": _member,
     "role_grant": _own,
+    "seal": _of_hq,
     "sign_in_window": _of_hq,
     "store": _known_store,
     "store_closing": _known_store,

@@ -19,6 +19,7 @@ from domain.policy import Right, Role
 from ledger.accounts import Grant
 from ledger.people import seal_plain
 from ledger.plans import launch
+from ledger.seals import seal_new
 from tests.brand import ZONE, Brand, at, plan
 from tests.identities import account_id_of, identity
 
@@ -412,6 +413,7 @@ async def _fill(world: World) -> None:
         "INSERT INTO message_stop (tenant_id, stopped, reason, changed_at, version) VALUES (1, false, '', $1, 1)",
         at(1),
     )
+    await seal_new(world.brand.ledger, at(1))
 
 
 def named(marks: Mapping[str, str], text: str) -> list[str]:

@@ -1,0 +1,118 @@
+"""What stands beside the events and is proven by them: members' notes, and the items a guide's day was closed with."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from ledger.closing import day_head
+from ledger.door import Driver
+from ledger.findings import Findings
+from ledger.member_keys import MemberKeys
+from ledger.people import note_place, salt_place
+from ledger.sealing import unseal
+
+AT_ONCE = 2_000
+"""Notes or days read at once."""
+
+_NOTES = """
+SELECT e.stream, e.version, e.payload->>'note_hmac' AS digest, (e.payload->>'note') AS note_id, n.member_id, n.note, n.salt,
+       n.note_sealed, n.salt_sealed, e.payload->>'member' AS of_member,
+       EXISTS (SELECT FROM daogou.erasure r WHERE r.tenant_id = $1 AND r.member_id::text = e.payload->>'member') AS erased
+FROM daogou.event e
+LEFT JOIN daogou.event_position p ON p.tenant_id = $1 AND p.stream = e.stream AND p.version = e.version
+LEFT JOIN daogou.member_note n ON n.tenant_id = $1 AND n.note_id::text = e.payload->>'note'
+WHERE e.tenant_id = $1 AND e.stream >= 'task/' AND e.stream < 'task0' AND e.type = 'checked_in'
+      AND e.payload->>'note_hmac' IS NOT NULL AND (p.position IS NULL OR p.position > $2)
+ORDER BY e.stream, e.version"""
+_DAYS = """
+SELECT e.stream, e.version, e.payload->>'head' AS head, e.payload->'items' AS items,
+       array_agg(i.item ORDER BY i.number) AS named, array_agg(t.hash ORDER BY i.number) AS hashes
+FROM daogou.event e
+LEFT JOIN daogou.event_position p ON p.tenant_id = $1 AND p.stream = e.stream AND p.version = e.version
+CROSS JOIN LATERAL jsonb_array_elements_text(CASE jsonb_typeof(e.payload->'items') WHEN 'array' THEN e.payload->'items'
+    ELSE '[]' END) WITH ORDINALITY AS i(item, number)
+LEFT JOIN daogou.event t ON t.tenant_id = $1 AND t.stream = 'task/' || split_part(i.item, '#', 1)
+     AND t.version::text = split_part(i.item, '#', 2)
+WHERE e.tenant_id = $1 AND e.stream >= 'guide-day/' AND e.stream < 'guide-day0' AND e.type = 'day_closed'
+      AND (p.position IS NULL OR p.position > $2)
+GROUP BY e.stream, e.version, e.known_at, e.payload ORDER BY e.stream, e.version"""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """How much of it was compared. `unread` notes: no keys were given, or no key is there; `erased`: they are gone by right."""
+
+    notes: int = 0
+    erased: int = 0
+    unread: int = 0
+    days: int = 0
+
+    def __add__(self, other: Beside) -> Beside:
+        """Both together."""
+        return Beside(
+            self.notes + other.notes,
+            self.erased + other.erased,
+            self.unread + other.unread,
+            self.days + other.days,
+        )
+
+
+async def compare_notes(
+    connection: Driver, tenant_id: int, findings: Findings, keys: MemberKeys | None, *, after: int
+) -> Beside:
+    """Open every note under its member's key and hold it against the digest in its event; nothing without keys.
+
+    Notes of erased members are gone by right, and those whose key is not there cannot be read: both are counted.
+    """
+    counted = Beside()
+    if keys is None:
+        return counted
+    cursor = await connection.cursor(_NOTES, tenant_id, after)
+    while rows := await cursor.fetch(AT_ONCE):
+        known = await keys.get_many({row["member_id"] for row in rows if row["member_id"] is not None})
+        for row in rows:
+            counted += _compare_note(findings, tenant_id, known, row)
+    return counted
+
+
+def _compare_note(
+    findings: Findings, tenant_id: int, known: dict[UUID, bytes], row: asyncpg.Record
+) -> Beside:
+    stream, version, member = row["stream"], row["version"], row["member_id"]
+    if row["erased"]:
+        return Beside(erased=1)
+    if member is None:
+        findings.add(stream, version, "note of the event is missing")
+        return Beside(notes=1)
+    note, salt = row["note"] and row["note"].encode(), row["salt"]
+    if note is None:
+        key, note_id = known.get(member), UUID(row["note_id"])
+        if key is None:
+            return Beside(unread=1)
+        note = unseal(key, tenant_id, member, note_place(note_id), row["note_sealed"])
+        salt = unseal(key, tenant_id, member, salt_place(note_id), row["salt_sealed"])
+    same = note is not None and salt is not None and str(member) == row["of_member"]
+    if not same or hmac.digest(salt, note, hashlib.sha256).hex() != row["digest"]:
+        findings.add(stream, version, "note exchanged")
+    return Beside(notes=1)
+
+
+async def compare_days(connection: Driver, tenant_id: int, findings: Findings, *, after: int) -> Beside:
+    """Hold every day's head against the items it names, as they stood when it was closed."""
+    days = 0
+    cursor = await connection.cursor(_DAYS, tenant_id, after)
+    while rows := await cursor.fetch(AT_ONCE):
+        for row in rows:
+            if not row["head"]:
+                continue  # closed by a version that kept none
+            days += 1
+            if None in row["hashes"]:
+                findings.add(row["stream"], row["version"], "an item the day was closed with is missing")
+            elif day_head(zip(row["named"], row["hashes"], strict=True)) != row["head"]:
+                findings.add(row["stream"], row["version"], "the day's head differs from its items")
+    return Beside(days=days)
