@@ -22,7 +22,7 @@ from infra.server_errors import EmbeddedServerError
 from infra.settings import Settings, read_settings
 from infra.temporal_client import connect
 from infra.temporal_mark import brand_mark, claim_namespace
-from infra.worker_loops import worker_loops
+from infra.worker_loops import anchor_keeper, worker_loops
 from infra.workers import running_workers
 from ledger.database import DATABASE_LOST
 
@@ -158,7 +158,7 @@ async def _run(settings: Settings) -> None:
     async with open_ledger(settings) as (ledger, _):
         client = await connect(settings)
         await claim_namespace(client, brand_mark(await read_id_secret(ledger), ledger.tenant_id))
-        async with running_workers(client, ledger, build_id=settings.build_id):
+        async with running_workers(client, ledger, build_id=settings.build_id, keep=anchor_keeper(settings)):
             starting = False
             log.info("worker_started", temporal=settings.temporal_address)
             tell_ready()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,10 +11,14 @@ import orjson
 from rich.text import Text
 
 from cli.demo_screen import verified_line
-from cli.layout import heading, number, table
+from cli.layout import heading, labelled, number, table
 from cli.machine import verification_json
 from cli.progress import Stages
 from cli.session import Session, json_option, pass_session
+from infra.anchor_file import anchor_path, read_anchor_file
+from infra.seal_workflow import remembered_anchors
+from ledger.anchors import Anchor, anchor_fields
+from ledger.seals import Seal, last_seal
 from ledger.timeline import Subject, TimelineEntry, timeline, told_with_codes, with_codes
 from ledger.verify import Verification, verify
 
@@ -101,13 +107,71 @@ def _is_nested(value: Any) -> bool:
     return isinstance(value, dict | list) and len(orjson.dumps(value)) > LONGEST
 
 
-@audit.command("verify")
+@audit.command("root")
 @json_option
 @pass_session
-def verify_command(session: Session) -> None:
-    """重算整个账本 / Recompute every chain of the ledger."""
+def root_command(session: Session) -> None:
+    """最新封印：位置、根、校验值 / The newest seal: position, root, check value, and where it is kept."""
+    seal, kept = session.run(_root(session))
+    words = session.words
+    if seal is None:
+        session.show({"sealed": False}, words("root.none"))
+        return
+    session.show(
+        {
+            **anchor_fields(seal, session.settings.tenant_id),
+            "sealed": True,
+            "check_value": check_value(seal),
+            "kept": [{"where": one.where, "position": one.position} for one in kept],
+        },
+        heading(words("root.title", position=number(seal.position))),
+        labelled(
+            (words("root.root"), seal.root.hex()),
+            (words("root.seal"), seal.seal_hash.hex()),
+            (words("root.check_value"), check_value(seal)),
+            (words("root.sealed_at"), f"{seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC"),
+            *(
+                (words("root.kept"), words("root.kept_in", where=one.where, position=number(one.position)))
+                for one in kept
+            ),
+        ),
+        *([] if kept else [words("root.kept_nowhere")]),
+    )
+
+
+async def _root(session: Session) -> tuple[Seal | None, list[Anchor]]:
+    """The newest seal, and the newest anchor of each place that has any."""
+    async with session.ledger() as (ledger, _), ledger.connection() as connection:
+        seal = await last_seal(connection, ledger.tenant_id)
+    newest: dict[str, Anchor] = {}
+    for anchor in await _anchors(session, ()):
+        known = newest.get(anchor.where)
+        if known is None or known.position <= anchor.position:
+            newest[anchor.where] = anchor
+    return seal, list(newest.values())
+
+
+@audit.command("verify")
+@click.option(
+    "--against",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="另存的锚点文件，可多次 / a file of anchors that you kept elsewhere; several if you like.",
+)
+@click.option(
+    "--since",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="P",
+    help="只核验位置 P 之后的 / only what came after position P; what was sealed by then is taken for granted.",
+)
+@json_option
+@pass_session
+def verify_command(session: Session, against: tuple[Path, ...], since: int) -> None:
+    """核验账本、封印与锚点 / Verify the ledger against its seals, and against every anchor outside the database."""
     with Stages(session, group="stages") as stages:
-        verification = session.run(_verify(session, stages))
+        verification = session.run(_verify(session, stages, against, since))
     words = session.words
     made = table(
         words("verify.stream"), words("verify.version"), words("verify.kind"), right=(1,), fold=(0, 2)
@@ -117,16 +181,66 @@ def verify_command(session: Session) -> None:
     session.show(
         verification_json(verification),
         verified_line(session, verification),
+        *standing_lines(session, verification),
         *([made] if verification.differences else []),
     )
     if not verification.ok:
         raise SystemExit(1)
 
 
-async def _verify(session: Session, stages: Stages) -> Verification:
+def standing_lines(session: Session, verification: Verification) -> list[str]:
+    """What was taken for granted, how far it is anchored, and the notes that nobody could read."""
+    words, standing, beside = session.words, verification.standing, verification.beside
+    lines = []
+    if verification.since:
+        lines.append(words("verify.since", position=number(verification.since)))
+    if standing.anchored is None:
+        lines.append(words("verify.never_anchored", events=number(standing.unanchored)))
+    else:
+        lines.append(
+            words(
+                "verify.not_anchored" if standing.unanchored else "verify.anchored",
+                position=number(standing.anchored.position),
+                events=number(standing.unanchored),
+                time=f"{standing.anchored.sealed_at:%Y-%m-%d %H:%M} UTC",
+                where=standing.anchored.where,
+            )
+        )
+    if beside.erased or beside.unread:
+        lines.append(words("verify.notes", erased=number(beside.erased), unread=number(beside.unread)))
+    return lines
+
+
+async def _verify(session: Session, stages: Stages, against: tuple[Path, ...], since: int) -> Verification:
+    anchors = await _anchors(session, against)
     async with session.ledger() as (ledger, _), ledger.connection() as connection:
-        total = await connection.fetchval("SELECT count(*) FROM event WHERE tenant_id = $1", ledger.tenant_id)
+        start = await last_seal(connection, ledger.tenant_id, up_to=since) if since else None
+        total = await connection.fetchval(
+            "SELECT count(*) FROM event_position WHERE tenant_id = $1 AND position > $2",
+            ledger.tenant_id,
+            start.position if start else 0,
+        )
         stages("verify", 0, total)
         return await verify(
-            connection, ledger.tenant_id, on_progress=lambda done: stages("verify", done, total)
+            connection,
+            ledger.tenant_id,
+            since=since,
+            anchors=anchors,
+            keys=ledger.keys,
+            on_progress=lambda done: stages("verify", done, total),
         )
+
+
+async def _anchors(session: Session, against: tuple[Path, ...]) -> list[Anchor]:
+    """Every copy of a seal outside the database that can be reached: this machine's file, Temporal, files that are named."""
+    settings = session.settings
+    anchors = await remembered_anchors(settings) or []
+    for path in (anchor_path(settings), *against):
+        anchors += await read_anchor_file(path, settings.tenant_id)
+    return anchors
+
+
+def check_value(seal: Seal) -> str:
+    """The first 80 bits of the seal's hash, to be read out or printed: sixteen letters and digits."""
+    text = base64.b32encode(seal.seal_hash[:10]).decode()
+    return "-".join(text[at : at + 4] for at in range(0, len(text), 4))

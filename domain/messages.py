@@ -266,3 +266,23 @@ class RehearsalOutcome(Message):
     check_ins: int
     refused: int
     plan: PlanOutcome
+
+
+class SealedRoot(Message):
+    """A seal: position and digests in hex, nothing of what happened."""
+
+    position: int
+    root: str
+    seal: str
+    sealed_at: datetime
+
+
+class SealRun(Message):
+    """What a `SealWorkflow` keeps, through every continue-as-new; also what each step gives back."""
+
+    last: SealedRoot | None = None
+    """The newest seal it has seen: Temporal's own copy, outside the database."""
+    contradicted: SealedRoot | None = None
+    """The first seal it remembers that the ledger has no longer, or otherwise."""
+    refused: str = ""
+    """Why nothing was sealed the last time; empty: it was, or there was nothing new."""

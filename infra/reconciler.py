@@ -25,6 +25,7 @@ from domain.plan import clock_text
 from infra.day_workflows import AGAIN, ONCE, start_dispatch, start_guide_day, start_plan_workflow
 from infra.plan_workflows import signal_changed
 from infra.schedules import drop_schedules, ensure_schedules
+from infra.seal_workflow import start_seal_workflow
 from ledger.database import DATABASE_LOST
 from ledger.door import Driver
 from ledger.guide_zones import guide_zones
@@ -92,6 +93,8 @@ class Reconciler:
         """One pass that leaves alone what runs."""
         at = self._now()
         plans = await self._plans()
+        if self._passes % ALL_PLANS_EVERY == 0:
+            await start_seal_workflow(self._client)
         schedules = await self._schedules()
         days = await self._days(at, restart=False)
         overdue = await self._guide_days(lambda day: _left_behind(day, at), restart=False, most=MOST_A_PASS)
@@ -106,6 +109,7 @@ class Reconciler:
         started = await _window(
             [partial(start_plan_workflow, self._client, plan, restart=True) for plan in plans]
         )
+        await start_seal_workflow(self._client, restart=True)
         schedules = await self._schedules()
         guide_days = await self._guide_days(lambda _: True, restart=True)
         return Reconciled(started, await self._days(at, restart=True), guide_days, schedules)

@@ -36,6 +36,8 @@ class Settings(BaseModel):
     """A PostgreSQL of its own for the members' keys (DAOGOU_KEYS_URL); None: a file of the home, for one machine."""
     temporal_address: str | None = None
     """A Temporal of yours (TEMPORAL_ADDRESS); None: the embedded one."""
+    anchors: Path | None = None
+    """The file that keeps copies of the seals outside the database (DAOGOU_ANCHORS); None: one in the home."""
     build_id: str | None = None
     """Turns on Temporal's worker versioning under this build (DAOGOU_BUILD_ID); None: patches alone keep runs going."""
     tenant_id: int = 1
@@ -64,6 +66,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         database_api_url=_database_url(env, "DATABASE_API_URL"),
         keys_url=_database_url(env, "DAOGOU_KEYS_URL"),
         temporal_address=env.get("TEMPORAL_ADDRESS") or None,
+        anchors=Path(env["DAOGOU_ANCHORS"]) if env.get("DAOGOU_ANCHORS") else None,
         build_id=env.get("DAOGOU_BUILD_ID") or None,
         tenant_id=int(env.get("DAOGOU_TENANT") or 1),
         language="en" if (env.get("DAOGOU_LANG") or "").lower().startswith("en") else "zh",

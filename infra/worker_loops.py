@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from temporalio.client import Client
 
 from activities.handing_over import settle_staff_changes
+from activities.seals import Keep, seal_and_keep
 from domain.errors import Conflict
+from infra.anchor_file import anchor_path, append_anchor
 from infra.clock import now
 from infra.databases import ensure_months_ahead
 from infra.outbox_sender import run_outbox
@@ -21,7 +24,8 @@ from infra.reconciler import Reconciler
 from infra.settings import Settings
 from ledger.database import DATABASE_LOST
 from ledger.ledger import Ledger
-from ledger.sequencer import sequence
+from ledger.seals import Seal, Unsealable, last_seal
+from ledger.sequencer import last_position, sequence
 
 SEQUENCE_EVERY = 0.2
 """Seconds between two looks at what waits for a position."""
@@ -36,6 +40,11 @@ MONTHS_AGAIN_AFTER = 60.0
 STAFF_EVERY = 20.0
 """Seconds between two looks at staff changes whose day has come; rights do not wait for it."""
 
+SEALS_EVERY = 15.0
+"""Seconds between two looks at the seals."""
+SEALED_WITHIN = timedelta(minutes=4, seconds=30)
+"""The `SealWorkflow` seals every four minutes; where it has not by then, this does."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -47,6 +56,7 @@ def worker_loops(settings: Settings, client: Client, ledger: Ledger) -> dict[str
         "reconciler": Reconciler(client, ledger, now).run(),
         "months": run_months(ledger),
         "staff": run_staff_changes(ledger),
+        "seals": run_seals(ledger, anchor_keeper(settings)),
     }
 
 
@@ -60,6 +70,41 @@ async def run_staff_changes(ledger: Ledger) -> None:
         except (*DATABASE_LOST, Conflict) as error:
             log.warning("staff_waits", reason=type(error).__name__)
         await asyncio.sleep(STAFF_EVERY)
+
+
+def anchor_keeper(settings: Settings) -> Keep:
+    """Keeps seals in this machine's anchor file."""
+    path = anchor_path(settings)
+
+    async def keep(seal: Seal) -> None:
+        await append_anchor(path, seal, settings.tenant_id)
+
+    return keep
+
+
+async def run_seals(ledger: Ledger, keep: Keep) -> None:
+    """Keep every seal in this machine's file, whoever made it, and seal where nobody has for a while: Temporal is away."""
+    while True:
+        try:
+            await seal_overdue(ledger, now(), keep)
+        except (*DATABASE_LOST, Unsealable) as error:
+            log.warning("seals_wait", reason=f"{type(error).__name__}: {error}")
+        await asyncio.sleep(SEALS_EVERY)
+
+
+async def seal_overdue(ledger: Ledger, at: datetime, keep: Keep) -> Seal | None:
+    """One look of `run_seals`; gives the newest seal. Two indexed reads where nothing is to be done."""
+    async with ledger.connection() as connection:
+        last = await last_seal(connection, ledger.tenant_id)
+        newest = await last_position(connection, ledger.tenant_id)
+    if newest > (last.position if last else 0) and (last is None or at - last.sealed_at >= SEALED_WITHIN):
+        return await seal_and_keep(ledger, at, keep)
+    if last is not None:
+        try:
+            await keep(last)
+        except OSError as error:
+            log.warning("seal_not_kept", position=last.position, reason=str(error))
+    return last
 
 
 async def run_months(ledger: Ledger) -> None:

@@ -23,6 +23,7 @@ from activities.purchases import PurchaseActivities
 from activities.rehearsal import RehearsalActivities
 from activities.reminders import ReminderActivities
 from activities.review import ReviewActivities
+from activities.seals import Keep, SealActivities, keep_nowhere
 from infra.clock import now
 from infra.heartbeats import Heartbeats
 from ledger.ledger import Ledger
@@ -32,9 +33,10 @@ from workflows.options import BULK, DAYS, PLANS
 from workflows.plan import PlanWorkflow
 from workflows.rehearsal import RehearsalWorkflow
 from workflows.release import ReleaseWorkflow
+from workflows.seal import SealWorkflow
 
 WORKFLOWS: dict[str, Sequence[type]] = {
-    PLANS: (PlanWorkflow,),
+    PLANS: (PlanWorkflow, SealWorkflow),
     DAYS: (ReleaseWorkflow, DispatchWorkflow, GuideDayWorkflow),
     BULK: (RehearsalWorkflow,),
 }
@@ -58,7 +60,7 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 
 def activities(
-    ledger: Ledger, client: Client | None, clock: Callable[[], datetime] = now
+    ledger: Ledger, client: Client | None, clock: Callable[[], datetime] = now, *, keep: Keep = keep_nowhere
 ) -> dict[str, list[Any]]:
     """Every activity by queue."""
     context = Context(ledger, clock)
@@ -78,6 +80,7 @@ def activities(
             review.check_cycle,
             review.settle_cycles,
             review.act_on_check,
+            SealActivities(context, keep).seal_ledger,
         ],
         DAYS: [
             dispatch.read_day,
@@ -94,7 +97,12 @@ def activities(
 
 @asynccontextmanager
 async def running_workers(
-    client: Client, ledger: Ledger, *, max_cached_workflows: int = 2_000, build_id: str | None = None
+    client: Client,
+    ledger: Ledger,
+    *,
+    max_cached_workflows: int = 2_000,
+    build_id: str | None = None,
+    keep: Keep = keep_nowhere,
 ) -> AsyncIterator[list[Worker]]:
     """Poll every queue until the block ends, then drain.
 
@@ -104,13 +112,14 @@ async def running_workers(
         max_cached_workflows: above the number of workflows that are active at once, for replays are slow.
         build_id: turns on worker versioning (AUTO_UPGRADE); an operator makes the build current. A real server
             refuses workflows annotated with a behaviour from a worker without it, so the behaviour is set here.
+        keep: keeps each seal outside the database.
     """
     deployment = build_id and WorkerDeploymentConfig(
         version=WorkerDeploymentVersion(DEPLOYMENT, build_id),
         use_worker_versioning=True,
         default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
-    by_queue = activities(ledger, client)
+    by_queue = activities(ledger, client, keep=keep)
     async with AsyncExitStack() as stack:
         workers = [
             Worker(

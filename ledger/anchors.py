@@ -7,7 +7,6 @@ root --json`: whoever kept any of them can hold the ledger against it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,9 @@ from typing import Any
 from domain.errors import Problem, Refused
 from ledger.merkle import HASH_BYTES
 from ledger.seals import Seal
+
+_START = '{"tenant":'
+"""What every line begins with: half a line is known by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,42 +51,55 @@ def anchor_line(seal: Seal | Anchor, tenant_id: int) -> str:
     return json.dumps(anchor_fields(seal, tenant_id), separators=(",", ":"))
 
 
-def read_anchors(lines: Iterable[str], tenant_id: int, where: str) -> list[Anchor]:
-    """Read anchors, one a line; the last line may be torn (its writer was killed).
+def read_anchors(text: str, tenant_id: int, where: str) -> list[Anchor]:
+    """Read anchors, one a line, or one alone on several. What a killed writer left half is passed over.
 
     Raises:
-        Refused: a line is no anchor, or of another brand.
+        Refused: a line is no anchor, or another brand's.
     """
-    anchors: list[Anchor] = []
-    torn: Refused | None = None
-    for number, line in enumerate(lines, 1):
-        if torn is not None:
-            raise torn
-        if not line.strip():
-            continue
-        try:
-            anchors.append(_read_anchor(line, tenant_id, where))
-        except (ValueError, KeyError, TypeError) as error:
-            problem = Problem("file", f"{where}:{number}", "anchor_unreadable", {"line": line.strip()[:80]})
-            torn = Refused([problem])
-            if line.endswith("\n"):
-                raise torn from error
-    return anchors
+    if _is_one(text):
+        return [_read_anchor(text, tenant_id, where, 1)]
+    return [
+        _read_anchor(line, tenant_id, where, number)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not _is_half(line.rstrip())
+    ]
 
 
-def _read_anchor(line: str, tenant_id: int, where: str) -> Anchor:
-    told = json.loads(line)
-    if told["tenant"] != tenant_id:
-        raise ValueError("another brand's")
-    anchor = Anchor(
-        position=told["position"],
-        root=bytes.fromhex(told["root"]),
-        seal_hash=bytes.fromhex(told["seal"]),
-        sealed_at=datetime.fromisoformat(told["sealed_at"]),
-        where=where,
-    )
-    if type(anchor.position) is not int or anchor.position < 1 or anchor.sealed_at.tzinfo is None:
-        raise ValueError("no position, or no instant")
-    if len(anchor.root) != HASH_BYTES or len(anchor.seal_hash) != HASH_BYTES:
-        raise ValueError("no digest")
+def _is_half(line: str) -> bool:
+    return not line.endswith("}") and _START.startswith(line[: len(_START)])
+
+
+def _is_one(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _read_anchor(text: str, tenant_id: int, where: str, number: int) -> Anchor:
+    try:
+        told = json.loads(text)
+        anchor = Anchor(
+            position=told["position"],
+            root=bytes.fromhex(told["root"]),
+            seal_hash=bytes.fromhex(told["seal"]),
+            sealed_at=datetime.fromisoformat(told["sealed_at"]),
+            where=where,
+        )
+        whole = (
+            told["tenant"] == tenant_id
+            and type(anchor.position) is int
+            and anchor.position > 0
+            and anchor.sealed_at.tzinfo is not None
+            and len(anchor.root) == len(anchor.seal_hash) == HASH_BYTES
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(where, number, text) from error
+    if not whole:
+        raise _unreadable(where, number, text)
     return anchor
+
+
+def _unreadable(where: str, number: int, text: str) -> Refused:
+    return Refused([Problem("file", f"{where}:{number}", "anchor_unreadable", {"line": text[:80]})])
