@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test coverage lint types contracts lock clean bench bench-import bench-rows chaos
+.PHONY: demo test coverage lint types contracts lock clean bench bench-import bench-rows bench-verifying chaos
 
 demo: $(VENV)/runtime.done ## set up, import a year of real purchases, rehearse 28 business days, show the Check
 	@$(BIN)/daogou demo
@@ -33,6 +33,9 @@ bench-import: $(VENV)/runtime.done ## import speed beside bare COPY -> bench/res
 
 bench-rows: $(VENV)/runtime.done ## what row-level security costs a check-in, a sign-on and a list -> bench/results/rows.json
 	@$(BIN)/python -m bench.rows
+
+bench-verifying: $(VENV)/runtime.done ## what proving a million events costs beside reading them -> bench/results/verifying.json
+	@$(BIN)/python -m bench.verifying
 
 chaos: $(VENV)/runtime.done ## a day under >= 200 kills and faults beside an undisturbed one, some 15 minutes -> bench/results/chaos.json
 	@$(BIN)/python -m bench.chaos $(if $(SEED),--seed $(SEED))

@@ -23,6 +23,7 @@ from ledger.canonical import NO_HASH, StoredEvent, chain, encode, payload_bytes
 ZONE = "Asia/Shanghai"
 FIRST_DAY = date(2026, 3, 2)
 ITEMS_AT_ONCE = 1_000
+EVENTS_AN_ITEM = 3
 GUIDES = 500
 EVENT_COLUMNS = (
     "tenant_id", "stream", "version", "occurred_at", "known_at", "actor", "performed_by", "cause", "type",

@@ -169,6 +169,8 @@ def _restore_screen(session: Session, done: Restored, target: Target) -> list[Re
     rows.append((words("restore.access"), told))
     if done.aside is not None:
         rows.append((words("restore.aside"), words("restore.aside_text", folder=done.aside)))
+    if done.anchors is not None:
+        rows.append((words("restore.anchors"), words("restore.anchors_text", folder=done.anchors)))
     return [
         heading(words("restore.title")),
         labelled(*rows),
@@ -257,5 +259,6 @@ def _restore_json(session: Session, done: Restored, target: Target) -> dict[str,
             "command": session.command("account", "list"),
         },
         "replaced": None if done.aside is None else str(done.aside),
+        "anchors_aside": None if done.anchors is None else str(done.anchors),
         "seconds": round(done.seconds, 3),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ from infra.settings import Settings
 from ledger.anchors import Anchor, anchor_line, read_anchors
 from ledger.seals import Seal
 
+FOLDER = "anchors"
+"""Below the home."""
 _TAIL_BYTES = 4_096
 """Some fifteen lines: what other workers may have appended meanwhile is among them."""
 
@@ -28,7 +31,15 @@ def anchor_path(settings: Settings) -> Path:
     database = settings.database
     if settings.database_url is not None:
         database = urlsplit(settings.database_url).path.strip("/") or "database"
-    return settings.home / "anchors" / f"{database}-{settings.tenant_id}.jsonl"
+    return settings.home / FOLDER / f"{database}-{settings.tenant_id}.jsonl"
+
+
+def set_anchors_aside(home: Path, as_of: datetime) -> Path | None:
+    """Move a home's anchors aside: the ledger was restored, and they tell of what may be lost. None: there are none."""
+    folder = home / FOLDER
+    if not folder.is_dir():
+        return None
+    return folder.rename(home / f"{FOLDER}.replaced-{as_of:%Y%m%dT%H%M%S.%fZ}")
 
 
 async def append_anchor(path: Path, seal: Seal, tenant_id: int) -> bool:

@@ -33,6 +33,7 @@ from typing import Literal
 import structlog
 
 from domain.errors import Problem, Refused
+from infra.anchor_file import set_anchors_aside
 from infra.backup import OnStage
 from infra.backup_folders import in_use
 from infra.backup_record import BackupRecord, instant_text, read_record
@@ -69,6 +70,8 @@ class Restored:
     ledger: RestoredLedger
     aside: Path | None
     seconds: float
+    anchors: Path | None = None
+    """Where the home's anchors went: they still tell of what came after the point of recovery."""
 
 
 def restore(
@@ -137,6 +140,7 @@ def restore(
                     )  # its log goes on from where the old one does, and must not mix with it
                 aside = site.data.with_name(f"{site.data.name}.replaced-{as_of:%Y%m%dT%H%M%S.%fZ}")
                 replaced = replace_cluster(site.data, work, aside)
+                anchors = set_anchors_aside(home, as_of)
                 new = False
             finally:
                 if new:
@@ -146,7 +150,7 @@ def restore(
         why = error.strerror or type(error).__name__
         raise Refused([Problem("--into", str(into), "restore_home_unusable", {"why": why})]) from error
     log.info("backup_restored", folder=str(folder), home=str(home), position=ledger.position)
-    return Restored(home, record, reach, ledger, replaced, monotonic() - clock)
+    return Restored(home, record, reach, ledger, replaced, monotonic() - clock, anchors)
 
 
 def _read(folder: Path) -> BackupRecord:

@@ -13,7 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from domain.messages import SealRun
-from infra.anchor_file import anchor_path, append_anchor, read_anchor_file
+from infra.anchor_file import anchor_path, append_anchor, read_anchor_file, set_anchors_aside
 from infra.clock import now
 from infra.embedded_temporal import time_skipping_server
 from infra.seal_workflow import SEAL_ID, start_seal_workflow
@@ -131,3 +131,13 @@ async def test_a_line_that_a_killed_writer_left_half_is_passed_over(tmp_path: Pa
     assert await append_anchor(path, second, 1)
     assert not await append_anchor(path, second, 1)
     assert [anchor.position for anchor in await read_anchor_file(path, 1)] == [1, 2]
+
+
+async def test_a_restore_sets_the_copies_aside_and_loses_none(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert set_anchors_aside(tmp_path, now()) is None
+    await append_anchor(anchor_path(settings), Seal(1, bytes(32), bytes(32), now()), 1)
+    aside = set_anchors_aside(tmp_path, now())
+    assert aside is not None
+    assert await read_anchor_file(anchor_path(settings), 1) == []
+    assert len(await read_anchor_file(aside / anchor_path(settings).name, 1)) == 1
