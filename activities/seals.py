@@ -11,6 +11,7 @@ from temporalio import activity
 from activities.context import Context
 from domain.messages import SealedRoot, SealRun
 from ledger.ledger import Ledger
+from ledger.seal_messages import queue_seal
 from ledger.seals import Seal, Unsealable, last_seal, seal_new
 
 Keep = Callable[[Seal], Awaitable[object]]
@@ -58,6 +59,7 @@ async def seal_and_keep(ledger: Ledger, now: datetime, keep: Keep) -> Seal | Non
             await keep(seal)
         except OSError as error:
             log.warning("seal_not_kept", position=seal.position, reason=str(error))
+        await queue_seal(ledger, seal, now)
     return seal
 
 

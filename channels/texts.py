@@ -1,6 +1,6 @@
 """What a message says, rendered at sending: Chinese first, English beside it (`wording.yaml`).
 
-Of a message's content only the date, the slot and a count go out. A shared endpoint is told whose list it is; a
+Of a nudge's content only the date, the slot and a count go out. A shared endpoint is told whose list it is; a
 guide's own is not told her name. No two messages of a kind read the same: code, date and slot are in each.
 """
 
@@ -36,6 +36,13 @@ def nudge_text(
         title=wording["title"].format_map(gaps),
         body=wording["shared" if shared else "own"].format_map(gaps),
     )
+
+
+def seal_text(language: str, *, position: str, anchor: str) -> Text:
+    """A seal on its way out of the house: the line that `daogou audit verify --against` reads, and what to do with it."""
+    wording = _wording()[language]["seal"]
+    gaps = {"position": position, "anchor": anchor}
+    return Text(title=wording["title"].format_map(gaps), body=wording["body"].format_map(gaps))
 
 
 @cache

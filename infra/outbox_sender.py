@@ -20,9 +20,19 @@ import structlog
 
 from channels.plugins import Transport, read_bases
 from channels.sending import send
-from channels.texts import nudge_text
+from channels.texts import Text, nudge_text, seal_text
 from domain.delivery import Delivery, End
-from ledger.claims import LEASE, Claimed, claim, due_endpoints, end_overdue, finish, give_back
+from ledger.claims import (
+    LEASE,
+    Claimed,
+    Nudge,
+    SealNews,
+    claim,
+    due_endpoints,
+    end_overdue,
+    finish,
+    give_back,
+)
 from ledger.database import DATABASE_LOST
 from ledger.ledger import Ledger
 
@@ -145,15 +155,7 @@ class Sender:
         return await self._write_down(claimed, delivery)
 
     async def _attempt(self, claimed: Claimed) -> Delivery:
-        text = nudge_text(
-            self.language,
-            code=claimed.guide_code,
-            name=claimed.guide_name,
-            day=claimed.day,
-            slot=claimed.slot,
-            open_items=claimed.open_items,
-            shared=claimed.shared,
-        )
+        text = self._text(claimed.says)
         work = partial(
             send, claimed.kind, claimed.address, text, purpose=claimed.purpose, transport=self.transport
         )
@@ -166,6 +168,19 @@ class Sender:
             return Delivery(End.NOT_SENT, "no_thread")
         self._stuck[claimed.endpoint_id] = attempt
         return Delivery(End.UNKNOWN, "no_answer")
+
+    def _text(self, says: Nudge | SealNews) -> Text:
+        if isinstance(says, SealNews):
+            return seal_text(self.language, position=says.position, anchor=says.anchor)
+        return nudge_text(
+            self.language,
+            code=says.guide_code,
+            name=says.guide_name,
+            day=says.day,
+            slot=says.slot,
+            open_items=says.open_items,
+            shared=says.shared,
+        )
 
     async def _write_down(self, claimed: Claimed, delivery: Delivery) -> str:
         """Until it is written: what is known must not become unknown because the database was away."""

@@ -20,18 +20,22 @@ from ledger.open_items import ITEM_OPEN, ITEM_UNTOUCHED, ITEMS_OF_DAY
 LEASE = timedelta(minutes=2)
 """Whoever has not ended a message by then has died; longer than any attempt to send."""
 RATE_WINDOW = timedelta(seconds=60)
+SEAL = "seal"
+"""The kind of message that carries a seal; its purpose is `seal/{position}`."""
 LOOKED_AT = 50
 """Messages one recheck looks at; those that can never become right are ended on the way to one that can be sent."""
 
 _RECHECK = f"""
 WITH candidate AS (
-    SELECT purpose, guide_id, content, created_at, expires_at, attempts FROM outbox
+    SELECT purpose, kind, guide_id, content, created_at, expires_at, attempts FROM outbox
     WHERE tenant_id = $1 AND endpoint_id = $2 AND state = 'waiting' AND (not_before IS NULL OR not_before <= $3)
     ORDER BY created_at, purpose LIMIT {LOOKED_AT} FOR UPDATE SKIP LOCKED
 )
 SELECT c.purpose, c.attempts, (c.content->>'date')::date AS day, c.content->>'slot' AS slot, g.code AS guide_code,
-       h.name AS guide_name, n.open_items, d.opens_at,
+       h.name AS guide_name, n.open_items, CASE c.kind WHEN 'seal' THEN c.created_at ELSE d.opens_at END AS opens_at,
+       c.kind, c.content->>'anchor' AS anchor,
        CASE WHEN c.expires_at <= $3 THEN 'too_late'
+            WHEN c.kind = 'seal' THEN NULL
             WHEN g.guide_id IS NULL OR NOT g.active THEN 'guide_gone'
             WHEN (c.content->>'date')::date BETWEEN g.on_leave_from AND coalesce(g.on_leave_to, 'infinity')
                 THEN 'guide_on_leave'
@@ -54,24 +58,43 @@ ORDER BY c.created_at, c.purpose"""
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message that is marked as being sent. `shared`: others read the endpoint too, so the text names the guide."""
+class Nudge:
+    """Items are open. `shared`: others read the endpoint too, so the text names the guide."""
 
-    purpose: str
-    endpoint_id: int
-    token: str
-    kind: str
-    address: str
     shared: bool
     guide_code: str
     guide_name: str
     day: date
     slot: str
     open_items: int
-    attempt: int
 
     def __repr__(self) -> str:
-        """Without address and name, so that no log or failure message tells them."""
+        """Without the name, so that no log or failure message tells it."""
+        return f"Nudge({self.guide_code!r}, {self.day}, {self.slot!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class SealNews:
+    """The ledger was sealed; the anchor is one line of JSON (`ledger/anchors.py`)."""
+
+    position: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that is marked as being sent, and what it says."""
+
+    purpose: str
+    endpoint_id: int
+    token: str
+    kind: str
+    address: str
+    attempt: int
+    says: Nudge | SealNews
+
+    def __repr__(self) -> str:
+        """Without address, so that no log or failure message tells it."""
         return f"Claimed({self.purpose!r}, {self.endpoint_id})"
 
 
@@ -160,15 +183,23 @@ async def claim(ledger: Ledger, *, endpoint_id: int, token: str, now: datetime) 
                         token=token,
                         kind=endpoint["kind"],
                         address=endpoint["address"],
-                        shared=endpoint["scope"] != "guide",
-                        guide_code=row["guide_code"],
-                        guide_name=row["guide_name"] or "",
-                        day=row["day"],
-                        slot=row["slot"],
-                        open_items=row["open_items"],
                         attempt=row["attempts"] + 1,
+                        says=_says(row, shared=endpoint["scope"] != "guide"),
                     )
     return None
+
+
+def _says(row: Mapping[str, Any], *, shared: bool) -> Nudge | SealNews:
+    if row["kind"] == SEAL:
+        return SealNews(row["purpose"].removeprefix(f"{SEAL}/"), row["anchor"])
+    return Nudge(
+        shared=shared,
+        guide_code=row["guide_code"],
+        guide_name=row["guide_name"] or "",
+        day=row["day"],
+        slot=row["slot"],
+        open_items=row["open_items"],
+    )
 
 
 async def finish(

@@ -13,7 +13,8 @@ from domain.errors import NotFound, Problem, Refused
 from ledger.door import Driver
 from ledger.ledger import Ledger
 
-SCOPES = ("brand", "region", "store", "guide")
+SCOPES = ("brand", "region", "store", "guide", "audit")
+"""The last gets seals, and nothing else does."""
 
 SERVING = """
     CROSS JOIN LATERAL (VALUES ('guide', g.code, 1), ('store', s.code, 2), ('region', s.region, 3), ('brand', '', 4))
@@ -61,7 +62,7 @@ async def add_endpoint(
         problems.append(Problem("per_minute", str(per_minute), "too_small", {"limit": 1}))
     if scope not in SCOPES:
         problems.append(Problem("scope", scope, "channel_scope"))
-    elif scope == "brand" and code:
+    elif scope in {"brand", "audit"} and code:
         problems.append(Problem("code", code, "channel_brand_code"))
     async with ledger.transaction() as connection:
         if scope in _CODES and not code:
@@ -116,7 +117,7 @@ async def list_endpoints(connection: Driver, tenant_id: int, *, removed: bool = 
     rows = await connection.fetch(
         "SELECT endpoint_id, scope, code, kind, address, per_minute, active FROM endpoint"
         " WHERE tenant_id = $1 AND (active OR $2)"
-        " ORDER BY array_position(ARRAY['brand', 'region', 'store', 'guide'], scope), code, endpoint_id",
+        " ORDER BY array_position(ARRAY['brand', 'region', 'store', 'guide', 'audit'], scope), code, endpoint_id",
         tenant_id,
         removed,
     )

@@ -41,12 +41,12 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message and where it stands. `channel`, `scope` and `code` are its endpoint's; None: nobody's."""
+    """A message and where it stands; one about no guide has none. `channel`, `scope` and `code` are its endpoint's; None: nobody's."""
 
     purpose: str
     endpoint_id: int
     kind: str
-    guide_id: UUID
+    guide_id: UUID | None
     guide_code: str | None
     day: date | None
     slot: str | None

@@ -35,6 +35,12 @@ BEGIN
             'USING ((SELECT changes_all()))', rule[1]);
     END LOOP;
 END $$;
+-- A seal's message is about no guide, and goes to endpoints of their own.
+ALTER TABLE outbox ALTER COLUMN guide_id DROP NOT NULL;
+ALTER TABLE endpoint DROP CONSTRAINT endpoint_scope_check;
+ALTER TABLE endpoint ADD CONSTRAINT endpoint_scope_check
+    CHECK (scope IN ('brand', 'region', 'store', 'guide', 'audit')) NOT VALID;
+ALTER TABLE endpoint VALIDATE CONSTRAINT endpoint_scope_check;
 GRANT SELECT, INSERT ON seal TO daogou_worker;
 GRANT SELECT ON seal TO daogou_api, daogou_reader;
 RESET ROLE;
