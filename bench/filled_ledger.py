@@ -2,7 +2,7 @@
 
 Every item has three events: it is made, nobody answers, somebody does. Items of a thousand come interleaved, as days
 make them. Check-ins are a command each, items one a thousand. Everything the door would have written beside the events is
-there: heads, commands, positions, and the check-ins people read.
+there: heads, commands, positions. What people read instead of the events is not.
 """
 
 from __future__ import annotations
@@ -64,17 +64,6 @@ async def fill(connection: asyncpg.Connection, tenant_id: int, items: int, *, se
             ("stream_head", rows.heads, ("tenant_id", "stream", "version", "hash")),
         ):
             await connection.copy_records_to_table(table, records=records, columns=columns)
-    await connection.execute(
-        """
-        INSERT INTO check_in (tenant_id, task_id, version, plan_id, cycle, member_id, guide_id, actor, occurred_at,
-                              known_at, business_date, channel, outcome, reached, grade, next_on)
-        SELECT tenant_id, substr(stream, 6)::uuid, version, payload->>'plan', (payload->>'cycle')::int,
-               (payload->>'member')::uuid, performed_by::uuid, actor, occurred_at, known_at,
-               (payload->>'business_date')::date, payload->>'channel', payload->>'outcome',
-               (payload->>'reached')::boolean, payload->>'grade', (payload->>'next_on')::date
-        FROM event WHERE tenant_id = $1 AND type = 'checked_in'""",
-        tenant_id,
-    )
     return position
 
 

@@ -108,10 +108,13 @@ async def read_window(
         whole: whether it is a good part of the ledger, so that whole tables are read rather than row after row.
         on_read: told how many events have been read since the last call.
     """
-    # The server takes what matches in three columns at once to be a handful.
+    # The server takes what matches in three columns at once to be a handful; left to itself it would put the bytes of
+    # every event into the table of a hash join, and that on the disk.
+    await connection.execute("SET LOCAL join_collapse_limit = 1")
     await connection.execute(f"SET LOCAL enable_nestloop = {'off' if whole else 'on'}")
     await _read(connection, tenant_id, window, (window.after, window.up_to), on_read)
     await connection.execute("SET LOCAL enable_nestloop = on")
+    await connection.execute("SET LOCAL join_collapse_limit = 8")
     for part in _parts(window.odd):
         rows = await connection.fetch(
             "SELECT stream, version, known_at FROM daogou.event_position WHERE tenant_id = $1 AND position = ANY($2)",
