@@ -12,6 +12,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import (
     accounts,
+    audit,
     check_ins,
     days,
     devices,
@@ -101,6 +102,7 @@ def create_app(
         days,
         check_ins,
         timeline,
+        audit,
         members,
         outbox,
         accounts,

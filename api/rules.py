@@ -61,6 +61,8 @@ RULES: Mapping[str, Rule] = {
     "clock_in": Right.CLOCK_IN,
     "check_in": Right.CHECK_IN,
     "read_timeline": Right.READ_HISTORY,
+    "read_root": Right.AUDIT,
+    "read_verification": Right.AUDIT,
     "list_consents": Right.SET_CONSENT,
     "set_consent": Right.SET_CONSENT,
     "export_member": Right.EXPORT_MEMBER,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ from cli.demo_screen import verified_line
 from cli.layout import heading, labelled, number, table
 from cli.machine import verification_json
 from cli.progress import Stages
-from cli.session import Session, json_option, pass_session
+from cli.session import Session, json_option, pass_session, to_json
 from infra.anchor_file import anchor_path, read_anchor_file
 from infra.seal_workflow import remembered_anchors
-from ledger.anchors import Anchor, anchor_fields
+from ledger.anchors import Anchor, anchor_fields, check_value
+from ledger.proofs import Proof, proof_fields, prove
 from ledger.seals import Seal, last_seal
 from ledger.timeline import Subject, TimelineEntry, timeline, told_with_codes, with_codes
 from ledger.verify import Verification, verify
@@ -240,7 +240,15 @@ async def _anchors(session: Session, against: tuple[Path, ...]) -> list[Anchor]:
     return anchors
 
 
-def check_value(seal: Seal) -> str:
-    """The first 80 bits of the seal's hash, to be read out or printed: sixteen letters and digits."""
-    text = base64.b32encode(seal.seal_hash[:10]).decode()
-    return "-".join(text[at : at + 4] for at in range(0, len(text), 4))
+@audit.command("proof")
+@click.argument("stream")
+@click.argument("version", type=click.IntRange(min=1, max=2**31 - 1))
+@pass_session
+def proof_command(session: Session, stream: str, version: int) -> None:
+    """一个事件已被封印的证明（JSON，可独立核对）/ Proof that one event was sealed: JSON that anybody can check."""
+
+    async def read() -> Proof:
+        async with session.ledger() as (ledger, _), ledger.connection() as connection:
+            return await prove(connection, ledger.tenant_id, stream, version)
+
+    click.echo(to_json(proof_fields(session.run(read()), session.settings.tenant_id)))

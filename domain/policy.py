@@ -74,6 +74,7 @@ class Right(StrEnum):
     MANAGE_TOKENS = "tokens.manage"
     CHANGE_STAFF = "staff.change"
     READ_METRICS = "metrics.read"
+    AUDIT = "ledger.audit"
 
 
 CHANGING = frozenset({
@@ -98,7 +99,7 @@ _LOOKS_ON = frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.READ_LIST, Righ
 _AT_WORK = frozenset(
     {Right.READ_LIST, Right.CLOCK_IN, Right.CHECK_IN, Right.READ_HISTORY, Right.REVEAL_PHONE}
 )
-_SEES_ALL = _LOOKS_ON | {Right.READ_MESSAGES, Right.READ_METRICS}
+_SEES_ALL = _LOOKS_ON | {Right.READ_MESSAGES, Right.READ_METRICS, Right.AUDIT}
 
 POLICY: Mapping[Role, frozenset[Right]] = {
     Role.HQ: frozenset(Right),

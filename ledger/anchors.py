@@ -6,6 +6,7 @@ root --json`: whoever kept any of them can hold the ledger against it.
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +50,12 @@ def anchor_fields(seal: Seal | Anchor, tenant_id: int) -> dict[str, Any]:
 def anchor_line(seal: Seal | Anchor, tenant_id: int) -> str:
     """The anchor as one line of JSON, without its end."""
     return json.dumps(anchor_fields(seal, tenant_id), separators=(",", ":"))
+
+
+def check_value(seal: Seal | Anchor) -> str:
+    """The first 80 bits of the seal's hash, to be read out or printed: sixteen letters and digits."""
+    text = base64.b32encode(seal.seal_hash[:10]).decode()
+    return "-".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 
 def read_anchors(text: str, tenant_id: int, where: str) -> list[Anchor]:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ledger.anchors import Anchor
+from ledger.database import API
 from ledger.door import Driver
 from ledger.findings import MOST_LISTED, Difference, Findings
 from ledger.folding.comparing import differences
@@ -34,7 +35,9 @@ from ledger.verify_sets import compare_all, compare_positions, compare_since
 __all__ = ["MOST_LISTED", "Difference", "Verification", "verify"]
 
 # Nothing that is in the ledger's own schema may stand in for a function or an operator of PostgreSQL's.
-_OURS = "SET LOCAL search_path = pg_catalog, pg_temp"
+_PATH = "SET LOCAL search_path = pg_catalog, pg_temp"
+_PATH_OF_API = "SET LOCAL search_path = pg_catalog, daogou, pg_temp"
+"""The policies that bind the API call functions of that schema; exact matches are PostgreSQL's here too."""
 _MEMORY = "SET LOCAL work_mem = '128MB'"
 """So that the hash joins of a window stay in memory."""
 _NO_TABLES = """
@@ -111,8 +114,9 @@ async def verify(
     async with connection.transaction(
         isolation="repeatable_read"
     ):  # the fold keeps what it gathers in temporary tables
+        role = await connection.fetchval("SELECT current_setting('role', true)")
         for setting in (
-            _OURS,
+            _PATH_OF_API if role == API else _PATH,
             _MEMORY,
             "SET LOCAL statement_timeout = 0",
             "SET LOCAL idle_in_transaction_session_timeout = 0",

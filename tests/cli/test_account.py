@@ -346,6 +346,7 @@ def test_a_tokens_scopes_are_chosen_in_one_way(shop: Shop) -> None:
             "history.read",
             "messages.read",
             "metrics.read",
+            "ledger.audit",
             "accounts.read",
         ]
     )

@@ -171,6 +171,8 @@ CALLS: Mapping[str, Call] = {
         "stream", kind="plan", name="plan/{name}", reaches=_in_campaign
     ),
     "read_timeline: account": _history("account", reaches=_audits),
+    "read_root": Call(),
+    "read_verification": Call(),
     "list_messages": Call(),
     "summarise_messages": Call(),
     "stop_messages": Call(body=lambda _asked: REASON),

@@ -1,7 +1,7 @@
 """Seals: an append-only Merkle tree over the positions.
 
 Revision ID: 0007
-Revises: 0006
+Revises: 0011
 """
 
 from importlib.resources import files
@@ -11,7 +11,7 @@ from alembic import op
 from ledger.migrations.script import run_script
 
 revision = "0007"
-down_revision = "0006"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
