@@ -59,6 +59,8 @@ def report_json(report: Report, goal: Goal) -> dict[str, Any]:
             "reached": result is not None and result >= goal.target,
         },
         "total": figures_json(report.total),
+        "claims": asdict(report.claims),
+        "complete_until": dict(report.complete_until),
         "stores": [_row(row) for row in report.stores],
         "guides": [_row(row) for row in report.guides],
         "assigned": report.assigned,
@@ -83,4 +85,4 @@ def _rate(rate: Rate) -> dict[str, Any]:
 
 
 def _row(row: ReportRow) -> dict[str, Any]:
-    return {"code": row.code, "name": row.name, **figures_json(row.figures)}
+    return {"code": row.code, "name": row.name, **figures_json(row.figures), "claims": asdict(row.claims)}

@@ -19,6 +19,7 @@ from domain.figures import Figures, add_up, by_guide, by_store
 from domain.messages import Acted, Checked, PlanStep, SettledCycles
 from ledger import facts
 from ledger.closing import close
+from ledger.confirmations import Scope, count_claims
 from ledger.cycles import read_check, read_cycle, record_check, unsettled_cycles
 from ledger.door import Driver, command_used
 from ledger.ledger import Ledger
@@ -191,6 +192,11 @@ async def count_cycle(connection: Driver, tenant_id: int, step: PlanStep) -> dic
     guides = by_guide(
         records.members, cycle_start=start, cycle_end=end, as_of=step.at, zone=zone, window=window
     )
+    counted = await count_claims(
+        connection,
+        tenant_id,
+        Scope(as_of=step.at, plan_id=step.plan_id, cycle=step.cycle, window=window),
+    )
     return {
         "total": asdict(add_up(row.figures for row in stores)),
         "stores": [{"store": row.key, **asdict(row.figures)} for row in stores],
@@ -199,4 +205,13 @@ async def count_cycle(connection: Driver, tenant_id: int, step: PlanStep) -> dic
         "tasks": records.tasks,
         "check_ins": records.check_ins,
         "guide_days": records.guide_days,
+        "claims": {
+            "total": asdict(counted.total),
+            "stores": [{"store": key, **asdict(claims)} for key, claims in counted.stores.items()],
+            "guides": [{"guide": key, **asdict(claims)} for key, claims in counted.guides.items()],
+        },
+        "complete_until": {
+            kind: None if until is None else until.isoformat()
+            for kind, until in counted.complete_until.items()
+        },
     }

@@ -130,11 +130,24 @@ class FiguresAnswer(Answer):
     repurchase_rate: RateAnswer
 
 
+class ClaimsAnswer(Answer):
+    """Check-ins and how they stand against systems of record; the four standings add up to `claimed`."""
+
+    claimed: int
+    confirmed: int
+    contradicted: int
+    unconfirmed: int
+    not_checkable: int = Field(description="No system has told everything yet that could confirm them.")
+    outcome: int = Field(description="Something came of them: bought, redeemed, came or added the guide.")
+    confirmed_outcome: int = Field(description="Of those, the confirmed ones.")
+
+
 class FiguresOf(FiguresAnswer):
     """Figures of a store or guide; code and name are empty for members without either."""
 
     code: str
     name: str
+    claims: ClaimsAnswer
 
 
 class GoalAnswer(Answer):
@@ -161,6 +174,10 @@ class ReportAnswer(Answer):
     ends_on: date
     goal: GoalAnswer
     total: FiguresAnswer
+    claims: ClaimsAnswer
+    complete_until: dict[str, datetime | None] = Field(
+        description="By kind of data, up to when it was complete when this was counted; null: no source says so."
+    )
     stores: list[FiguresOf]
     guides: list[FiguresOf]
     assigned: int

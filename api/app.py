@@ -16,6 +16,7 @@ from api import (
     check_ins,
     days,
     devices,
+    feeds,
     health,
     members,
     metrics,
@@ -24,6 +25,7 @@ from api import (
     outbox,
     plans,
     sessions,
+    signs,
     staff,
     stores,
     timeline,
@@ -31,6 +33,7 @@ from api import (
     wecom,
 )
 from api.context import Here, at_hand
+from api.feed_bodies import feed_schemas
 from api.figures import read_figures
 from api.guard import Guard
 from api.guide_codes import GuideCodes
@@ -114,6 +117,8 @@ def create_app(
         wecom,
         staff,
         stores,
+        feeds,
+        signs,
     )
     beside = (health, metrics)
     check_rules(part.router for part in (*parts, *beside))
@@ -138,7 +143,7 @@ def _describe(app: FastAPI) -> None:
     def described() -> dict[str, Any]:
         document = made()
         document.setdefault("components", {}).setdefault("schemas", {}).update(
-            {**plan_schemas(), **problem_schemas()}
+            {**plan_schemas(), **feed_schemas(), **problem_schemas()}
         )
         return document
 

@@ -48,6 +48,10 @@ class Report(Body):
     note: Annotated[str, Field(max_length=2000), STORABLE] | None = Field(
         default=None, description="Kept beside the ledger, where it can be erased."
     )
+    evidence: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None,
+        description="SHA-256 (hex) of what proves it, e.g. a screenshot; the same twice is a sign.",
+    )
 
 
 RequiredKey = Annotated[
@@ -93,6 +97,8 @@ async def report(
         next_on=body.next_on,
         note=body.note,
         asked=_digest(body, guide, body.occurred_at),
+        device=here.who.device_id,
+        evidence=body.evidence or "",
     )
     try:
         taken = await check_in(here.ledger, command, salt=secrets.token_bytes(SALT_BYTES))
@@ -135,7 +141,8 @@ async def _as_answered(here: Here, taken: Recorded, command: CheckIn, key: str) 
 
 def _digest(body: Report, guide: UUID, occurred_at: datetime | None) -> str:
     """Of what was asked, as asked. Without the note, which must be erasable, and with the guide's id for the code."""
-    asked = body.model_dump(mode="json", exclude={"note", "performed_by", "occurred_at"})
+    left_out = {"note", "performed_by", "occurred_at"} | ({"evidence"} if body.evidence is None else set())
+    asked = body.model_dump(mode="json", exclude=left_out)
     asked |= {"guide": str(guide), "occurred_at": occurred_at and occurred_at.timestamp()}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -66,6 +66,7 @@ STANDS_AGAINST = frozenset({
     "guide_has_account",
     "item_waits",
     "last_hq",
+    "feed_exists",
     "launched_elsewhere",
     "login_taken",
     "member_declined",
@@ -78,11 +79,14 @@ STANDS_AGAINST = frozenset({
     "phone_unknown",
     "phone_withdrawn",
     "pin_is_for_hq",
+    "message_used_otherwise",
     "nothing_to_change",
     "plan_already",
     "plan_closed",
     "plan_ended",
     "plan_exists",
+    "record_differs",
+    "return_differs",
     "task_closed",
     "too_many_reveals",
 })  # fmt: skip
@@ -254,6 +258,11 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in sorted({*statuses, 401, 403, 421, 422, 503})
     }
+
+
+def invalid_body(details: Sequence[Any]) -> RequestValidationError:
+    """What pydantic says of a body that a route read by hand, as if the framework had read it."""
+    return RequestValidationError([{**detail, "loc": ("body", *detail["loc"])} for detail in details])
 
 
 def problem_schemas() -> dict[str, Any]:

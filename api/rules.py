@@ -18,6 +18,8 @@ class Open(Enum):
     """Not even signed in: signing in itself, and whether the process lives."""
     SIGNED_IN = "signed in"
     """Oneself: one's own sessions and secrets, whatever one's role; also while the password must be changed."""
+    SIGNATURE = "signature"
+    """A system of record: not signed in either, each message proves itself (`api.feeds`)."""
 
 
 Rule = Right | Open
@@ -86,6 +88,10 @@ RULES: Mapping[str, Rule] = {
     "end_token": Right.MANAGE_TOKENS,
     "list_stores": Right.READ_LIST,
     "list_staff": Right.READ_LIST,
+    "receive_records": Open.SIGNATURE,
+    "list_claims": Right.READ_SIGNS,
+    "count_claims": Right.READ_SIGNS,
+    "list_signs": Right.READ_SIGNS,
     "list_closings": Right.READ_LIST,
     "hire_guide": Right.CHANGE_STAFF,
     "transfer_guide": Right.CHANGE_STAFF,

@@ -60,6 +60,9 @@ class CheckIn(BaseModel):
     note: str | None = Field(default=None, max_length=2000)
     asked: str = ""
     """See `domain.events.CheckedIn.asked`."""
+    device: UUID | None = None
+    evidence: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    """See `domain.events.CheckedIn.evidence`."""
 
     @property
     def reached(self) -> bool:
@@ -157,6 +160,8 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
         late=task.day_closed,
         conflict=_conflict(task, command),
         asked=command.asked,
+        device=command.device,
+        evidence=command.evidence,
     )
 
 

@@ -197,6 +197,10 @@ class CheckedIn(Event):
     asked: str = ""
     """Digest of the request, its note left out, where it came with a key of the asker's: who sends the key again with
     another content is told so. Empty: no such key."""
+    device: UUID | None = None
+    """The bound phone it was reported on; None: none, or it is not known."""
+    evidence: str = ""
+    """SHA-256 (hex) of what proves it, e.g. a screenshot, where the guide showed something."""
 
 
 # --- stream guide-day/{guide}/{date} ---------------------------------------------------------------
@@ -269,6 +273,56 @@ class Imported(Event):
     rows_read: int
     rows_new: int
     rows_bad: int
+
+
+# --- stream feed/{source} -----------------------------------------------------------------------------
+# What systems of record tell. The records lie in a table of facts; the event commits to them.
+
+
+class FeedCreated(Event):
+    """A system of record may send from now on; its secret is in the key store under this id."""
+
+    type: ClassVar[str] = "feed_created"
+    source: str
+    secret: UUID
+
+
+class FeedSecretRotated(Event):
+    """A new secret; the one before works until `before_ends_at`."""
+
+    type: ClassVar[str] = "feed_secret_rotated"
+    source: str
+    secret: UUID
+    before_ends_at: datetime
+
+
+class FeedEnded(Event):
+    """Nothing is taken from it any more, and no claim waits for it."""
+
+    type: ClassVar[str] = "feed_ended"
+    source: str
+    reason: str
+
+
+class RecordsReceived(Event):
+    """A signed message: `root` is over its new records, `records` their number by kind."""
+
+    type: ClassVar[str] = "records_received"
+    source: str
+    message: str
+    root: str
+    records: dict[str, int]
+    complete_until: dict[str, datetime] = {}
+    """How far the source has now told everything, by kind, where this message moved it on."""
+
+
+class WatermarkMoved(Event):
+    """An import said that the source has told everything of a kind up to an instant."""
+
+    type: ClassVar[str] = "watermark_moved"
+    source: str
+    kind: str
+    complete_until: datetime
 
 
 # --- stream messages ---------------------------------------------------------------------------------

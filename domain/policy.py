@@ -75,6 +75,7 @@ class Right(StrEnum):
     CHANGE_STAFF = "staff.change"
     READ_METRICS = "metrics.read"
     AUDIT = "ledger.audit"
+    READ_SIGNS = "signs.read"
 
 
 CHANGING = frozenset({
@@ -99,16 +100,16 @@ _LOOKS_ON = frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.READ_LIST, Righ
 _AT_WORK = frozenset(
     {Right.READ_LIST, Right.CLOCK_IN, Right.CHECK_IN, Right.READ_HISTORY, Right.REVEAL_PHONE}
 )
-_SEES_ALL = _LOOKS_ON | {Right.READ_MESSAGES, Right.READ_METRICS, Right.AUDIT}
+_SEES_ALL = _LOOKS_ON | {Right.READ_MESSAGES, Right.READ_METRICS, Right.AUDIT, Right.READ_SIGNS}
 
 POLICY: Mapping[Role, frozenset[Right]] = {
     Role.HQ: frozenset(Right),
     Role.OWNER: _SEES_ALL,
     Role.AUDITOR: _SEES_ALL | {Right.READ_ACCOUNTS},
-    Role.SUPERVISOR: _LOOKS_ON,
+    Role.SUPERVISOR: _LOOKS_ON | {Right.READ_SIGNS},
     Role.DEALER: _LOOKS_ON,
     Role.ORGANISER: frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.STEER_PLAN}),
-    Role.STORE_MANAGER: _LOOKS_ON | _AT_WORK | {Right.BIND_DEVICE, Right.SET_CONSENT},
+    Role.STORE_MANAGER: _LOOKS_ON | _AT_WORK | {Right.BIND_DEVICE, Right.SET_CONSENT, Right.READ_SIGNS},
     Role.GUIDE: _AT_WORK,
     Role.SERVICE_AGENT: _AT_WORK,
 }

@@ -97,12 +97,12 @@ _WRITE = f"""
 WITH {append_ctes(before=_LOCKS, guard=_UNCHANGED)}, projected_check_in AS (
     INSERT INTO check_in (tenant_id, task_id, version, plan_id, cycle, member_id, guide_id, actor, occurred_at,
                           known_at, business_date, channel, outcome, reached, grade, products, next_on, note_id,
-                          conflict)
+                          conflict, device_id, evidence)
     SELECT $1, $19, a.version, a.payload->>'plan', (a.payload->>'cycle')::int, (a.payload->>'member')::uuid,
            $21, a.actor, a.occurred_at, a.known_at, $20, a.payload->>'channel', a.payload->>'outcome',
            (a.payload->>'reached')::boolean, a.payload->>'grade',
            ARRAY(SELECT jsonb_array_elements_text(a.payload->'products')), (a.payload->>'next_on')::date, $22,
-           nullif(a.payload->>'conflict', '')
+           nullif(a.payload->>'conflict', ''), (a.payload->>'device')::uuid, nullif(a.payload->>'evidence', '')
     FROM appended a
 ), projected_task AS (
     UPDATE task SET state = a.payload->>'state', due_on = (a.payload->>'due_on')::date,

@@ -46,6 +46,14 @@ _PARTS: Mapping[str, str] = {
         LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = k.guide_id
         LEFT JOIN member_note n ON n.tenant_id = $1 AND n.note_id = k.note_id
         WHERE k.tenant_id = $1 AND k.member_id = $2 ORDER BY k.known_at, k.task_id, k.version""",
+    "records": """
+        SELECT r.kind, r.source, r.key, r.revision, r.voided, g.code AS guide, s.code AS store, r.occurred_at, r.ended_at,
+               r.seconds, r.answered, r.value_minor, r.known_at
+        FROM system_record r
+        LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = r.guide_id
+        LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = r.store_id
+        WHERE r.tenant_id = $1 AND (r.member_id = $2 OR r.also @> ARRAY[$2::uuid])
+        ORDER BY r.occurred_at, r.kind, r.source, r.key, r.revision""",
     "events": """
         SELECT e.stream, e.version, e.type, e.occurred_at, e.known_at, e.payload::text AS payload
         FROM event e WHERE e.tenant_id = $1 AND e.stream IN (

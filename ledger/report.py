@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from domain.confirmation import NO_CLAIMS, Claims, add_claims
 from domain.errors import NotFound, Problem
 from domain.figures import Figures
 from domain.plan import Plan
@@ -25,6 +26,8 @@ class ReportRow:
     code: str
     name: str
     figures: Figures
+    claims: Claims = NO_CLAIMS
+    """How its check-ins stand against systems of record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,10 @@ class Report:
     tasks: int
     check_ins: int
     guide_days: int
+    claims: Claims = NO_CLAIMS
+    """Of the plan, or of the stores in reach; all nothing in Checks of before there were systems of record."""
+    complete_until: Mapping[str, datetime | None] = field(default_factory=dict)
+    """By kind, up to when the data was complete when it was counted; None: no source says so."""
     whole: bool = True
     """Whether this is the whole plan. Where it is not, what was counted of the plan as a whole stands at 0."""
 
@@ -103,6 +110,7 @@ async def read_report(
         raise NotFound(Problem("cycle", str(number), "not_checked_yet", {"plan": plan_id, "kind": kind}))
     as_of, position, figures = stored
     whole = "total" in figures
+    claims = figures.get("claims", {})
     return Report(
         plan=standing.plan,
         status=standing.status,
@@ -114,13 +122,24 @@ async def read_report(
         ends_on=state.ends_on,
         time_zone=state.time_zone,
         total=Figures(**figures["total"]) if whole else _sum(figures["stores"]),
-        stores=await _rows(connection, tenant_id, figures["stores"], "store", _STORES),
-        guides=await _rows(connection, tenant_id, figures["guides"], "guide", _GUIDES),
+        stores=await _rows(
+            connection, tenant_id, figures["stores"], claims.get("stores", ()), "store", _STORES
+        ),
+        guides=await _rows(
+            connection, tenant_id, figures["guides"], claims.get("guides", ()), "guide", _GUIDES
+        ),
         assigned=figures.get("assigned", 0),
         unassigned=await _unassigned(connection, tenant_id, plan_id, number),
         tasks=figures.get("tasks", 0),
         check_ins=figures.get("check_ins", 0),
         guide_days=figures.get("guide_days", 0),
+        claims=Claims(**claims["total"])
+        if "total" in claims
+        else add_claims(_claims(row, "store") for row in claims.get("stores", ())),
+        complete_until={
+            name: None if until is None else datetime.fromisoformat(until)
+            for name, until in figures.get("complete_until", {}).items()
+        },
         whole=whole,
     )
 
@@ -137,16 +156,28 @@ LEFT JOIN guide_person p ON p.tenant_id = $1 AND p.guide_id = g.guide_id
 WHERE g.tenant_id = $1 AND g.guide_id = ANY($2)"""
 
 
+def _claims(row: Mapping[str, Any], key: str) -> Claims:
+    return Claims(**{name: value for name, value in row.items() if name != key})
+
+
 async def _rows(
-    connection: Driver, tenant_id: int, rows: list[dict[str, Any]], key: str, names: str
+    connection: Driver,
+    tenant_id: int,
+    rows: Sequence[Mapping[str, Any]],
+    claims: Sequence[Mapping[str, Any]],
+    key: str,
+    names: str,
 ) -> tuple[ReportRow, ...]:
-    ids = [UUID(row[key]) for row in rows if row[key]]
+    """A row for whoever has figures or claims."""
+    figures = {row[key]: Figures(**{name: one for name, one in row.items() if name != key}) for row in rows}
+    claimed = {row[key]: _claims(row, key) for row in claims}
+    ids = [UUID(one) for one in {*figures, *claimed} if one]
     named = {str(row["id"]): row for row in await connection.fetch(names, tenant_id, ids)}
     result = []
-    for row in rows:
-        figures = Figures(**{name: value for name, value in row.items() if name != key})
-        known = named.get(row[key] or "")
-        result.append(ReportRow(known["code"] if known else "", known["name"] if known else "", figures))
+    for one in (*figures, *(one for one in claimed if one not in figures)):
+        known = named.get(one or "")
+        code, name = (known["code"], known["name"]) if known else ("", "")
+        result.append(ReportRow(code, name, figures.get(one, Figures()), claimed.get(one, NO_CLAIMS)))
     return tuple(sorted(result, key=lambda row: (not row.code, row.code)))
 
 

@@ -64,7 +64,9 @@ class Who:
         return rights_of(frozenset(held.role for held in self.roles))
 
 
-async def count_attempt(connection: Driver, tenant_id: int, tried: str, at: datetime) -> timedelta:
+async def count_attempt(
+    connection: Driver, tenant_id: int, tried: str, at: datetime, *, most: int = MOST_IN_WINDOW
+) -> timedelta:
     """Count an attempt; zero, or how long to wait where there were too many.
 
     Args:
@@ -72,6 +74,7 @@ async def count_attempt(connection: Driver, tenant_id: int, tried: str, at: date
         tenant_id: the brand.
         tried: from where, e.g. `address/203.0.113.7`; only a keyed digest of it is kept.
         at: now.
+        most: so many within the window are let through.
     """
     row = await connection.fetchrow(
         "INSERT INTO sign_in_window AS w (tenant_id, subject, opened_at, attempts)"
@@ -88,7 +91,7 @@ async def count_attempt(connection: Driver, tenant_id: int, tried: str, at: date
         await connection.execute(
             "DELETE FROM sign_in_window WHERE tenant_id = $1 AND opened_at < $2", tenant_id, at - WINDOWS_KEPT
         )
-    if row["attempts"] <= MOST_IN_WINDOW:
+    if row["attempts"] <= most:
         return timedelta(0)
     opened_at: datetime = row["opened_at"]
     return max(timedelta(seconds=1), min(WINDOW, opened_at + WINDOW - at))

@@ -113,6 +113,11 @@ def _audits(reach: Reach, _thing: Thing) -> bool:
     return Right.READ_ACCOUNTS in reach.rights
 
 
+def _sees_days(reach: Reach, thing: Thing) -> bool:
+    """A guide's work; by name a campaign knows her too."""
+    return reach.sees_all or thing.name in reach.guides
+
+
 def _owns(reach: Reach, thing: Thing) -> bool:
     return thing.owner == reach.who.login
 
@@ -230,6 +235,14 @@ CALLS: Mapping[str, Call] = {
     "list_staff": Call(),
     "list_staff: of a store": Call("store", query={"store": "{name}"}, missing=200),
     "list_closings": Call(),
+    # Nobody signs here: what a signed message does is tests/api's.
+    "receive_records": Call(done=frozenset({401}), path={"source": "pbx"}, body=lambda _asked: {}),
+    "list_claims": Call(),
+    "list_claims: of a guide": Call("guide", query={"guide": "{name}"}, reaches=_sees_days),
+    "count_claims": Call(),
+    "count_claims: of a guide": Call("guide", query={"guide": "{name}", "by": "store"}, reaches=_sees_days),
+    "list_signs": Call(),
+    "list_signs: of a guide": Call("guide", query={"guide": "{name}"}, reaches=_sees_days),
     "hire_guide": _changes(
         "store", missing=422, body=lambda asked: {"guide": "gui-new", "name": "new", "store": asked.name}
     ),

@@ -160,6 +160,10 @@ def _posting(facts: Facts, reach: Reach, row: Row) -> bool:
     return facts.guide(row["guide_id"]) == reach.myself or bool(stores & reach.stores)
 
 
+def _recorded(facts: Facts, reach: Reach, row: Row) -> bool:
+    return _days(facts, reach, row) or _member(facts, reach, row)
+
+
 def _own(_facts: Facts, reach: Reach, row: Row) -> bool:
     return bool(row["account_id"] == account_id_of(reach.who.login))
 
@@ -250,6 +254,10 @@ SEES: Mapping[str, Rule] = {
     "endpoint": _of_hq,
     "erasure": _of_hq,
     "event": _stream,
+    "feed": _signed_in,
+    "feed_message": _of_hq,
+    "feed_secret": _of_hq,
+    "feed_watermark": _signed_in,
     "event_pending": _of_hq,
     "event_position": _of_hq,
     "guide": _known_guide,
@@ -263,6 +271,7 @@ SEES: Mapping[str, Rule] = {
     "member_person": _member,
     "message_stop": _of_hq,
     "outbox": _of_hq,
+    "phone_index": _of_hq,
     "plan": _plan,
     "plan_check": _campaign,
     "plan_cycle": _plan,
@@ -274,6 +283,7 @@ SEES: Mapping[str, Rule] = {
     "store": _known_store,
     "store_closing": _known_store,
     "stream_head": _stream,
+    "system_record": _recorded,
     "task": _item,
     "tenant": _signed_in,
     "zone_day": _signed_in,

@@ -18,6 +18,7 @@ from domain.messages import DayStep, GuideDayStep, PlanStep
 from domain.policy import Right, Role
 from ledger.accounts import Grant
 from ledger.people import seal_plain
+from ledger.phone_index import members_of_phones
 from ledger.plans import launch
 from ledger.seals import seal_new
 from tests.brand import ZONE, Brand, at, plan
@@ -392,6 +393,12 @@ async def _fill(world: World) -> None:
             derived_id("posting", code), guide, world.stores[stood.store] if stood else None,
             world.stores[GUIDES[code].store], date(2026, 3, 1), at(1, 0), at(date(2026, 2, 20), 9),
         )  # fmt: skip
+        await world.brand.execute(
+            "INSERT INTO system_record (tenant_id, source, kind, key, revision, voided, guide_id, member_id,"
+            " occurred_at, seconds, answered, known_at, message)"
+            " VALUES (1, 'pbx', 'calls', $1, 0, false, $2, $3, $4, 60, true, $4, 'm')",
+            f"call of {code}", guide, world.members[code][0], at(DAY, 9, 29),
+        )  # fmt: skip
         for member in (*world.members[code], *(world.past if stood else ())):
             await world.brand.execute(
                 "INSERT INTO consent (tenant_id, member_id, purpose, given, source, occurred_at, known_at)"
@@ -404,6 +411,23 @@ async def _fill(world: World) -> None:
             " VALUES (1, $1, $2, $3, $4)",
             store, date(2026, 12, 31), at(date(2027, 1, 1)), at(1),
         )  # fmt: skip
+    for statement in (
+        "INSERT INTO feed (tenant_id, source, created_at) VALUES (1, 'pbx', $1)",
+        (
+            "INSERT INTO feed_secret (tenant_id, secret_id, source, created_at)"
+            " VALUES (1, '00000000-0000-0000-0000-000000000001', 'pbx', $1)"
+        ),
+        (
+            "INSERT INTO feed_message (tenant_id, source, message, body, root, answer, known_at)"
+            " VALUES (1, 'pbx', 'm', '', '', '{}', $1)"
+        ),
+        (
+            "INSERT INTO feed_watermark (tenant_id, source, kind, complete_until, known_at)"
+            " VALUES (1, 'pbx', 'calls', $1, $1)"
+        ),
+    ):
+        await world.brand.execute(statement, at(1))
+    await members_of_phones(world.brand.ledger, ["13800001234"])
     await world.brand.execute(
         "INSERT INTO sign_in_window (tenant_id, subject, opened_at, attempts) VALUES (1, $1, $2, 1)",
         b"x",

@@ -1,0 +1,299 @@
+"""A message of a feed: signed, taken whole or not at all, once, whatever order messages come in.
+
+Round trips: one for the secrets, two to look whether it came before and who is meant (more where numbers have to be
+opened first, `ledger.phone_index`), then one transaction of some seven, whatever the number of records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.errors import Problem, Refused
+from domain.events import RecordsReceived
+from ledger.door import Driver
+from ledger.feeds import feed_stream
+from ledger.ledger import Command, Ledger, record
+from ledger.phone_index import digest_of, members_of_phones, records_key
+from ledger.returns import ToldReturn, add_returns
+from ledger.system_records import SystemRecord, add_records, root_of_records
+from ledger.watermarks import check_until, move
+
+CODE_DIGITS = 6
+"""A number's last digits, which no record's key may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldRecord:
+    """A record as its source tells it: people and places by code, a member by code or number."""
+
+    record: SystemRecord
+    """With the nil id as its member."""
+    guide: str | None = None
+    member: str | None = None
+    phone: str | None = field(default=None, repr=False)
+    store: str | None = None
+    voucher: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMessage:
+    """What a source sends at once. `body` is the digest of the bytes it signed."""
+
+    source: str
+    message_id: str
+    body: str
+    records: tuple[ToldRecord, ...] = ()
+    returns: tuple[ToldReturn, ...] = ()
+    places: tuple[str, ...] = ()
+    """Where each record stands in the body, records first, for problems."""
+    complete_until: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a message.
+
+    `new` records, and `same` ones that stood there; `outside` are of numbers that no member has, `erased` of members who
+    were erased: neither is kept. `complete_until`: what its watermarks are now.
+    """
+
+    new: int = 0
+    same: int = 0
+    outside: int = 0
+    erased: int = 0
+    complete_until: dict[str, str] = field(default_factory=dict)
+    duplicate: bool = False
+
+
+class _CameBefore(Exception):
+    """Another request with the same message committed in between."""
+
+
+async def take_message(ledger: Ledger, message: FeedMessage, at: datetime) -> Taken:
+    """Take a message of a source that proved itself.
+
+    Args:
+        ledger: for upkeep.
+        message: what it says.
+        at: now.
+
+    Raises:
+        Refused: a code nobody has, an instant in the future, a record that contradicts what it said before under the same
+            revision, or a message id used for something else; nothing was written.
+    """
+    name = hashlib.sha256(message.message_id.encode()).hexdigest()
+    async with ledger.connection() as connection:
+        before = await _taken_before(connection, ledger.tenant_id, message, name)
+    if before is not None:
+        return before
+    _check(message, at)
+    records, outside, erased = await _resolved(ledger, message)
+    try:
+        async with ledger.transaction() as connection:
+            return await _take(
+                connection,
+                ledger.tenant_id,
+                message,
+                name,
+                records,
+                at,
+                Taken(outside=outside, erased=erased),
+            )
+    except _CameBefore:
+        async with ledger.connection() as connection:
+            before = await _taken_before(connection, ledger.tenant_id, message, name)
+        if before is None:
+            raise
+        return before
+
+
+async def _taken_before(connection: Driver, tenant_id: int, message: FeedMessage, name: str) -> Taken | None:
+    row = await connection.fetchrow(
+        "SELECT body, answer::text AS answer FROM feed_message WHERE tenant_id = $1 AND source = $2 AND message = $3",
+        tenant_id,
+        message.source,
+        name,
+    )
+    if row is None:
+        return None
+    if row["body"] != message.body:
+        raise Refused([Problem("webhook-id", message.message_id[:80], "message_used_otherwise")])
+    return Taken(**json.loads(row["answer"]), duplicate=True)
+
+
+def _check(message: FeedMessage, at: datetime) -> None:
+    problems: list[Problem] = []
+    told: set[tuple[str, str, int]] = set()
+    for place, one in zip(message.places, message.records, strict=False):
+        name = (one.record.kind, one.record.key, one.record.revision)
+        if name in told:
+            problems.append(Problem(f"{place}.key", one.record.key, "record_twice"))
+        told.add(name)
+        problems += _future(place, one.record.occurred_at, at)
+        if one.phone is not None and _holds(one.record.key, one.phone):
+            problems.append(Problem(f"{place}.key", "", "record_key_personal"))
+    for place, back in zip(message.places[len(message.records) :], message.returns, strict=True):
+        problems += _future(place, back.occurred_at, at)
+    if problems:
+        raise Refused(problems)
+    for kind, until in message.complete_until.items():
+        check_until(until, at, f"complete_until.{kind}")
+
+
+def _future(place: str, occurred_at: datetime, at: datetime) -> list[Problem]:
+    if occurred_at <= at:
+        return []
+    told = {"known_at": at.isoformat()}
+    return [Problem(f"{place}.occurred_at", occurred_at.isoformat(), "occurred_in_future", told)]
+
+
+def _holds(key: str, phone: str) -> bool:
+    digits = "".join(char for char in phone if char.isdigit())
+    return digits[-CODE_DIGITS:] in key
+
+
+async def _resolved(ledger: Ledger, message: FeedMessage) -> tuple[list[SystemRecord], int, int]:
+    """The records with ids for codes, and how many are of nobody and of erased members.
+
+    Raises:
+        Refused: one problem for each code nobody has.
+    """
+    told = message.records
+    async with ledger.connection() as connection:
+        guides = await _ids(connection, ledger.tenant_id, "guide", {one.guide for one in told})
+        stores = await _ids(connection, ledger.tenant_id, "store", {one.store for one in told})
+        members, erased = await _members(connection, ledger.tenant_id, {one.member for one in told})
+    phones = await members_of_phones(ledger, {one.phone for one in told if one.phone is not None})
+    vouchers = any(one.voucher is not None for one in told)
+    key = await records_key(ledger) if vouchers else b""
+    problems: list[Problem] = []
+    found: list[SystemRecord] = []
+    outside = gone = 0
+    for place, one in zip(message.places, told, strict=False):
+        for kind, code, known in (
+            ("guide", one.guide, guides),
+            ("store", one.store, stores),
+            ("member", one.member, members),
+        ):
+            if code is not None and code not in known:
+                problems.append(Problem(f"{place}.{kind}", code, f"unknown_{kind}", {"nearest": "—"}))
+        of_number = () if one.phone is None else phones.get(one.phone, ())
+        member = members.get(one.member) if one.member is not None else next(iter(of_number), None)
+        if member is None:
+            outside += one.phone is not None
+            continue
+        if member in erased:
+            gone += 1
+            continue
+        found.append(
+            replace(
+                one.record,
+                member_id=member,
+                also=of_number[1:],
+                guide_id=None if one.guide is None else guides.get(one.guide),
+                store_id=None if one.store is None else stores.get(one.store),
+                code=None if one.voucher is None else digest_of(key, "voucher", one.voucher),
+            )
+        )
+    if problems:
+        raise Refused(problems)
+    return found, outside, gone
+
+
+async def _ids(connection: Driver, tenant_id: int, table: str, codes: set[str | None]) -> dict[str, UUID]:
+    wanted = sorted(code for code in codes if code is not None)
+    if not wanted:
+        return {}
+    rows = await connection.fetch(
+        f"SELECT code, {table}_id AS id FROM {table} WHERE tenant_id = $1 AND code = ANY($2)",
+        tenant_id,
+        wanted,
+    )
+    return {row["code"]: UUID(str(row["id"])) for row in rows}
+
+
+async def _members(
+    connection: Driver, tenant_id: int, codes: set[str | None]
+) -> tuple[dict[str, UUID], set[UUID]]:
+    wanted = sorted(code for code in codes if code is not None)
+    if not wanted:
+        return {}, set()
+    rows = await connection.fetch(
+        "SELECT c.code, m.member_id, m.erased_at IS NOT NULL AS erased"
+        " FROM (SELECT code, member_id_of(code) AS id FROM unnest($2::text[]) AS code) c"
+        " JOIN member m ON m.tenant_id = $1 AND m.member_id = c.id",
+        tenant_id,
+        wanted,
+    )
+    known = {row["code"]: UUID(str(row["member_id"])) for row in rows}
+    return known, {known[row["code"]] for row in rows if row["erased"]}
+
+
+async def _take(
+    connection: Driver,
+    tenant_id: int,
+    message: FeedMessage,
+    name: str,
+    records: Sequence[SystemRecord],
+    at: datetime,
+    counted: Taken,
+) -> Taken:
+    source = message.source
+    kept = await add_records(connection, tenant_id, source, records, known_at=at, message=name)
+    if kept.differing:
+        place_of = {
+            (one.record.kind, one.record.key): place
+            for place, one in zip(message.places, message.records, strict=False)
+        }
+        raise Refused(
+            [
+                Problem(f"{place_of[one.kind, one.key]}.revision", one.key, "record_differs")
+                for one in (records[index] for index in kept.differing)
+            ]
+        )
+    places = message.places[len(message.records) :]
+    returned, returned_of_erased = await add_returns(
+        connection, tenant_id, message.returns, places, known_at=at
+    )
+    moved = await move(connection, tenant_id, source, message.complete_until, known_at=at)
+    new = [records[index] for index in kept.new]
+    counts: dict[str, int] = {}
+    for one in new:
+        counts[one.kind] = counts.get(one.kind, 0) + 1
+    if returned:
+        counts["returns"] = len(returned)
+    root = root_of_records(new)
+    if returned:
+        root = hashlib.sha256((root + json.dumps(sorted(returned))).encode()).hexdigest()
+    if counts or moved:
+        event = RecordsReceived(source=source, message=name, root=root, records=counts, complete_until=moved)
+        command = Command(f"feed/{source}/{name}", at, at, f"feed/{source}")
+        await record(connection, tenant_id, command, [(feed_stream(source), event)])
+    taken = replace(
+        counted,
+        new=sum(counts.values()),
+        same=len(records) + len(message.returns) - sum(counts.values()) - returned_of_erased,
+        erased=counted.erased + returned_of_erased,
+        complete_until={kind: until.isoformat() for kind, until in moved.items()},
+    )
+    answer: dict[str, Any] = asdict(taken)
+    del answer["duplicate"]
+    if not await connection.fetchval(
+        "INSERT INTO feed_message (tenant_id, source, message, body, root, answer, known_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7) ON CONFLICT DO NOTHING RETURNING true",
+        tenant_id,
+        source,
+        name,
+        message.body,
+        root,
+        json.dumps(answer),
+        at,
+    ):
+        raise _CameBefore
+    return taken

@@ -1,0 +1,200 @@
+"""Feeds: who may send what systems of record say, with which secrets. A secret is a key of the key store, nothing else.
+
+A feed is created, its secret rotated, and it is ended; each is an event of the stream `feed/{source}`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from domain.errors import NotFound, Problem, Refused
+from domain.events import FeedCreated, FeedEnded, FeedSecretRotated
+from ledger.door import Driver
+from ledger.ledger import Command, Ledger, record
+
+SOURCE = re.compile(r"[a-z][a-z0-9-]{0,39}")
+OVERLAP = timedelta(hours=24)
+"""A rotated secret works on for so long, so that the sender can change over (ours)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLine:
+    """A source: whether it may send, and how far it has told everything, by kind."""
+
+    source: str
+    created_at: datetime
+    ended_at: datetime | None
+    secrets: int
+    """Secrets in force."""
+    messages: int
+    last_message_at: datetime | None
+    complete_until: dict[str, datetime]
+
+
+def feed_stream(source: str) -> str:
+    """The stream of a feed."""
+    return f"feed/{source}"
+
+
+def check_source(source: str, field: str = "source") -> str:
+    """The source's name.
+
+    Raises:
+        Refused: it is no name a source can have.
+    """
+    if SOURCE.fullmatch(source) is None:
+        raise Refused([Problem(field, source[:80], "source_not_valid")])
+    return source
+
+
+async def create_feed(ledger: Ledger, command: Command, source: str, secret_id: UUID) -> bytes:
+    """Let a source send; gives its secret. One that was ended may send again, with a new secret.
+
+    Raises:
+        Refused: it may send already, or this is no name.
+    """
+    check_source(source)
+    tenant_id = ledger.tenant_id
+    secret = (await ledger.keys.make_many([secret_id]))[secret_id]
+    async with ledger.transaction() as connection:
+        made = await connection.fetchval(
+            "INSERT INTO feed AS f (tenant_id, source, created_at) VALUES ($1, $2, $3)"
+            " ON CONFLICT (tenant_id, source) DO UPDATE SET ended_at = NULL WHERE f.ended_at IS NOT NULL"
+            " RETURNING true",
+            tenant_id,
+            source,
+            command.known_at,
+        )
+        if not made:
+            raise Refused([Problem("source", source, "feed_exists")])
+        await _add_secret(connection, tenant_id, source, secret_id, command.known_at)
+        created = FeedCreated(source=source, secret=secret_id)
+        await record(connection, tenant_id, command, [(feed_stream(source), created)])
+    return secret
+
+
+async def rotate_secret(
+    ledger: Ledger, command: Command, source: str, secret_id: UUID, *, overlap: timedelta = OVERLAP
+) -> bytes:
+    """Give a source a new secret; the ones before end after `overlap`.
+
+    Raises:
+        NotFound: it may not send.
+    """
+    tenant_id = ledger.tenant_id
+    secret = (await ledger.keys.make_many([secret_id]))[secret_id]
+    ends_at = command.known_at + overlap
+    async with ledger.transaction() as connection:
+        await _lock(connection, tenant_id, source)
+        await connection.execute(
+            "UPDATE feed_secret SET ends_at = $3 WHERE tenant_id = $1 AND source = $2"
+            " AND (ends_at IS NULL OR ends_at > $3)",
+            tenant_id,
+            source,
+            ends_at,
+        )
+        await _add_secret(connection, tenant_id, source, secret_id, command.known_at)
+        rotated = FeedSecretRotated(source=source, secret=secret_id, before_ends_at=ends_at)
+        await record(connection, tenant_id, command, [(feed_stream(source), rotated)])
+    return secret
+
+
+async def end_feed(ledger: Ledger, command: Command, source: str, reason: str) -> None:
+    """Take nothing from a source any more; its secrets are destroyed. What it told stays.
+
+    Raises:
+        NotFound: there is no such source that has not ended.
+        Refused: no reason is given.
+    """
+    if not reason.strip():
+        raise Refused([Problem("reason", reason, "empty")])
+    tenant_id = ledger.tenant_id
+    async with ledger.transaction() as connection:
+        await _lock(connection, tenant_id, source)
+        await connection.execute(
+            "UPDATE feed SET ended_at = $3 WHERE tenant_id = $1 AND source = $2",
+            tenant_id,
+            source,
+            command.known_at,
+        )
+        secrets = await connection.fetch(
+            "UPDATE feed_secret SET ends_at = $3 WHERE tenant_id = $1 AND source = $2"
+            " AND (ends_at IS NULL OR ends_at > $3) RETURNING secret_id",
+            tenant_id,
+            source,
+            command.known_at,
+        )
+        ended = FeedEnded(source=source, reason=reason)
+        await record(connection, tenant_id, command, [(feed_stream(source), ended)])
+    for row in secrets:
+        await ledger.keys.destroy(row["secret_id"])
+
+
+async def ensure_source(connection: Driver, tenant_id: int, source: str, at: datetime) -> None:
+    """Note a source whose data comes by file, so that it is known and can be ended."""
+    await connection.execute(
+        "INSERT INTO feed (tenant_id, source, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        tenant_id,
+        source,
+        at,
+    )
+
+
+async def secrets_of(ledger: Ledger, source: str, at: datetime) -> list[bytes]:
+    """The secrets a source signs with at an instant; empty where nobody of this name may send."""
+    async with ledger.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT k.secret_id FROM feed_secret k JOIN feed f ON f.tenant_id = $1 AND f.source = k.source"
+            " WHERE k.tenant_id = $1 AND k.source = $2 AND (k.ends_at IS NULL OR k.ends_at > $3)"
+            " AND f.ended_at IS NULL",
+            ledger.tenant_id,
+            source,
+            at,
+        )
+    return list((await ledger.keys.get_many([row["secret_id"] for row in rows])).values())
+
+
+async def list_feeds(connection: Driver, tenant_id: int, at: datetime) -> list[FeedLine]:
+    """Every source, by name."""
+    rows = await connection.fetch(
+        """
+        SELECT f.source, f.created_at, f.ended_at,
+               (SELECT count(*) FROM feed_secret k WHERE k.tenant_id = $1 AND k.source = f.source
+                AND (k.ends_at IS NULL OR k.ends_at > $2)) AS secrets,
+               count(m.message) AS messages, max(m.known_at) AS last_message_at
+        FROM feed f LEFT JOIN feed_message m ON m.tenant_id = $1 AND m.source = f.source
+        WHERE f.tenant_id = $1 GROUP BY 1, 2, 3 ORDER BY 1""",
+        tenant_id,
+        at,
+    )
+    marks = await connection.fetch(
+        "SELECT source, kind, max(complete_until) AS complete_until FROM feed_watermark"
+        " WHERE tenant_id = $1 GROUP BY 1, 2 ORDER BY 1, 2",
+        tenant_id,
+    )
+    until: dict[str, dict[str, datetime]] = {}
+    for mark in marks:
+        until.setdefault(mark["source"], {})[mark["kind"]] = mark["complete_until"]
+    return [FeedLine(**dict(row), complete_until=until.get(row["source"], {})) for row in rows]
+
+
+async def _lock(connection: Driver, tenant_id: int, source: str) -> None:
+    if not await connection.fetchval(
+        "SELECT true FROM feed WHERE tenant_id = $1 AND source = $2 AND ended_at IS NULL FOR UPDATE",
+        tenant_id,
+        source,
+    ):
+        raise NotFound(Problem("source", source[:80], "unknown_feed"))
+
+
+async def _add_secret(connection: Driver, tenant_id: int, source: str, secret_id: UUID, at: datetime) -> None:
+    await connection.execute(
+        "INSERT INTO feed_secret (tenant_id, secret_id, source, created_at) VALUES ($1, $2, $3, $4)",
+        tenant_id,
+        secret_id,
+        source,
+        at,
+    )

@@ -1,0 +1,98 @@
+"""Returns that a feed tells of: rows of the fact table of purchases, like those a file brings.
+
+What a return leaves unsaid is taken from the purchase it takes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from domain.errors import Problem, Refused
+from ledger.door import Driver
+
+
+@dataclass(frozen=True, slots=True)
+class ToldReturn:
+    """A product that was given back: `key` names the return, `return_of` the basket it came from."""
+
+    key: str
+    return_of: str
+    product: str
+    quantity: Decimal
+    """Positive."""
+    value_minor: int
+    """Paid back, not negative."""
+    occurred_at: datetime
+
+
+# The purchase says who, where and what; the key must not be a basket that bought the product, or the other return of it.
+_KNOWN = """
+SELECT s.at, o.member_id IS NOT NULL AS known, coalesce(m.erased_at IS NOT NULL, false) AS erased,
+       b.basket IS NOT NULL AS stands,
+       (b.quantity, b.value_minor, b.occurred_at, b.return_of)
+       IS NOT DISTINCT FROM (-s.quantity, -s.value, s.occurred_at, s.return_of) AS same
+FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::numeric[], $7::bigint[], $8::timestamptz[])
+    AS s(at, key, return_of, product, quantity, value, occurred_at)
+LEFT JOIN purchase o ON o.tenant_id = $1 AND o.basket = s.return_of AND o.product = s.product AND NOT o.is_return
+LEFT JOIN member m ON m.tenant_id = $1 AND m.member_id = o.member_id
+LEFT JOIN purchase b ON b.tenant_id = $1 AND b.basket = s.key AND b.product = s.product AND b.is_return
+ORDER BY s.at"""
+
+_ADD = """
+INSERT INTO purchase (tenant_id, basket, product, is_return, member_id, store_id, category_id, guide_id, occurred_at,
+                      known_at, quantity, value_minor, return_of, batch_id)
+SELECT $1, s.key, s.product, true, o.member_id, o.store_id, o.category_id, o.guide_id, s.occurred_at, $9,
+       -s.quantity, -s.value, s.return_of, 0
+FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::numeric[], $7::bigint[], $8::timestamptz[])
+    AS s(at, key, return_of, product, quantity, value, occurred_at)
+JOIN purchase o ON o.tenant_id = $1 AND o.basket = s.return_of AND o.product = s.product AND NOT o.is_return
+JOIN member m ON m.tenant_id = $1 AND m.member_id = o.member_id AND m.erased_at IS NULL
+ORDER BY s.key, s.product
+ON CONFLICT DO NOTHING
+RETURNING basket, product"""
+
+
+async def add_returns(
+    connection: Driver,
+    tenant_id: int,
+    returns: Sequence[ToldReturn],
+    places: Sequence[str],
+    *,
+    known_at: datetime,
+) -> tuple[list[tuple[str, str]], int]:
+    """Add the returns of a message that are new; gives their keys and products, and how many are of erased members.
+
+    Call it in a transaction; two round trips.
+
+    Raises:
+        Refused: a purchase nobody knows, or a return that was told of before in another way.
+    """
+    if not returns:
+        return [], 0
+    columns = (
+        list(range(len(returns))),
+        [one.key for one in returns],
+        [one.return_of for one in returns],
+        [one.product for one in returns],
+        [one.quantity for one in returns],
+        [one.value_minor for one in returns],
+        [one.occurred_at for one in returns],
+    )
+    rows = await connection.fetch(_KNOWN, tenant_id, *columns)
+    problems = [
+        Problem(f"{places[row['at']]}.return_of", returns[row["at"]].return_of, "unknown_purchase")
+        for row in rows
+        if not row["known"]
+    ]
+    problems += [
+        Problem(f"{places[row['at']]}.key", returns[row["at"]].key, "return_differs")
+        for row in rows
+        if row["stands"] and not row["same"]
+    ]
+    if problems:
+        raise Refused(problems)
+    added = await connection.fetch(_ADD, tenant_id, *columns, known_at)
+    return [(row["basket"], row["product"]) for row in added], sum(row["erased"] for row in rows)

@@ -1,0 +1,201 @@
+"""Feeds: a message is signed, taken whole or not at all, once, and the order in which messages come does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import permutations
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from api.replayed import REPLAYED
+from domain.identifiers import derived_id
+from ledger.feeds import OVERLAP, end_feed, rotate_secret
+from tests.api.conftest import Api, problem
+from tests.api.sender import Sender, call, sender
+from tests.brand import at
+from tests.conftest import LedgerDatabase
+from tests.whole_database import tables_that_hold
+
+CALLED = at(2, 9, 30)
+
+
+@pytest_asyncio.fixture
+async def pbx(api: Api) -> Sender:
+    await api.brand.join("M1")
+    return await sender(api)
+
+
+async def valid(pbx: Sender, source: str = "pbx") -> list[tuple[Any, ...]]:
+    return await pbx.api.brand.rows(
+        "SELECT kind, key, revision, seconds, occurred_at FROM valid_records($1) WHERE source = $2 ORDER BY kind, key",
+        at(20),
+        source,
+    )
+
+
+async def test_a_message_is_taken_once(pbx: Sender) -> None:
+    first = await pbx.send([call(occurred_at=CALLED)], message="m1")
+    assert (first.status_code, first.json()["new"], first.json()["same"]) == (200, 1, 0)
+    again = await pbx.send([call(occurred_at=CALLED)], message="m1")
+    assert again.json() == first.json()
+    assert again.headers[REPLAYED] == "true"
+    assert REPLAYED not in first.headers
+    other = await pbx.send([call(occurred_at=CALLED)])
+    assert (other.json()["new"], other.json()["same"]) == (0, 1)
+    assert len(await valid(pbx)) == 1
+
+
+async def test_a_message_id_used_for_something_else_is_refused(pbx: Sender) -> None:
+    await pbx.send([call(occurred_at=CALLED)], message="m1")
+    answer = await pbx.send([call("c2", occurred_at=CALLED)], message="m1")
+    assert problem(answer) == (409, [("webhook-id", "message_used_otherwise")])
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ({"secret": b"another"}, "wrong_signature"),
+        ({"sent": b'{"records": []}'}, "wrong_signature"),
+        ({"signed_at": at(2, 9, 54)}, "message_not_timely"),
+        ({"signed_at": at(2, 10, 6)}, "message_not_timely"),
+    ],
+)
+async def test_what_is_not_signed_now_by_the_source_is_refused(
+    pbx: Sender, how: Mapping[str, Any], code: str
+) -> None:
+    answer = await pbx.send([call(occurred_at=CALLED)], **how)
+    status, problems = problem(answer)
+    assert (status, [told for _, told in problems]) == (401, [code])
+    assert not await valid(pbx)
+
+
+async def test_nobody_is_told_which_sources_there_are(pbx: Sender) -> None:
+    known = await pbx.send([], secret=b"another")
+    pbx.source = "nowhere"
+    unknown = await pbx.send([], secret=b"another")
+    assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
+
+
+async def test_an_unsigned_request_is_refused_before_its_body_is_read(pbx: Sender) -> None:
+    answer = await pbx.api.http.post(
+        "/v1/feeds/pbx", content=b"{", headers={"content-type": "application/json"}
+    )
+    assert problem(answer) == (401, [("webhook-signature", "wrong_signature")])
+
+
+async def test_a_rotated_secret_works_on_for_a_day_and_an_ended_source_not_at_all(pbx: Sender) -> None:
+    api, brand = pbx.api, pbx.api.brand
+    new = await rotate_secret(
+        brand.ledger, brand.command("rotate", api.now), "pbx", derived_id("secret", "2")
+    )
+    assert (await pbx.send([])).status_code == 200
+    assert (await pbx.send([], secret=new)).status_code == 200
+    api.now += OVERLAP
+    assert (await pbx.send([])).status_code == 401
+    assert (await pbx.send([], secret=new)).status_code == 200
+    await end_feed(brand.ledger, brand.command("end", api.now), "pbx", "replaced")
+    assert (await pbx.send([], secret=new)).status_code == 401
+
+
+REVISIONS = (
+    call("c1", occurred_at=CALLED, revision=1, seconds=0, answered=False),
+    call("c1", occurred_at=CALLED, revision=2, seconds=70),
+    call("c1", occurred_at=CALLED, revision=3, seconds=75),
+    call("c2", occurred_at=CALLED, revision=1, seconds=30),
+    call("c2", occurred_at=CALLED, revision=2, voided=True),
+)
+
+
+async def test_in_whatever_order_records_come_the_same_ones_hold(pbx: Sender) -> None:
+    """Each order of the corrections of a call, and of one that is taken back, each sent twice."""
+    for number, order in enumerate([*permutations(REVISIONS[:3]), *permutations(REVISIONS[3:])]):
+        source = await sender(pbx.api, f"pbx-{number}")
+        for told in (*order, order[0]):
+            assert (await source.send([told])).status_code == 200
+        held = {("calls", "c1", 3, 75, CALLED)} if order[0]["key"] == "c1" else set()
+        assert set(await valid(pbx, source.source)) == held
+
+
+async def test_a_record_said_otherwise_under_the_same_revision_is_refused_whole(pbx: Sender) -> None:
+    await pbx.send([call(occurred_at=CALLED)])
+    answer = await pbx.send([call("c2", occurred_at=CALLED), call(occurred_at=CALLED, seconds=61)])
+    assert problem(answer) == (409, [("records.1.revision", "record_differs")])
+    assert [row[1] for row in await valid(pbx)] == ["c1"]
+
+
+async def test_a_message_with_one_wrong_record_is_not_taken(pbx: Sender) -> None:
+    bad = [
+        call(occurred_at=CALLED),
+        call("c2", occurred_at=CALLED, guide="G9"),
+        call("c3", occurred_at=CALLED, member="M9"),
+        call("c4", occurred_at=at(2, 11)),
+    ]
+    assert problem(await pbx.send(bad[:3])) == (
+        422,
+        [("records.1.guide", "unknown_guide"), ("records.2.member", "unknown_member")],
+    )
+    assert problem(await pbx.send(bad[3:])) == (422, [("records.0.occurred_at", "occurred_in_future")])
+    assert not await valid(pbx)
+
+
+async def test_a_number_is_looked_up_and_not_kept(pbx: Sender, database: LedgerDatabase) -> None:
+    known = call(phone="+86 138-0000-1234", occurred_at=CALLED)
+    unknown = call("c2", phone="13900009999", occurred_at=CALLED)
+    answer = await pbx.send([known, unknown])
+    assert (answer.json()["new"], answer.json()["outside"]) == (1, 1)
+    inside = call("x13800001234", phone="13800001234", occurred_at=CALLED)
+    assert problem(await pbx.send([inside])) == (422, [("records.0.key", "record_key_personal")])
+    assert await tables_that_hold(database.admin_url, "13800001234", "138-0000-1234", "13900009999") == []
+
+
+async def test_a_return_takes_back_what_was_bought(pbx: Sender) -> None:
+    brand = pbx.api.brand
+    member = (await brand.rows("SELECT member_id FROM member"))[0][0]
+    basket = await brand.buy(member, at(1), 4)
+    told = {
+        "kind": "returns", "key": "r1", "return_of": basket, "product": "TIN-1", "quantity": 2, "value_minor": 5000,
+        "occurred_at": CALLED,
+    }  # fmt: skip
+    early = await pbx.send([told | {"return_of": "b99"}])
+    assert problem(early) == (422, [("records.0.return_of", "unknown_purchase")])
+    assert (await pbx.send([told])).json()["new"] == 1
+    assert (await pbx.send([told])).json()["same"] == 1
+    assert problem(await pbx.send([told | {"quantity": 1}])) == (409, [("records.0.key", "return_differs")])
+    kept = await brand.rows(
+        "SELECT member_id, quantity, value_minor, return_of FROM purchase WHERE is_return"
+    )
+    assert kept == [(member, -2, -5000, basket)]
+
+
+async def test_a_watermark_only_moves_on_and_never_into_the_future(pbx: Sender) -> None:
+    for until, moved in ((at(2, 9), True), (at(2, 8), False), (at(2, 9, 30), True)):
+        answer = await pbx.send([], {"calls": until})
+        assert bool(answer.json()["complete_until"]) is moved
+    ahead = await pbx.send([], {"calls": at(2, 11)})
+    assert problem(ahead) == (422, [("complete_until.calls", "complete_in_future")])
+    told = (await pbx.api.get("/v1/claims")).json()["complete_until"]
+    assert datetime.fromisoformat(told["calls"]) == at(2, 9, 30)
+    assert told["friends"] is None
+
+
+async def test_a_message_is_an_event_that_commits_to_its_records(pbx: Sender) -> None:
+    await pbx.send([call(occurred_at=CALLED), call("c2", occurred_at=CALLED)], {"calls": CALLED})
+    events = await pbx.api.brand.rows(
+        "SELECT payload->'records'->>'calls', length(payload->>'root'), payload->'complete_until'->>'calls' IS NOT NULL"
+        " FROM event WHERE type = 'records_received'"
+    )
+    assert events == [("2", 64, True)]
+
+
+async def test_a_source_that_sends_too_much_is_told_to_wait(pbx: Sender) -> None:
+    await pbx.api.brand.execute(
+        "INSERT INTO sign_in_window SELECT 1, sha256(s.id_secret || sha256(s.id_secret || 'feed/pbx'::bytea)), $1, 600"
+        " FROM tenant_secret s",
+        pbx.api.now,
+    )
+    answer = await pbx.send([call(occurred_at=CALLED)])
+    assert problem(answer) == (429, [("source", "too_many_messages")])
+    assert int(answer.headers["retry-after"]) > 0
