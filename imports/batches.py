@@ -13,6 +13,8 @@ from imports.checking import Findings
 from imports.decided_staff import without_undoing
 from imports.facts import load_purchases
 from imports.masters import load_masters
+from imports.record_facts import load_records
+from imports.records import RECORDS
 from imports.report import Kind, Progress, Tenant
 from ledger.database import driver_transaction
 from ledger.door import Driver, NewEvent, StreamBatch, append, read_head
@@ -36,6 +38,8 @@ class Terms:
     skip_bad: bool = False
     known_as_occurred: bool = False
     naive_zone: str | None = None
+    source: str = "file"
+    """Which system of record the rows come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +105,23 @@ async def _write(
 ) -> Held:
     tenant_id = tenant.tenant_id
     batch_id = await _begin(connection, tenant_id)
-    if kind is Kind.PURCHASES:
+    if kind in RECORDS:
+        outcome = await load_records(
+            connection,
+            tenant_id,
+            kind,
+            terms.source,
+            rows,
+            batch_id=batch_id,
+            known_at=terms.known_at,
+            findings=findings,
+            on_progress=on_progress,
+        )
+    elif kind in {Kind.PURCHASES, Kind.RETURNS}:
         outcome = await load_purchases(
             connection,
             tenant_id,
+            kind,
             rows,
             batch_id=batch_id,
             known_at=None if terms.known_as_occurred else terms.known_at,

@@ -47,6 +47,16 @@ _LATITUDE = _column("latitude", "lat", "纬度")
 _LONGITUDE = _column("longitude", "lng", "lon", "经度")
 _PHONE = _column("phone", "mobile", "phone number", "手机", "手机号", "手机号码", "电话", "联系电话")
 
+_GUIDE = _column(
+    "guide", "guide code", "guide id", "导购编号", "导购编码", "导购", "工号", "员工号", required=True
+)
+_MEMBER = _column("member", "member code", "member id", "会员号", "会员编号", "会员卡号", "会员")
+_REVISION = (
+    _column("revision", "version", "版本", "版本号"),
+    _column("recorded_at", "updated at", "modified at", "更新时间", "记录时间", "修改时间"),
+    _column("voided", "cancelled", "void", "作废", "已作废", "撤销"),
+)
+
 COLUMNS: dict[Kind, tuple[Column, ...]] = {
     Kind.STORES: (
         _column("code", "store", *_STORE, required=True),
@@ -94,6 +104,71 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         _column("value", "amount", "sales value", "金额", "实付金额", "销售额", "成交金额", required=True),
         _column("guide", "guide code", "served by", "导购", "导购编号", "导购工号", "工号"),
         _column("return_of", "original basket", "original order", "退货原单", "原单号", "原小票号"),
+    ),
+    Kind.CALLS: (
+        _column("key", "call id", "record id", "call no", "通话编号", "话单号", "流水号", "编号", required=True),
+        _GUIDE,
+        _MEMBER,
+        _PHONE,
+        _column(
+            "occurred_at", "dialled at", "dialed at", "call time", "started at", "拨打时间", "通话时间", "呼叫时间", "开始时间",
+            "时间", required=True,
+        ),
+        _column("seconds", "duration", "talk time", "通话时长", "通话秒数", "时长", "秒数", required=True),
+        _column("answered", "connected", "接通", "是否接通"),
+        *_REVISION,
+    ),
+    Kind.FRIENDS: (
+        _column("key", "record id", "编号", "流水号"),
+        _GUIDE,
+        _MEMBER,
+        _PHONE,
+        _column("occurred_at", "added at", "friend since", "添加时间", "加好友时间", "时间", required=True),
+        _column("removed_at", "deleted at", "删除时间", "流失时间"),
+        *_REVISION,
+    ),
+    Kind.REDEMPTIONS: (
+        _column("key", "record id", "redemption id", "核销单号", "编号", "流水号"),
+        _column("code", "voucher", "coupon", "voucher code", "coupon code", "券码", "券号", "优惠券码"),
+        _MEMBER,
+        _PHONE,
+        _column("store", *_STORE, "核销门店", required=True),
+        _column("occurred_at", "redeemed at", "redemption time", "核销时间", "时间", required=True),
+        _column("value", "amount", "面值", "金额", "核销金额"),
+        _column("guide", *_GUIDE.spellings[1:]),
+        *_REVISION,
+    ),
+    Kind.VISITS: (
+        _column("key", "record id", "visit id", "到店编号", "编号", "流水号", required=True),
+        _MEMBER,
+        _PHONE,
+        _column("store", *_STORE, "到店门店", required=True),
+        _column("occurred_at", "came at", "visited at", "visit time", "到店时间", "时间", required=True),
+        _column("guide", *_GUIDE.spellings[1:]),
+        *_REVISION,
+    ),
+    Kind.RETURNS: (
+        _column("return_of", "original basket", "original order", "退货原单", "原单号", "原小票号", required=True),
+        _column("product", "product code", "sku", "item", "商品", "商品编码", "商品编号", "货号", required=True),
+        _column("quantity", "qty", "units", "数量", "件数", "退货数量", required=True),
+        _column("value", "amount", "refund", "金额", "退款金额", "退款", required=True),
+        _column(
+            "occurred_at", "returned at", "return time", "refunded at", "退货时间", "退款时间", "时间", "日期", required=True,
+        ),
+        _column("basket", "return no", "return order", "退货单号", "退货小票号"),
+    ),
+    Kind.CHECK_INS: (
+        _column("key", "row id", "record id", "编号", "序号", "行号", required=True),
+        _GUIDE,
+        _column("member", *_MEMBER.spellings[1:], required=True),
+        _column("occurred_at", "contacted at", "time", "联系时间", "跟进时间", "签到时间", "时间", required=True),
+        _column("outcome", "result", "结果", "跟进结果", required=True),
+        _column("channel", "how", "方式", "跟进方式", "渠道"),
+        _column("grade", "intent", "意向", "意向等级"),
+        _column("next_on", "next date", "next contact", "下次联系", "下次日期"),
+        _column("category", "product category", "品类", "类别"),
+        _column("plan", "plan code", "计划", "计划编号"),
+        _column("note", "remark", "comment", "备注"),
     ),
     Kind.ACCOUNTS: (
         _column("login", "user", "username", "登录名", "用户名", "账号", required=True),

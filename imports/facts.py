@@ -68,6 +68,7 @@ class Outcome:
 async def load_purchases(
     connection: Driver,
     tenant_id: int,
+    kind: Kind,
     rows: pl.DataFrame,
     *,
     batch_id: int,
@@ -80,6 +81,7 @@ async def load_purchases(
     Args:
         connection: the driver's connection, in a transaction.
         tenant_id: the brand.
+        kind: purchases or returns.
         rows: `CheckedPurchases.rows`, sorted by key.
         batch_id: the batch they will belong to.
         known_at: when they became known; None for when they occurred.
@@ -88,20 +90,20 @@ async def load_purchases(
     """
     rows = await _with_categories(connection, tenant_id, rows)
     staged = rows.select(STAGED)
-    kind = Kind.PURCHASES.value
+    name = kind.value
     # Only a batch of as many rows can be the same batch; without one, hash while staging and not before.
     if await connection.fetchval(
         "SELECT EXISTS (SELECT FROM import_batch WHERE tenant_id = $1 AND kind = $2 AND rows_new = $3)",
-        tenant_id, kind, rows.height,
+        tenant_id, name, rows.height,
     ):  # fmt: skip
-        root = root_of(kind, staged)
-        earlier = await batch_of_root(connection, tenant_id, kind, root)
+        root = root_of(name, staged)
+        earlier = await batch_of_root(connection, tenant_id, name, root)
         if earlier is not None:
             return Outcome(0, rows.height, root, earlier)
     first_ever = not await connection.fetchval(
         "SELECT EXISTS (SELECT FROM purchase WHERE tenant_id = $1)", tenant_id
     )
-    root = await stage(connection, _DDL, staged, kind, on_progress)
+    root = await stage(connection, _DDL, staged, name, on_progress)
     if first_ever:
         await _insert(
             connection, tenant_id, batch_id, known_at, rows.height, only_new="", on_progress=on_progress
@@ -128,26 +130,26 @@ async def load_purchases(
         await _insert(
             connection, tenant_id, batch_id, known_at, new.height, only_new=_ONLY_NEW, on_progress=on_progress
         )
-    return Outcome(new.height, there.height - differing.height, root_of(kind, new.select(STAGED)))
+    return Outcome(new.height, there.height - differing.height, root_of(name, new.select(STAGED)))
 
 
 async def recompute_root(connection: Driver, tenant_id: int, batch_id: int) -> str:
-    """The root of a batch of purchases from the fact table as it stands now (hex).
+    """The root of a batch of purchases or returns from the fact table as it stands now (hex).
 
     It equals `import_batch.root` and the `imported` event's as long as no row of the batch was changed,
     removed or added.
 
     Raises:
-        NotFound: there is no such batch of purchases.
+        NotFound: there is no such batch of purchases or returns.
     """
     found = await connection.fetchval(
-        "SELECT true FROM import_batch WHERE tenant_id = $1 AND batch_id = $2 AND kind = 'purchases'",
+        "SELECT kind FROM import_batch WHERE tenant_id = $1 AND batch_id = $2 AND kind IN ('purchases', 'returns')",
         tenant_id,
         batch_id,
     )
     if not found:
         raise NotFound(Problem(field="batch", value=str(batch_id), code="import.unknown_batch"))
-    digest = start_root(Kind.PURCHASES.value)
+    digest = start_root(found)
     await connection.copy_from_query(_AS_STAGED, tenant_id, batch_id, output=_into(digest), format="csv")
     return digest.hexdigest()
 

@@ -23,9 +23,15 @@ from imports.masters import sealed_members
 from imports.people import check_people
 from imports.purchases import KnownCodes, check_purchases
 from imports.reading import Table, read_table, table_of
+from imports.records import RECORDS, RecordCodes, check_records
 from imports.report import ImportReport, Kind, Progress, Tenant
+from imports.returns import check_returns
 from ledger.database import driver_connection
+from ledger.feeds import check_source
+from ledger.ledger import Ledger
+from ledger.phone_index import digest_of, members_of_phones, records_key
 from ledger.pool import Pool
+from ledger.watermarks import check_until, move_by_import
 
 
 async def import_file(  # noqa: PLR0913 - the options of a command, all by name
@@ -39,6 +45,8 @@ async def import_file(  # noqa: PLR0913 - the options of a command, all by name
     skip_bad: bool = False,
     known_as_occurred: bool = False,
     naive_zone: str | None = None,
+    source: str = "file",
+    complete_until: datetime | None = None,
     on_progress: Progress | None = None,
 ) -> ImportReport:
     """Import a CSV, XLSX or Parquet file with English or Chinese headers.
@@ -53,6 +61,9 @@ async def import_file(  # noqa: PLR0913 - the options of a command, all by name
         skip_bad: take the good rows although there are bad ones.
         known_as_occurred: purchases become known when they occurred (rehearsals).
         naive_zone: IANA zone of times that name none; default: the zone of the row's store.
+        source: which system of record the rows come from.
+        complete_until: up to when that system has told everything of this kind, the file included; said by whoever
+            imports, never guessed.
         on_progress: called with stage, rows done, rows in all.
 
     Returns:
@@ -62,8 +73,16 @@ async def import_file(  # noqa: PLR0913 - the options of a command, all by name
         Refused: the file cannot be read, lacks a column, or `naive_zone` is unknown; nothing was written.
         Conflict: another import ended at the same moment; do it again.
     """
-    terms = Terms(known_at, actor, skip_bad, known_as_occurred, naive_zone)
-    return await _run(engine, tenant, kind, lambda: read_table(path, kind), terms, on_progress or _silent)
+    terms = Terms(known_at, actor, skip_bad, known_as_occurred, naive_zone, source)
+    check_source(source, "--source")
+    if complete_until is not None:
+        check_until(complete_until, known_at, "--complete-until")
+    report = await _run(engine, tenant, kind, lambda: read_table(path, kind), terms, on_progress or _silent)
+    if complete_until is not None and not report.refused:
+        # After the rows: whoever reads in between takes the data for less complete than it is.
+        ledger = Ledger(engine, tenant.tenant_id)
+        await move_by_import(ledger, source, kind.value, complete_until, known_at=known_at, actor=actor)
+    return report
 
 
 async def import_frame(  # noqa: PLR0913 - the options of a command, all by name
@@ -77,10 +96,11 @@ async def import_frame(  # noqa: PLR0913 - the options of a command, all by name
     skip_bad: bool = False,
     known_as_occurred: bool = False,
     naive_zone: str | None = None,
+    source: str = "file",
     on_progress: Progress | None = None,
 ) -> ImportReport:
     """Import a frame whose columns are named like a file's; all else as `import_file`."""
-    terms = Terms(known_at, actor, skip_bad, known_as_occurred, naive_zone)
+    terms = Terms(known_at, actor, skip_bad, known_as_occurred, naive_zone, source)
     return await _run(engine, tenant, kind, lambda: table_of(frame, kind), terms, on_progress or _silent)
 
 
@@ -102,13 +122,13 @@ async def _run(
     findings.add(table.misshapen, rows=lines, problems=len(table.misshapen))
     read_rows = table.frame.height + lines
     on_progress("check", 0, read_rows)
-    rows, repeated = await _check(engine, tenant, kind, table.frame, terms, findings)
+    rows, repeated, outside = await _check(engine, tenant, kind, table.frame, terms, findings)
     erased = 0
     if kind is Kind.MEMBERS and (terms.skip_bad or not findings.rows):
         rows, marked = await _without_erased(engine, tenant, rows, "id")
         rows, keyless = await sealed_members(tenant, rows)
         erased = marked + keyless
-    elif kind is Kind.PURCHASES:
+    elif kind in {Kind.PURCHASES, Kind.RETURNS, *RECORDS}:
         rows, erased = await _without_erased(engine, tenant, rows, "member_id")
     on_progress("check", read_rows, read_rows)
 
@@ -130,42 +150,113 @@ async def _run(
         headers=table.headers,
         seconds=perf_counter() - began,
         rows_erased=erased,
+        rows_outside=outside,
     )
 
 
 async def _check(
     engine: Pool, tenant: Tenant, kind: Kind, table: pl.DataFrame, terms: Terms, findings: Findings
-) -> tuple[pl.DataFrame, int]:
+) -> tuple[pl.DataFrame, int, int]:
+    """The valid rows, how many repeat another one, and how many are of numbers that no member has."""
     stores = await _known(
         engine,
         "SELECT code, store_id::text, time_zone FROM store WHERE tenant_id = $1",
         ("store", "store_id", "zone"),
         tenant.tenant_id,
     )
+    latest = None if terms.known_as_occurred else terms.known_at
+    if kind in RECORDS:
+        codes = await _record_codes(engine, tenant, table, stores)
+        told = await asyncio.to_thread(
+            check_records,
+            kind,
+            table,
+            codes,
+            findings,
+            latest=terms.known_at,
+            naive_zone=terms.naive_zone,
+        )
+        return told.rows, told.repeated, told.outside
+    if kind is Kind.RETURNS:
+        bought = await _bought(engine, tenant, table)
+        checked = await asyncio.to_thread(
+            check_returns, table, bought, findings, latest=latest, naive_zone=terms.naive_zone
+        )
+        return checked.rows, checked.repeated, 0
     if kind is not Kind.PURCHASES:
-        return await asyncio.to_thread(
+        masters = await asyncio.to_thread(
             check_people, kind, table, stores, tenant, findings, latest=terms.known_at
         )
+        return *masters, 0
     named = table.select(cells.text("member", table.schema["member"])).to_series().drop_nulls().unique()
-    codes = KnownCodes(
-        members=await _known_members(engine, tenant, named),
-        stores=stores,
-        guides=await _known(
-            engine,
-            "SELECT code, guide_id::text FROM guide WHERE tenant_id = $1",
-            ("guide", "guide_id"),
-            tenant.tenant_id,
-        ),
-    )
     checked = await asyncio.to_thread(
         check_purchases,
         table,
-        codes,
+        KnownCodes(
+            members=await _known_members(engine, tenant, named),
+            stores=stores,
+            guides=(await _guides(engine, tenant)).drop("guide_zone"),
+        ),
         findings,
-        latest=None if terms.known_as_occurred else terms.known_at,
+        latest=latest,
         naive_zone=terms.naive_zone,
     )
-    return checked.rows, checked.repeated
+    return checked.rows, checked.repeated, 0
+
+
+async def _record_codes(
+    engine: Pool, tenant: Tenant, table: pl.DataFrame, stores: pl.DataFrame
+) -> RecordCodes:
+    """Who and what a file of records names. Numbers are looked up here, and nowhere written."""
+
+    def told(column: str) -> pl.Series:
+        if column not in table.columns:
+            return pl.Series(column, [], dtype=pl.String)
+        return table.select(cells.text(column, table.schema[column])).to_series().drop_nulls().unique()
+
+    ledger = Ledger(engine, tenant.tenant_id, keys=tenant.keys)
+    phones = await members_of_phones(ledger, told("phone").to_list())
+    key = await records_key(ledger) if told("code").len() else b""
+    found = [
+        (phone, str(members[0]), "{" + ",".join(map(str, members[1:])) + "}")
+        for phone, members in sorted(phones.items())
+    ]
+    return RecordCodes(
+        members=await _known_members(engine, tenant, told("member")),
+        phones=pl.DataFrame(
+            found, schema=dict.fromkeys(("phone", "of_phone", "also"), pl.String), orient="row"
+        ),
+        stores=stores,
+        guides=await _guides(engine, tenant),
+        digest=lambda code: digest_of(key, "voucher", code).hex(),
+    )
+
+
+async def _guides(engine: Pool, tenant: Tenant) -> pl.DataFrame:
+    return await _known(
+        engine,
+        "SELECT g.code, g.guide_id::text, s.time_zone FROM guide g"
+        " JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id WHERE g.tenant_id = $1",
+        ("guide", "guide_id", "guide_zone"),
+        tenant.tenant_id,
+    )
+
+
+async def _bought(engine: Pool, tenant: Tenant, table: pl.DataFrame) -> pl.DataFrame:
+    """The purchases that a file of returns names."""
+    baskets = (
+        table.select(cells.text("return_of", table.schema["return_of"])).to_series().drop_nulls().unique()
+    )
+    return await _known(
+        engine,
+        "SELECT p.basket, p.product, p.member_id::text, p.store_id::text, s.time_zone, c.name, p.guide_id::text"
+        " FROM purchase p JOIN store s ON s.tenant_id = $1 AND s.store_id = p.store_id"
+        " JOIN category c ON c.tenant_id = $1 AND c.category_id = p.category_id"
+        " WHERE p.tenant_id = $1 AND NOT p.is_return AND p.basket = ANY($2)",
+        ("return_of", "product", "member_id", "store_id", "zone", "category", "guide_id"),
+        tenant.tenant_id,
+        baskets.to_list(),
+    )
 
 
 async def _known_members(engine: Pool, tenant: Tenant, codes: pl.Series) -> pl.DataFrame:

@@ -22,6 +22,13 @@ class Kind(StrEnum):
     GUIDES = "guides"
     MEMBERS = "members"
     PURCHASES = "purchases"
+    CALLS = "calls"
+    FRIENDS = "friends"
+    REDEMPTIONS = "redemptions"
+    VISITS = "visits"
+    RETURNS = "returns"
+    CHECK_INS = "check-ins"
+    """Read by `imports.check_ins`: each row goes through the door of check-ins."""
     ACCOUNTS = "accounts"
     """Read by `daogou account import`; not a fact of the trade, so `import_file` does not take it."""
 
@@ -54,7 +61,7 @@ class BadRow:
 class ImportReport:
     """What an import found and did.
 
-    `rows_read` = `rows_new` + `rows_same` + `rows_bad` + `rows_erased` where it wrote; with bad rows and no leave to
+    `rows_read` = `rows_new` + `rows_same` + `rows_bad` + `rows_erased` + `rows_outside` where it wrote; with bad rows and no leave to
     skip them nothing was written, and `rows_new` and `rows_same` are 0. `rows_erased` were kept out because their
     members were erased. For stores, guides and members
     `rows_new` counts those that are new or changed. `problems` counts every problem (a row may have
@@ -80,6 +87,8 @@ class ImportReport:
     rows_erased: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     """The file's own header of each of our columns it has."""
+    rows_outside: int = 0
+    """Of phone numbers that no member has; they were kept out."""
 
     @property
     def refused(self) -> bool:

@@ -1,0 +1,92 @@
+"""Records from the stage into the table of what systems of record say: new ones in, nothing ever changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+
+from imports.checking import Findings
+from imports.facts import Outcome, batch_of_root
+from imports.records import KEY, STAGED
+from imports.report import LISTED, BadRow, Kind, Progress
+from imports.staging import root_of, stage
+from ledger.door import Driver
+
+_DDL = """key text COLLATE "C", revision bigint, voided boolean, guide_id uuid, member_id uuid, also uuid[], store_id uuid,
+    occurred_us bigint, ended_us bigint, seconds integer, answered boolean, code bytea, value_minor bigint"""
+_AT = "timestamptz 'epoch' + {column} * interval '1 microsecond'"
+_OCCURRED, _ENDED = _AT.format(column="s.occurred_us"), _AT.format(column="s.ended_us")
+
+_OVERLAP = f"""
+SELECT s.key, s.revision,
+       (r.voided, r.guide_id, r.member_id, r.also, r.store_id, r.occurred_at, r.ended_at, r.seconds, r.answered, r.code,
+        r.value_minor) IS NOT DISTINCT FROM
+       (s.voided, s.guide_id, s.member_id, s.also, s.store_id, {_OCCURRED}, {_ENDED}, s.seconds, s.answered, s.code,
+        s.value_minor) AS same
+FROM stage s JOIN system_record r
+  ON r.tenant_id = $1 AND r.source = $2 AND r.kind = $3 AND r.key = s.key AND r.revision = s.revision"""
+
+_INSERT = f"""
+INSERT INTO system_record (tenant_id, source, kind, key, revision, voided, guide_id, member_id, also, store_id, occurred_at,
+                           ended_at, seconds, answered, code, value_minor, known_at, batch_id)
+SELECT $1, $2, $3, s.key, s.revision, s.voided, s.guide_id, s.member_id, s.also, s.store_id, {_OCCURRED}, {_ENDED},
+       s.seconds, s.answered, s.code, s.value_minor, $4, $5
+FROM stage s WHERE NOT EXISTS (
+    SELECT FROM system_record r WHERE r.tenant_id = $1 AND r.source = $2 AND r.kind = $3 AND r.key = s.key
+      AND r.revision = s.revision)
+ORDER BY s.key, s.revision
+ON CONFLICT DO NOTHING"""
+
+
+async def load_records(  # noqa: PLR0913 - the parts of one import, all by name
+    connection: Driver,
+    tenant_id: int,
+    kind: Kind,
+    source: str,
+    rows: pl.DataFrame,
+    *,
+    batch_id: int,
+    known_at: datetime,
+    findings: Findings,
+    on_progress: Progress,
+) -> Outcome:
+    """Add the rows that are not there yet; call it inside the import's transaction.
+
+    Args:
+        connection: the driver's connection, in a transaction.
+        tenant_id: the brand.
+        kind: of the records.
+        source: which system they come from.
+        rows: `CheckedRecords.rows`, sorted by key.
+        batch_id: the batch they will belong to.
+        known_at: when they became known.
+        findings: takes rows that contradict what was told before under the same revision.
+        on_progress: told of stages and rows.
+    """
+    staged = rows.select(STAGED)
+    name = f"{kind.value} {source}"
+    await stage(connection, _DDL, staged, name, on_progress)
+    await connection.execute("ANALYZE stage")
+    overlap = await connection.fetch(_OVERLAP, tenant_id, source, kind.value)
+    schema = {"key": pl.String, "revision": pl.Int64, "same": pl.Boolean}
+    there = pl.DataFrame([tuple(row) for row in overlap], schema=schema, orient="row")
+    differing = rows.join(there.filter(~pl.col("same")), on=KEY, how="semi").sort("line")
+    findings.add(
+        [
+            BadRow(line, "key", key, "import.record_differs")
+            for line, key in differing.head(LISTED).select("line", "key").iter_rows()
+        ],
+        rows=differing.height,
+        problems=differing.height,
+    )
+    new = rows.join(there, on=KEY, how="anti", maintain_order="left").select(STAGED)
+    root = root_of(name, new)
+    same = there.height - differing.height
+    if not new.height:
+        earlier = await batch_of_root(connection, tenant_id, kind.value, root_of(name, staged))
+        return Outcome(0, same, root, earlier)
+    on_progress("insert", 0, new.height)
+    await connection.execute(_INSERT, tenant_id, source, kind.value, known_at, batch_id)
+    on_progress("insert", new.height, new.height)
+    return Outcome(new.height, same, root)
