@@ -1,4 +1,4 @@
-"""`daogou audit`: the history of anything, and the proof that nobody changed it."""
+"""`daogou audit`: the history of anything, the proof that nobody changed it, and what to look into."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 import orjson
 from rich.text import Text
 
+from cli.audit_claims import claims_command, signs_command
 from cli.demo_screen import verified_line
 from cli.layout import heading, labelled, number, table
 from cli.machine import verification_json
@@ -38,7 +39,11 @@ LONGEST = 60
 
 @click.group()
 def audit() -> None:
-    """审计：历史与核验 / Audit: history and verification."""
+    """审计：历史、核验、未证实与造假迹象 / Audit: history, verification, claims, signs."""
+
+
+audit.add_command(claims_command)
+audit.add_command(signs_command)
 
 
 @audit.command("timeline")

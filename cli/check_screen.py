@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from rich.text import Text
 from cli.layout import NOTHING, counts, heading, labelled, money, number, percent, table
 from domain.act import measured
 from domain.calendar import business_date
+from domain.confirmation import Claims
 from domain.figures import Figures
 from domain.plan import Goal
 from ledger.report import Report, ReportRow, UnassignedReason
@@ -101,6 +103,12 @@ def goal_line(words: Catalogue, report: Report, goal: Goal) -> Text:
             f" {words(f'check.{direction}', before=f'{goal.target:f}{unit}', after=f'{now:f}{unit}')}"
         )
     return text
+
+
+def claims_line(words: Catalogue, claims: Claims) -> Text:
+    """How the check-ins stand against systems of record, with every count."""
+    gaps = {name: number(value) for name, value in asdict(claims).items()}
+    return Text(words("check.claims", **gaps))
 
 
 def breakdown(words: Catalogue, title: str, rows: Sequence[ReportRow], *, most: int | None = None) -> Table:

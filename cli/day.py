@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from activities.opening import ZoneRelease, close_guide_days, open_zone_day, releases_of
 from activities.plans import SELECT_AHEAD, cycle_instants, plan_zone
 from cli import day_screens as screens
+from cli.completeness import complete_line
 from cli.day_screens import Opened
 from cli.session import Session, json_option, pass_session
 from domain.calendar import business_date
@@ -26,6 +27,7 @@ from ledger.door import Driver
 from ledger.ledger import Ledger
 from ledger.plans import list_plans, running_plans
 from ledger.store_days import ListStillOpen, StoreDay, lists_still_open, read_store_days, store_zones
+from ledger.watermarks import complete_until
 
 ACTOR = "hq"
 CYCLE_BEGINS_WITHIN = timedelta(seconds=30)
@@ -54,14 +56,21 @@ def day(context: click.Context) -> None:
 @pass_session
 def status_command(session: Session, zone: str | None, day: datetime | None) -> None:
     """各门店的清单：导购、任务、完成、状态 / Every store's lists: guides, items, done, state."""
-    stores = session.run(_status(session, zone, day.date() if day else None))
-    session.show({"stores": stores}, *_standing(session, stores))
+    stores, until = session.run(_status(session, zone, day.date() if day else None))
+    session.show(
+        {"stores": stores, "complete_until": until},
+        *_standing(session, stores),
+        complete_line(session.words, until),
+    )
 
 
-async def _status(session: Session, zone: str | None, on: date | None) -> list[StoreDay]:
+async def _status(
+    session: Session, zone: str | None, on: date | None
+) -> tuple[list[StoreDay], dict[str, datetime | None]]:
     async with session.ledger() as (ledger, _), ledger.connection() as connection:
         days = await _days(connection, ledger.tenant_id, zone, on)
-        return await read_store_days(connection, ledger.tenant_id, days)
+        stores = await read_store_days(connection, ledger.tenant_id, days)
+        return stores, await complete_until(connection, ledger.tenant_id, now())
 
 
 def _standing(session: Session, stores: Sequence[StoreDay]) -> list[RenderableType]:

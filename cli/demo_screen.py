@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import check_screen as check
+from cli.completeness import complete_line
 from cli.layout import heading, labelled, number
 from cli.session import Session
 from domain.plan import Plan
@@ -90,6 +91,8 @@ def rehearsal_body(
     yield ""
     yield check.rates(words, report, settled)
     yield check.goal_line(words, report, plan.goal)
+    if report.complete_until:
+        yield complete_line(words, report.complete_until, report.time_zone)
     yield ""
     yield check.side_by_side(
         check.breakdown(words, words("check.stores"), report.stores, most=most),

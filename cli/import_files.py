@@ -1,4 +1,4 @@
-"""`daogou import`: stores, guides, members, purchases from CSV, XLSX or Parquet."""
+"""`daogou import`: a brand's masters, purchases, check-ins and records of other systems from CSV, XLSX or Parquet."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
+from cli.instants import read_instant
 from cli.layout import heading, number, table
 from cli.progress import Stages
 from cli.session import Session, json_option, pass_session
 from domain.errors import Problem
+from imports.check_ins import SheetTerms, import_check_ins
 from imports.columns import in_chinese
 from imports.loading import import_file
+from imports.records import RECORDS
 from imports.report import BadRow, ImportReport, Kind, Tenant
 from infra.clock import now
 from infra.databases import read_id_secret
-from wording.catalogue import Catalogue
+from wording.catalogue import LANGUAGES, Catalogue, catalogue
 
 SHOWN = 20
 ACTOR = "hq"
@@ -27,7 +30,7 @@ ACTOR = "hq"
 
 @click.group("import")
 def import_group() -> None:
-    """导入门店、导购、会员、购买记录 / Import stores, guides, members, purchases."""
+    """导入门店、导购、会员、购买记录、其他系统的记录 / Import stores, guides, members, purchases, records."""
 
 
 def _command(kind: Kind, text: str) -> click.Command:
@@ -43,20 +46,41 @@ def _command(kind: Kind, text: str) -> click.Command:
         if report.refused:
             raise SystemExit(1)
 
-    if kind is not Kind.PURCHASES:
-        return command
-    for option in (
-        click.option(
-            "--naive-zone", metavar="ZONE", help="无时区时间所属时区 / zone of times that name none."
-        ),
-        click.option(
-            "--known-as-occurred",
-            is_flag=True,
-            help="发生时即视为已知，演练过去时需要 / known when they occurred; needed to rehearse the past.",
-        ),
-    ):
+    options = {
+        Kind.PURCHASES: (_naive_zone, _known_as_occurred, _source("till"), _complete_until),
+        Kind.RETURNS: (_naive_zone, _known_as_occurred, _source("till"), _complete_until),
+        Kind.CHECK_INS: (_naive_zone, _source("sheet")),
+        **dict.fromkeys(RECORDS, (_naive_zone, _source("file"), _complete_until)),
+    }
+    for option in options.get(kind, ()):
         command = option(command)
     return command
+
+
+_naive_zone = click.option(
+    "--naive-zone", metavar="ZONE", help="无时区时间所属时区 / zone of times that name none."
+)
+_known_as_occurred = click.option(
+    "--known-as-occurred",
+    is_flag=True,
+    help="发生时即视为已知，演练过去时需要 / known when they occurred; needed to rehearse the past.",
+)
+_complete_until = click.option(
+    "--complete-until",
+    metavar="INSTANT",
+    callback=lambda _context, _option, told: None if told is None else read_instant("--complete-until", told),
+    help="该系统的数据完整到何时 / up to when the system has told everything, e.g. 2026-03-02T21:00+08:00.",
+)
+
+
+def _source(usual: str) -> Any:
+    return click.option(
+        "--source",
+        default=usual,
+        show_default=True,
+        metavar="NAME",
+        help="来自哪个系统 / which system of record it is.",
+    )
 
 
 for _kind, _text in (
@@ -64,6 +88,12 @@ for _kind, _text in (
     (Kind.GUIDES, "导入导购 / Import guides."),
     (Kind.MEMBERS, "导入会员 / Import members."),
     (Kind.PURCHASES, "导入购买记录 / Import purchases."),
+    (Kind.CALLS, "导入通话记录 / Import calls of the telephone system."),
+    (Kind.FRIENDS, "导入企业微信加好友记录 / Import who added which guide on WeCom."),
+    (Kind.REDEMPTIONS, "导入核销记录 / Import redemptions of vouchers."),
+    (Kind.VISITS, "导入到店记录 / Import visits to stores."),
+    (Kind.RETURNS, "导入退货 / Import returns of purchases."),
+    (Kind.CHECK_INS, "按表格补录签到（代录）/ Enter check-ins from a sheet, on the guides' behalf."),
 ):
     import_group.add_command(_command(_kind, _text))
 
@@ -77,9 +107,22 @@ async def _import(
 ) -> ImportReport:
     async with session.ledger(create=True) as (ledger, _):
         tenant = Tenant(ledger.tenant_id, await read_id_secret(ledger), ledger.keys)
+        if kind is Kind.CHECK_INS:
+            terms = SheetTerms(now(), ACTOR, words=_words(), **options)
+            return await import_check_ins(ledger, tenant, file, terms, on_progress)
         return await import_file(
             ledger.engine, tenant, kind, file, known_at=now(), actor=ACTOR, on_progress=on_progress, **options
         )
+
+
+def _words() -> dict[str, str]:
+    """The words for outcomes, channels and grades in both languages, each with its code."""
+    return {
+        word: code
+        for language in LANGUAGES
+        for group in ("outcomes", "channels")
+        for code, word in catalogue(language).group(group).items()
+    }
 
 
 def _screen(session: Session, file: Path, report: ImportReport) -> list[RenderableType]:
@@ -100,6 +143,8 @@ def _screen(session: Session, file: Path, report: ImportReport) -> list[Renderab
     ]
     if report.rows_erased:
         parts.append(words("imports.erased", erased=number(report.rows_erased)))
+    if report.rows_outside:
+        parts.append(words("imports.outside", outside=number(report.rows_outside)))
     if report.ignored:
         parts.append(words("imports.ignored", columns=", ".join(report.ignored)))
     if report.bad:
@@ -119,7 +164,10 @@ def _screen(session: Session, file: Path, report: ImportReport) -> list[Renderab
         if report.problems > SHOWN:
             parts.append(words("imports.more", count=number(report.problems - SHOWN)))
     if report.refused:
-        parts.append(words("imports.nothing_written"))
+        key = "imports.nothing_written"
+        if report.kind is Kind.CHECK_INS and report.rows_new + report.rows_same:
+            key = "imports.others_entered"
+        parts.append(words(key))
     return parts
 
 
@@ -133,6 +181,7 @@ def _machine(words: Catalogue, file: Path, report: ImportReport) -> dict[str, An
         "rows_same": report.rows_same,
         "rows_bad": report.rows_bad,
         "rows_erased": report.rows_erased,
+        "rows_outside": report.rows_outside,
         "problems": report.problems,
         "already_imported": report.already_imported,
         "batch_id": report.batch_id,

@@ -22,6 +22,7 @@ from cli.click_words import speak, speak_option, teach_click
 from cli.day import day
 from cli.demo import demo
 from cli.errors import problems_of
+from cli.feed import feed
 from cli.import_files import import_group
 from cli.member import member
 from cli.outbox import outbox
@@ -191,6 +192,7 @@ root.add_command(member)
 root.add_command(staff)
 root.add_command(store)
 root.add_command(audit)
+root.add_command(feed)
 root.add_command(outbox)
 root.add_command(resume_command)
 root.add_command(rebuild_command)

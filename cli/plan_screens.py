@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from cli import check_screen as check
+from cli.completeness import complete_line
 from cli.layout import NOTHING, heading, labelled, number, table
 from cli.session import Session
 from domain.events import CycleStarted
@@ -135,6 +136,9 @@ def report(session: Session, stored: Report, goal: Goal) -> Iterator[RenderableT
     yield ""
     yield check.rates(words, stored, None)
     yield check.goal_line(words, stored, goal)
+    if stored.complete_until:
+        yield check.claims_line(words, stored.claims)
+        yield complete_line(words, stored.complete_until, stored.time_zone)
     yield ""
     yield check.breakdown(words, words("check.stores"), stored.stores)
     yield ""
