@@ -14,7 +14,7 @@ from activities.auditing import CODES, audit_signs, codes_by_id
 from api.answers import Answer, ClaimsAnswer
 from api.context import AtHand, Here
 from api.fields import Code, Instant, PlanId
-from api.pages import After, Limit, page_of, read_cursor
+from api.pages import After, Limit, page_of, read_cursor, write_cursor
 from api.problems import responses
 from domain.confirmation import Claims, Standing
 from domain.errors import Problem, Refused
@@ -23,6 +23,8 @@ from ledger.confirmations import GradedClaim, Scope, count_claims, list_claims
 
 USUAL = timedelta(days=7)
 LONGEST = timedelta(days=93)
+MOST_SLICES = 3
+"""As many parts of a big span are looked at before a page is answered, be it with fewer items than asked for."""
 
 router = APIRouter(tags=["signs"])
 
@@ -54,7 +56,9 @@ class ClaimPage(Answer):
     """Some of the claims, and up to when the data is complete."""
 
     items: list[ClaimAnswer]
-    next: str | None = Field(description="Pass it as `after`; null: there is nothing more.")
+    next: str | None = Field(
+        description="Pass it as `after`; null: there is nothing more. A page may be short, or empty, and have a next one."
+    )
     complete_until: dict[str, datetime | None]
 
 
@@ -126,9 +130,13 @@ async def claims(
             wanted,
             limit=limit + 1,
             after=place and (place[0], _task_id(place[1], after), place[2]),
+            most_slices=MOST_SLICES,
         )
     page = page_of(listed.claims, limit, _claim, lambda one: (one.occurred_at, str(one.task_id), one.version))
-    return ClaimPage(items=page.items, next=page.next, complete_until=dict(listed.complete_until))
+    following = page.next
+    if following is None and listed.looked_until is not None:
+        following = write_cursor((listed.looked_until, str(UUID(int=0)), 0))
+    return ClaimPage(items=page.items, next=following, complete_until=dict(listed.complete_until))
 
 
 @router.get("/claims/counts", operation_id="count_claims", responses=responses(400, 404))

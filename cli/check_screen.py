@@ -21,7 +21,17 @@ from ledger.report import Report, ReportRow, UnassignedReason
 from wording.catalogue import Catalogue
 
 SHORT = ("due", "completion", "success", "revenue")
-FULL = ("due", "attempted", "followed", "completion", "closed", "succeeded", "success", "revenue")
+FULL = (
+    "due",
+    "attempted",
+    "followed",
+    "completion",
+    "closed",
+    "succeeded",
+    "success",
+    "revenue",
+    "confirmed",
+)
 TOP_ROWS = 8
 TOP_REASONS = 4
 WIDE = 90
@@ -129,6 +139,7 @@ def breakdown(words: Catalogue, title: str, rows: Sequence[ReportRow], *, most: 
             "succeeded": number(figures.succeeded),
             "success": percent(figures.success_rate),
             "revenue": f"{figures.revenue / 100:,.0f}" if short else money(figures.revenue),
+            "confirmed": f"{row.claims.confirmed:,} / {row.claims.claimed:,}",
         }
         made.add_row(_label(words, row), *(cells[name] for name in columns))
     caption = ""

@@ -273,6 +273,8 @@ class Imported(Event):
     rows_read: int
     rows_new: int
     rows_bad: int
+    source: str = ""
+    """Of records: which system they come from."""
 
 
 # --- stream feed/{source} -----------------------------------------------------------------------------
@@ -294,6 +296,14 @@ class FeedSecretRotated(Event):
     source: str
     secret: UUID
     before_ends_at: datetime
+
+
+class FeedSecretsEnded(Event):
+    """The source's secrets were ended with everybody's access; it sends again once it has a new one."""
+
+    type: ClassVar[str] = "feed_secrets_ended"
+    source: str
+    reason: str
 
 
 class FeedEnded(Event):

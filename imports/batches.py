@@ -153,6 +153,7 @@ async def _write(
         rows_read=counts.read,
         rows_new=outcome.written,
         rows_bad=findings.rows,
+        source=terms.source if kind in RECORDS else "",
     )
     await _conclude(connection, tenant_id, imported, terms)
     return Held(outcome.written, same, batch_id, outcome.root)

@@ -150,7 +150,7 @@ async def recompute_root(connection: Driver, tenant_id: int, batch_id: int) -> s
     if not found:
         raise NotFound(Problem(field="batch", value=str(batch_id), code="import.unknown_batch"))
     digest = start_root(found)
-    await connection.copy_from_query(_AS_STAGED, tenant_id, batch_id, output=_into(digest), format="csv")
+    await connection.copy_from_query(_AS_STAGED, tenant_id, batch_id, output=into(digest), format="csv")
     return digest.hexdigest()
 
 
@@ -165,7 +165,9 @@ async def batch_of_root(connection: Driver, tenant_id: int, kind: str, root: str
     return found
 
 
-def _into(digest: hashlib._Hash) -> Callable[[bytes], object]:
+def into(digest: hashlib._Hash) -> Callable[[bytes], object]:
+    """Where a COPY out of the database goes to be hashed."""
+
     async def write(data: bytes) -> None:
         digest.update(data)
 

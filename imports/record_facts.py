@@ -6,11 +6,12 @@ from datetime import datetime
 
 import polars as pl
 
+from domain.errors import NotFound, Problem
 from imports.checking import Findings
-from imports.facts import Outcome, batch_of_root
-from imports.records import KEY, STAGED
+from imports.facts import Outcome, batch_of_root, into
+from imports.records import KEY, RECORDS, STAGED
 from imports.report import LISTED, BadRow, Kind, Progress
-from imports.staging import root_of, stage
+from imports.staging import root_of, stage, start_root
 from ledger.door import Driver
 
 _DDL = """key text COLLATE "C", revision bigint, voided boolean, guide_id uuid, member_id uuid, also uuid[], store_id uuid,
@@ -37,6 +38,36 @@ FROM stage s WHERE NOT EXISTS (
       AND r.revision = s.revision)
 ORDER BY s.key, s.revision
 ON CONFLICT DO NOTHING"""
+
+
+# The columns of STAGED as the stage's CSV writes them, so that the same digest comes out.
+_AS_STAGED = """
+SELECT key, revision, voided::text, guide_id, member_id, also, store_id, (extract(epoch FROM occurred_at) * 1000000)::bigint,
+       (extract(epoch FROM ended_at) * 1000000)::bigint, seconds, answered::text, code, value_minor
+FROM system_record WHERE tenant_id = $1 AND batch_id = $2 ORDER BY key, revision"""
+
+
+async def recompute_record_root(connection: Driver, tenant_id: int, batch_id: int) -> str:
+    """The root of a batch of records from the table as it stands now (hex); see `imports.facts.recompute_root`.
+
+    Raises:
+        NotFound: there is no such batch of records.
+    """
+    kinds = [kind.value for kind in RECORDS]
+    kind = await connection.fetchval(
+        "SELECT kind FROM import_batch WHERE tenant_id = $1 AND batch_id = $2 AND kind = ANY($3)",
+        tenant_id,
+        batch_id,
+        kinds,
+    )
+    if kind is None:
+        raise NotFound(Problem(field="batch", value=str(batch_id), code="import.unknown_batch"))
+    source = await connection.fetchval(
+        "SELECT source FROM system_record WHERE tenant_id = $1 AND batch_id = $2 LIMIT 1", tenant_id, batch_id
+    )
+    digest = start_root(f"{kind} {source}")
+    await connection.copy_from_query(_AS_STAGED, tenant_id, batch_id, output=into(digest), format="csv")
+    return digest.hexdigest()
 
 
 async def load_records(  # noqa: PLR0913 - the parts of one import, all by name

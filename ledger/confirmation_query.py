@@ -103,7 +103,7 @@ WITH claim AS MATERIALIZED (
     ORDER BY f.name, f.member_id, k.occurred_at DESC, k.plan_id DESC, k.guide_id DESC, k.task_id, k.version
 ), came_of AS (
     SELECT task_id, version, array_agg(name ORDER BY name) AS names FROM won GROUP BY 1, 2
-), graded AS (
+), graded AS MATERIALIZED (
     SELECT c.*, coalesce(l.answered, false) AS answered, coalesce(l.short, false) AS short,
            coalesce(l.unanswered, false) AS unanswered, coalesce(p.friend, false) AS friend,
            coalesce(p.bought, false) AS bought, coalesce(p.came, false) AS came,
@@ -122,22 +122,34 @@ WITH claim AS MATERIALIZED (
 )"""
 
 _ALIKE = ", ".join(SIGNATURE)
+# How many check-ins there are, hour by hour and guide by guide: what a slice is cut by.
+BY_HOUR = """
+SELECT date_trunc('hour', c.occurred_at) AS hour, count(*) AS number FROM check_in c
+WHERE c.tenant_id = $1 AND c.known_at <= $2 AND c.occurred_at <= $2
+  AND ($3::timestamptz IS NULL OR c.occurred_at >= $3) AND ($4::timestamptz IS NULL OR c.occurred_at < $4)
+  AND ($5::text IS NULL OR c.plan_id = $5) AND ($6::int IS NULL OR c.cycle = $6)
+  AND ($7::uuid[] IS NULL OR c.guide_id = ANY($7))
+GROUP BY 1 ORDER BY 1"""
+BY_GUIDE = """
+SELECT c.guide_id, count(*) AS number FROM check_in c
+WHERE c.tenant_id = $1 AND c.known_at <= $2 AND c.occurred_at <= $2
+  AND ($3::timestamptz IS NULL OR c.occurred_at >= $3) AND ($4::timestamptz IS NULL OR c.occurred_at < $4)
+  AND ($5::uuid[] IS NULL OR c.guide_id = ANY($5))
+GROUP BY 1 ORDER BY 1"""
+
+_CASE = f"concat_ws('/', {_ALIKE})"
 
 COUNTS = f"""{_CLAIMS}
 SELECT guide_id, store_id, plan_id, {_ALIKE}, cardinality(came_of_it) > 0 AS outcome_there, count(*)::int AS number
 FROM graded GROUP BY guide_id, store_id, plan_id, {_ALIKE}, outcome_there"""
 
-ALIKE = f"{_CLAIMS} SELECT DISTINCT {_ALIKE} FROM graded"
+CASES = f"{_CLAIMS} SELECT DISTINCT {_CASE} AS told, {_ALIKE} FROM graded"
 
-_WANTED = ", ".join(f"s.{name}" for name in SIGNATURE)
-
-# $17 to $28 the signatures wanted, $29 to $31 where the page before ended, $32 most rows
+# $17 the cases wanted, $18 to $20 where the page before ended, $21 most rows
 LISTED = f"""{_CLAIMS}
 SELECT g.task_id, g.version, g.plan_id AS plan, g.cycle, g.guide_id, g.guide, g.store, g.member_id, g.occurred_at, g.records,
-       g.came_of_it, {", ".join(f"g.{name}" for name in SIGNATURE)}
+       g.came_of_it, {_ALIKE}
 FROM graded g
-WHERE ({", ".join(f"g.{name}" for name in SIGNATURE)}) IN (
-    SELECT {_WANTED} FROM unnest($17::text[], $18::text[], $19::bool[], $20::bool[], $21::bool[], $22::bool[], $23::bool[],
-        $24::bool[], $25::bool[], $26::bool[], $27::bool[], $28::bool[]) AS s({_ALIKE}))
-  AND ($29::timestamptz IS NULL OR (g.occurred_at, g.task_id, g.version) > ($29, $30::uuid, $31::int))
-ORDER BY g.occurred_at, g.task_id, g.version LIMIT $32"""
+WHERE {_CASE} = ANY ($17::text[])
+  AND ($18::timestamptz IS NULL OR (g.occurred_at, g.task_id, g.version) > ($18, $19::uuid, $20::int))
+ORDER BY g.occurred_at, g.task_id, g.version LIMIT $21"""

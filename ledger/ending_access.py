@@ -1,6 +1,7 @@
 """All access ended at once: after a restore, sessions, tokens, phones and PINs are as they were at the backup.
 
-What was taken back since would open again, so everybody signs in anew and every phone is bound anew.
+What was taken back since would open again, so everybody signs in anew, every phone is bound anew, and every system that
+sends records is given a new secret.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.events import AccessEnded, DeviceEnded, Event
+from domain.events import AccessEnded, DeviceEnded, Event, FeedSecretsEnded
 from ledger.accounts import lock_accounts
 from ledger.devices import device_stream
 from ledger.door import Driver
+from ledger.feeds import end_secrets, feed_stream
 from ledger.ledger import Command, Ledger, account_stream, record
 
 CHUNK = 1_000
@@ -32,6 +34,8 @@ class EndedAccess:
     """Open accounts, to be looked through."""
     grants: int = 0
     """Grants of theirs that hold or will."""
+    feeds: int = 0
+    """Sources of records whose secrets ended; each needs a new one."""
 
     def __add__(self, other: EndedAccess) -> EndedAccess:
         """Both together, of two brands."""
@@ -42,11 +46,14 @@ class EndedAccess:
             self.pins + other.pins,
             self.accounts + other.accounts,
             self.grants + other.grants,
+            self.feeds + other.feeds,
         )
 
 
 async def end_all_access(ledger: Ledger, command: Command, reason: str) -> EndedAccess:
-    """End every session and token, unbind every phone, void codes that bind one and one-time PINs; one transaction.
+    """End every session, token and feed's secret, unbind every phone, void codes that bind one and one-time PINs.
+
+    One transaction.
 
     Passwords, PINs of one's own, accounts and grants stay. An event for each account and each phone it takes something
     from, which names them by their ids.
@@ -93,6 +100,8 @@ async def end_all_access(ledger: Ledger, command: Command, reason: str) -> Ended
             (device_stream(row["device_id"]), DeviceEnded(reason=reason))
             for row in sorted(devices, key=lambda row: str(row["device_id"]))
         ]
+        feeds = await end_secrets(connection, tenant_id, at)
+        events += [(feed_stream(source), FeedSecretsEnded(source=source, reason=reason)) for source in feeds]
         await _record(connection, tenant_id, command, events)
         open_ones = await connection.fetchrow(
             "SELECT count(DISTINCT a.account_id) AS accounts, count(g.grant_id) AS grants FROM account a"
@@ -109,6 +118,7 @@ async def end_all_access(ledger: Ledger, command: Command, reason: str) -> Ended
         pins=len(pins),
         accounts=open_ones["accounts"],
         grants=open_ones["grants"],
+        feeds=len(feeds),
     )
 
 

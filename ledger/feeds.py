@@ -133,6 +133,17 @@ async def end_feed(ledger: Ledger, command: Command, source: str, reason: str) -
         await ledger.keys.destroy(row["secret_id"])
 
 
+async def end_secrets(connection: Driver, tenant_id: int, at: datetime) -> list[str]:
+    """End the secrets of every source; gives the sources that had one. They send again once they are given a new one."""
+    rows = await connection.fetch(
+        "UPDATE feed_secret SET ends_at = $2 WHERE tenant_id = $1 AND (ends_at IS NULL OR ends_at > $2)"
+        " RETURNING source",
+        tenant_id,
+        at,
+    )
+    return sorted({row["source"] for row in rows})
+
+
 async def ensure_source(connection: Driver, tenant_id: int, source: str, at: datetime) -> None:
     """Note a source whose data comes by file, so that it is known and can be ended."""
     await connection.execute(

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from api.replayed import REPLAYED
 from domain.identifiers import derived_id
+from ledger.ending_access import end_all_access
 from ledger.feeds import OVERLAP, end_feed, rotate_secret
 from tests.api.conftest import Api, problem
 from tests.api.sender import Sender, call, sender
@@ -98,6 +99,17 @@ async def test_a_rotated_secret_works_on_for_a_day_and_an_ended_source_not_at_al
     assert (await pbx.send([], secret=new)).status_code == 200
     await end_feed(brand.ledger, brand.command("end", api.now), "pbx", "replaced")
     assert (await pbx.send([], secret=new)).status_code == 401
+
+
+async def test_after_a_restore_a_source_needs_a_new_secret(pbx: Sender) -> None:
+    brand, api = pbx.api.brand, pbx.api
+    ended = await end_all_access(brand.ledger, brand.command("restored", api.now), "restored_from_backup")
+    assert ended.feeds == 1
+    assert (await pbx.send([])).status_code == 401
+    new = await rotate_secret(
+        brand.ledger, brand.command("rotate", api.now), "pbx", derived_id("secret", "3")
+    )
+    assert (await pbx.send([], secret=new)).status_code == 200
 
 
 REVISIONS = (

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from domain.errors import Refused
 from imports.facts import recompute_root
+from imports.record_facts import recompute_record_root
 from imports.report import ImportReport, Kind
 from ledger.database import driver_connection
 from ledger.ledger import Ledger
@@ -69,6 +70,8 @@ async def test_calls_by_number_are_of_whoever_has_it_and_no_number_is_kept(
     assert (
         await tables_that_hold(database.admin_url, "13800001234", PHONE, "13900001111", "13700000000") == []
     )
+    async with driver_connection(brand.engine) as connection:
+        assert await recompute_record_root(connection, 1, report.batch_id or 0) == report.root
     again = await load(brand, Kind.CALLS, CALLS)
     assert (again.rows_new, again.rows_same, again.rows_outside, again.already_imported) == (0, 2, 1, True)
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from domain.confirmation import Claims, Standing
 from domain.messages import PlanStep
-from ledger.confirmations import Scope, list_claims
+from ledger.confirmations import Scope, count_claims, list_claims
 from tests.brand import Brand, at
 from tests.records import Records
 
@@ -168,6 +168,30 @@ async def test_claims_are_listed_by_how_they_stand_page_by_page(
             found += [claim.member_id for claim in page]
             after = (page[-1].occurred_at, page[-1].task_id, page[-1].version)
     assert found == [members[0], members[2], members[3]]
+
+
+async def test_a_big_scope_is_looked_at_in_parts_that_add_up(
+    shop: Brand, records: Records, guide: UUID, members: list[UUID]
+) -> None:
+    for number, member in enumerate(members[:4]):
+        await shop.report(await shop.task(member), guide, at(2, 10 + number), "interested")
+    await records.call(guide, members[3], at(2, 13))
+    await records.complete(at(3), "calls")
+    wanted = frozenset({Standing.CONFIRMED})
+    async with shop.ledger.connection() as connection:
+        whole, parts = [await count_claims(connection, 1, Scope(at(5)), at_once=most) for most in (100, 1)]
+        assert parts == whole
+        found, since = [], None
+        while True:
+            part = await list_claims(
+                connection, 1, Scope(at(5), since=since), wanted, limit=9, most_slices=1, at_once=1
+            )
+            found += [claim.member_id for claim in part.claims]
+            if part.looked_until is None:
+                break
+            since = part.looked_until
+    assert found == [members[3]]
+    assert since == at(2, 13)
 
 
 async def test_a_check_shows_how_its_claims_stand_and_how_far_the_data_is_complete(

@@ -237,7 +237,7 @@ CALLS: Mapping[str, Call] = {
     "list_closings": Call(),
     # Nobody signs here: what a signed message does is tests/api's.
     "receive_records": Call(done=frozenset({401}), path={"source": "pbx"}, body=lambda _asked: {}),
-    "list_claims": Call(),
+    "list_claims": Call(query={"standing": "confirmed"}),
     "list_claims: of a guide": Call("guide", query={"guide": "{name}"}, reaches=_sees_days),
     "count_claims": Call(),
     "count_claims: of a guide": Call("guide", query={"guide": "{name}", "by": "store"}, reaches=_sees_days),

@@ -306,7 +306,14 @@ async def _run(world: World) -> None:
         world.done[code], world.tasks[code] = await brand.task(first), await brand.task(second)
         note = code.replace("gui", "not")
         await brand.report(
-            world.done[code], guide, at(DAY, 9, 30), "interested", grade="A", note=note, salt=b"0" * 16
+            world.done[code],
+            guide,
+            at(DAY, 9, 30),
+            "interested",
+            grade="A",
+            note=note,
+            salt=b"0" * 16,
+            evidence="a" * 64,
         )
         of = GUIDES[code]
         # A campaign knows members by id, so their ids go with the items.
