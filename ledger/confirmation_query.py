@@ -23,105 +23,117 @@ SIGNATURE = (
 )
 """All that `domain.confirmation.stand` looks at: check-ins that agree in these stand alike."""
 
-# The claims; what their members' records, purchases and later contacts are; which of them prove a claim, and which came
-# of one: the last reached contact before it wins, of any plan, as for the Check.
-_CLAIMS = """
+
+def _kept(more: str) -> str:
+    """Purchases of the claim's member that were not taken back."""
+    return f"""
+    SELECT 'purchases/' || p.basket || '/' || p.product AS name, p.occurred_at, p.category_id, NULL::uuid AS guide_id
+    FROM purchase p
+    WHERE p.tenant_id = $1 AND p.member_id = c.member_id AND NOT p.is_return AND p.known_at <= $2 AND p.occurred_at <= $2
+      AND {more}
+      AND p.quantity + coalesce((
+          SELECT sum(b.quantity) FROM purchase b
+          WHERE b.tenant_id = $1 AND b.member_id = p.member_id AND b.category_id = p.category_id AND b.is_return
+            AND coalesce(b.return_of, b.basket) = p.basket AND b.product = p.product AND b.known_at <= $2
+            AND b.occurred_at <= $2), 0) > 0"""
+
+
+def _recorded(more: str) -> str:
+    """Records of the claim's member; those of a number that several members share are looked up by an index of their own."""
+    return " UNION ALL ".join(
+        f"""
+    SELECT r.kind || '/' || r.source || '/' || r.key AS name, r.occurred_at, NULL::integer AS category_id,
+           CASE r.kind WHEN 'friends' THEN r.guide_id END AS guide_id
+    FROM valid_records($2) r WHERE r.tenant_id = $1 AND {whose} AND r.occurred_at <= $2 AND {more}"""
+        for whose in ("r.member_id = c.member_id", "r.also <> '{}' AND r.also @> ARRAY[c.member_id]")
+    )
+
+
+def _on_the_day(at: str, days: str = "0") -> str:
+    """On the claim's local day, or so many days later; first as instants, for the index."""
+    return (
+        f"{at} >= c.occurred_at - interval '2 days' AND {at} <= c.occurred_at + ({days} + 2) * interval '1 day'"
+        f" AND ({at} AT TIME ZONE c.time_zone)::date BETWEEN c.business_date AND c.business_date + {days}"
+    )
+
+
+def _after(at: str) -> str:
+    """Within the attribution window after the claim."""
+    return f"{at} > c.occurred_at AND {at} <= c.occurred_at + $12::interval"
+
+
+_BOUGHT = _kept(_on_the_day("p.occurred_at", "$10::int"))
+_SEEN = "r.kind IN ('redemptions', 'visits')"
+_CAME = " UNION ALL ".join((
+    _recorded(f"{_SEEN} AND {_on_the_day('r.occurred_at')}"), _kept(_on_the_day("p.occurred_at")),
+))  # fmt: skip
+_CAME_OF_IT = " UNION ALL ".join((
+    _recorded(f"({_SEEN} OR r.kind = 'friends' AND r.guide_id = c.guide_id) AND {_after('r.occurred_at')}"),
+    _kept(f"p.category_id = c.category_id AND {_after('p.occurred_at')}"),
+))  # fmt: skip
+
+# Each claim looks its evidence up by index, so the cost is a claim's, whatever else there is and whatever the planner
+# thinks of it. What came after a contact is won by the last one that reached the member before, of any plan.
+_CLAIMS = f"""
 WITH claim AS MATERIALIZED (
     SELECT c.task_id, c.version, c.plan_id, c.cycle, c.member_id, c.guide_id, c.occurred_at, c.business_date, c.channel,
-           c.outcome, g.store_id, g.code AS guide, s.code AS store, s.time_zone
+           c.outcome, c.reached, t.category_id, g.store_id, g.code AS guide, s.code AS store, s.time_zone
     FROM check_in c
+    JOIN task t ON t.tenant_id = $1 AND t.task_id = c.task_id
     JOIN guide g ON g.tenant_id = $1 AND g.guide_id = c.guide_id
     JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
     WHERE c.tenant_id = $1 AND c.known_at <= $2 AND c.occurred_at <= $2
       AND ($3::timestamptz IS NULL OR c.occurred_at >= $3) AND ($4::timestamptz IS NULL OR c.occurred_at < $4)
       AND ($5::text IS NULL OR c.plan_id = $5) AND ($6::int IS NULL OR c.cycle = $6)
       AND ($7::uuid[] IS NULL OR c.guide_id = ANY($7))
-), span AS MATERIALIZED (
-    SELECT min(occurred_at) - greatest($9::interval, interval '2 days') AS first,
-           max(occurred_at) + greatest($12::interval, interval '2 days') AS last FROM claim
-), party AS MATERIALIZED (
-    SELECT r.kind, r.kind || '/' || r.source || '/' || r.key AS name, r.guide_id, p.member_id, r.occurred_at, r.seconds,
-           r.answered
-    FROM valid_records($2) r CROSS JOIN LATERAL unnest(r.member_id || r.also) AS p(member_id)
-    WHERE r.tenant_id = $1 AND r.occurred_at >= (SELECT first FROM span)
-      AND r.occurred_at <= least((SELECT last FROM span), $2) AND p.member_id IN (SELECT member_id FROM claim)
-), kept AS MATERIALIZED (
-    SELECT 'purchases/' || p.basket || '/' || p.product AS name, p.member_id, p.occurred_at, p.category_id
-    FROM purchase p
-    LEFT JOIN (
-        SELECT coalesce(r.return_of, r.basket) AS basket, r.product, sum(r.quantity) AS back FROM purchase r
-        WHERE r.tenant_id = $1 AND r.is_return AND r.known_at <= $2 AND r.occurred_at <= $2
-          AND r.member_id IN (SELECT member_id FROM claim)
-        GROUP BY 1, 2
-    ) b ON b.basket = p.basket AND b.product = p.product
-    WHERE p.tenant_id = $1 AND NOT p.is_return AND p.known_at <= $2 AND p.occurred_at >= (SELECT first FROM span)
-      AND p.occurred_at <= least((SELECT last FROM span), $2) AND p.member_id IN (SELECT member_id FROM claim)
-      AND p.quantity + coalesce(b.back, 0) > 0
-), call AS (
-    SELECT c.task_id, c.version, bool_or(r.answered AND r.seconds > $11) AS answered,
-           bool_or(r.answered AND r.seconds <= $11) AS short, bool_or(NOT r.answered) AS unanswered,
-           array_agg(DISTINCT r.name) AS names
-    FROM claim c JOIN party r ON r.guide_id = c.guide_id AND r.member_id = c.member_id
-    WHERE c.channel = 'phone' AND r.kind = 'calls'
-      AND r.occurred_at BETWEEN c.occurred_at - $8::interval AND c.occurred_at + $8::interval
-    GROUP BY 1, 2
-), proof AS (
-    SELECT c.task_id, c.version, 'friend' AS what, r.name FROM claim c
-    JOIN party r ON r.guide_id = c.guide_id AND r.member_id = c.member_id AND r.kind = 'friends'
-    WHERE c.outcome = 'added_friend'
-      AND r.occurred_at BETWEEN c.occurred_at - $9::interval AND c.occurred_at + $9::interval
-    UNION ALL
-    SELECT c.task_id, c.version, 'bought', k.name FROM claim c JOIN kept k ON k.member_id = c.member_id
-    WHERE c.outcome = 'bought'
-      AND (k.occurred_at AT TIME ZONE c.time_zone)::date BETWEEN c.business_date AND c.business_date + $10::int
-    UNION ALL
-    SELECT c.task_id, c.version, 'came', f.name FROM claim c JOIN (
-        SELECT member_id, occurred_at, name FROM party WHERE kind IN ('visits', 'redemptions')
-        UNION ALL SELECT member_id, occurred_at, name FROM kept
-    ) f ON f.member_id = c.member_id
-    WHERE (c.outcome = 'came' OR c.channel = 'in_store')
-      AND (f.occurred_at AT TIME ZONE c.time_zone)::date = c.business_date
-), proven AS (
-    SELECT task_id, version, bool_or(what = 'friend') AS friend, bool_or(what = 'bought') AS bought,
-           bool_or(what = 'came') AS came, array_agg(DISTINCT name) AS names
-    FROM proof GROUP BY 1, 2
-), fact AS (
-    SELECT name, member_id, occurred_at, category_id, NULL::uuid AS guide_id FROM kept
-    UNION ALL
-    SELECT name, member_id, occurred_at, NULL, CASE kind WHEN 'friends' THEN guide_id END FROM party WHERE kind <> 'calls'
-), contact AS (
-    SELECT k.task_id, k.version, k.plan_id, k.guide_id, k.member_id, k.occurred_at, t.category_id
-    FROM check_in k JOIN task t ON t.tenant_id = $1 AND t.task_id = k.task_id
-    WHERE k.tenant_id = $1 AND k.reached AND k.known_at <= $2 AND k.occurred_at >= (SELECT first FROM span)
-      AND k.occurred_at <= least((SELECT last FROM span), $2) AND k.member_id IN (SELECT member_id FROM fact)
-), won AS (
-    SELECT DISTINCT ON (f.name, f.member_id) f.name, k.task_id, k.version
-    FROM fact f JOIN contact k ON k.member_id = f.member_id
-    WHERE f.occurred_at > k.occurred_at AND f.occurred_at <= k.occurred_at + $12::interval
-      AND (f.category_id IS NULL OR f.category_id = k.category_id)
-      AND (f.guide_id IS NULL OR f.guide_id = k.guide_id)
-    ORDER BY f.name, f.member_id, k.occurred_at DESC, k.plan_id DESC, k.guide_id DESC, k.task_id, k.version
-), came_of AS (
-    SELECT task_id, version, array_agg(name ORDER BY name) AS names FROM won GROUP BY 1, 2
 ), graded AS MATERIALIZED (
     SELECT c.*, coalesce(l.answered, false) AS answered, coalesce(l.short, false) AS short,
-           coalesce(l.unanswered, false) AS unanswered, coalesce(p.friend, false) AS friend,
-           coalesce(p.bought, false) AS bought, coalesce(p.came, false) AS came,
+           coalesce(l.unanswered, false) AS unanswered, f.names IS NOT NULL AS friend, b.names IS NOT NULL AS bought,
+           v.names IS NOT NULL AS came,
            coalesce(c.occurred_at + $8::interval <= $13::timestamptz, false) AS calls_told,
            coalesce(c.occurred_at + $9::interval <= $14::timestamptz, false) AS friends_told,
            coalesce((c.business_date + $10::int + 1)::timestamp AT TIME ZONE c.time_zone <= $15::timestamptz, false)
                AS purchases_told,
            coalesce((c.business_date + 1)::timestamp AT TIME ZONE c.time_zone <= $16::timestamptz, false)
                AS visits_told,
-           coalesce(l.names, '{}') || coalesce(p.names, '{}') AS records,
-           coalesce(o.names, '{}') || coalesce(p.names, '{}') AS came_of_it
+           coalesce(l.names, '{{}}') || coalesce(f.names, '{{}}') || coalesce(b.names, '{{}}') || coalesce(v.names, '{{}}')
+               AS records,
+           coalesce(o.names, '{{}}') || coalesce(f.names, '{{}}') || coalesce(b.names, '{{}}') || coalesce(v.names, '{{}}')
+               AS came_of_it
     FROM claim c
-    LEFT JOIN call l USING (task_id, version)
-    LEFT JOIN proven p USING (task_id, version)
-    LEFT JOIN came_of o USING (task_id, version)
+    LEFT JOIN LATERAL (
+        SELECT bool_or(r.answered AND r.seconds > $11) AS answered, bool_or(r.answered AND r.seconds <= $11) AS short,
+               bool_or(NOT r.answered) AS unanswered, array_agg(r.kind || '/' || r.source || '/' || r.key) AS names
+        FROM valid_records($2) r
+        WHERE c.channel = 'phone' AND r.tenant_id = $1 AND r.guide_id = c.guide_id AND r.kind = 'calls'
+          AND r.occurred_at BETWEEN c.occurred_at - $8::interval AND c.occurred_at + $8::interval
+          AND (r.member_id = c.member_id OR c.member_id = ANY (r.also))
+    ) l ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg(r.kind || '/' || r.source || '/' || r.key) AS names FROM valid_records($2) r
+        WHERE c.outcome = 'added_friend' AND r.tenant_id = $1 AND r.guide_id = c.guide_id AND r.kind = 'friends'
+          AND r.occurred_at BETWEEN c.occurred_at - $9::interval AND c.occurred_at + $9::interval
+          AND (r.member_id = c.member_id OR c.member_id = ANY (r.also))
+    ) f ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg(k.name) AS names FROM ({_BOUGHT}) k WHERE c.outcome = 'bought'
+    ) b ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg(k.name) AS names FROM ({_CAME}) k WHERE c.outcome = 'came' OR c.channel = 'in_store'
+    ) v ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg(k.name) AS names FROM ({_CAME_OF_IT}) k
+        WHERE c.reached AND NOT EXISTS (
+            SELECT FROM check_in n JOIN task t ON t.tenant_id = $1 AND t.task_id = n.task_id
+            WHERE n.tenant_id = $1 AND n.member_id = c.member_id AND n.reached AND n.known_at <= $2
+              AND n.occurred_at >= c.occurred_at AND n.occurred_at < k.occurred_at
+              AND (n.occurred_at, n.plan_id, n.guide_id, n.task_id, n.version)
+                  > (c.occurred_at, c.plan_id, c.guide_id, c.task_id, c.version)
+              AND (k.category_id IS NULL OR t.category_id = k.category_id)
+              AND (k.guide_id IS NULL OR n.guide_id = k.guide_id))
+    ) o ON true
 )"""
 
-_ALIKE = ", ".join(SIGNATURE)
 # How many check-ins there are, hour by hour and guide by guide: what a slice is cut by.
 BY_HOUR = """
 SELECT date_trunc('hour', c.occurred_at) AS hour, count(*) AS number FROM check_in c
@@ -137,6 +149,7 @@ WHERE c.tenant_id = $1 AND c.known_at <= $2 AND c.occurred_at <= $2
   AND ($5::uuid[] IS NULL OR c.guide_id = ANY($5))
 GROUP BY 1 ORDER BY 1"""
 
+_ALIKE = ", ".join(SIGNATURE)
 _CASE = f"concat_ws('/', {_ALIKE})"
 
 COUNTS = f"""{_CLAIMS}

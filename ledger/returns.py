@@ -41,18 +41,7 @@ LEFT JOIN member m ON m.tenant_id = $1 AND m.member_id = o.member_id
 LEFT JOIN purchase b ON b.tenant_id = $1 AND b.basket = s.key AND b.product = s.product AND b.is_return
 ORDER BY s.at"""
 
-_ADD = """
-INSERT INTO purchase (tenant_id, basket, product, is_return, member_id, store_id, category_id, guide_id, occurred_at,
-                      known_at, quantity, value_minor, return_of, batch_id)
-SELECT $1, s.key, s.product, true, o.member_id, o.store_id, o.category_id, o.guide_id, s.occurred_at, $9,
-       -s.quantity, -s.value, s.return_of, 0
-FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::numeric[], $7::bigint[], $8::timestamptz[])
-    AS s(at, key, return_of, product, quantity, value, occurred_at)
-JOIN purchase o ON o.tenant_id = $1 AND o.basket = s.return_of AND o.product = s.product AND NOT o.is_return
-JOIN member m ON m.tenant_id = $1 AND m.member_id = o.member_id AND m.erased_at IS NULL
-ORDER BY s.key, s.product
-ON CONFLICT DO NOTHING
-RETURNING basket, product"""
+_ADD = "SELECT * FROM add_returns($1, $2, $3, $4, $5, $6, $7)"
 
 
 async def add_returns(
@@ -73,7 +62,6 @@ async def add_returns(
     if not returns:
         return [], 0
     columns = (
-        list(range(len(returns))),
         [one.key for one in returns],
         [one.return_of for one in returns],
         [one.product for one in returns],
@@ -81,7 +69,7 @@ async def add_returns(
         [one.value_minor for one in returns],
         [one.occurred_at for one in returns],
     )
-    rows = await connection.fetch(_KNOWN, tenant_id, *columns)
+    rows = await connection.fetch(_KNOWN, tenant_id, list(range(len(returns))), *columns)
     problems = [
         Problem(f"{places[row['at']]}.return_of", returns[row["at"]].return_of, "unknown_purchase")
         for row in rows
@@ -94,5 +82,5 @@ async def add_returns(
     ]
     if problems:
         raise Refused(problems)
-    added = await connection.fetch(_ADD, tenant_id, *columns, known_at)
+    added = await connection.fetch(_ADD, *columns, known_at)
     return [(row["basket"], row["product"]) for row in added], sum(row["erased"] for row in rows)

@@ -12,7 +12,9 @@ ALTER TABLE import_batch VALIDATE CONSTRAINT import_batch_kind_check;
 -- On which phone a report was made, where that is a bound one; and the digest of what proves it, where something does.
 ALTER TABLE check_in ADD COLUMN device_id uuid, ADD COLUMN evidence text COLLATE "C";
 CREATE INDEX check_in_by_evidence ON check_in (tenant_id, evidence) WHERE evidence IS NOT NULL;
-CREATE INDEX check_in_by_time ON check_in (tenant_id, occurred_at);
+-- A member's contacts, and a span's: the rows stand nearly in the order in which they occurred.
+CREATE INDEX check_in_of_member ON check_in (tenant_id, member_id, occurred_at);
+CREATE INDEX check_in_occurred ON check_in USING brin (occurred_at) WITH (autosummarize = on, pages_per_range = 32);
 
 -- ---------------------------------------------------------------------------------------------
 -- What systems of record say. Rows are only ever added: of one key the highest revision holds, in whatever order they
@@ -167,6 +169,32 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Returns that a feed tells of. The API imports nothing, so this is all it may add: a return of a purchase that is known,
+-- which says who, where and which category, and nothing of a member who was erased. Answers what was not there before.
+CREATE FUNCTION add_returns(keys text[], returns_of text[], products text[], quantities numeric[], amounts bigint[],
+                            occurred timestamptz[], at timestamptz)
+RETURNS TABLE (basket text, product text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
+BEGIN
+    PERFORM check_may_change_members();
+    RETURN QUERY
+    INSERT INTO purchase AS p (tenant_id, basket, product, is_return, member_id, store_id, category_id, guide_id,
+                               occurred_at, known_at, quantity, value_minor, return_of, batch_id)
+    SELECT tenant, s.key, s.product, true, o.member_id, o.store_id, o.category_id, o.guide_id, s.occurred_at, at,
+           -s.quantity, -s.amount, s.return_of, 0
+    FROM unnest(keys, returns_of, products, quantities, amounts, occurred)
+        AS s(key, return_of, product, quantity, amount, occurred_at)
+    JOIN purchase o ON o.tenant_id = tenant AND o.basket = s.return_of AND o.product = s.product AND NOT o.is_return
+    JOIN member m ON m.tenant_id = tenant AND m.member_id = o.member_id AND m.erased_at IS NULL
+    WHERE s.quantity > 0 AND s.amount >= 0
+    ORDER BY s.key, s.product
+    ON CONFLICT DO NOTHING
+    RETURNING p.basket, p.product;
+END $$;
+
 -- Cut to the asker's stores and guides as before; what is said of claims is cut the same way, and how far the data is
 -- complete is nobody's secret.
 CREATE OR REPLACE FUNCTION check_in_reach(wanted_plan text, wanted_cycle integer, wanted_kind text)
@@ -197,15 +225,14 @@ BEGIN
       AND (everything OR cardinality(seen) > 0);
 END $$;
 
-REVOKE EXECUTE ON FUNCTION valid_records, forget_phones, forget_phone FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION valid_records, forget_phones, forget_phone, add_returns FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION add_returns TO daogou_worker, daogou_api;
 GRANT EXECUTE ON FUNCTION valid_records TO daogou_worker, daogou_api, daogou_reader;
 GRANT SELECT ON system_record, feed, feed_watermark TO daogou_worker, daogou_api, daogou_reader;
 GRANT SELECT ON feed_secret, feed_message, phone_index TO daogou_worker, daogou_api;
 GRANT INSERT ON system_record, feed_message, feed_watermark TO daogou_worker, daogou_api;
 GRANT INSERT, UPDATE ON feed TO daogou_worker;
 GRANT INSERT, UPDATE (ends_at) ON feed_secret TO daogou_worker;
-GRANT INSERT, DELETE ON phone_index TO daogou_worker, daogou_api;
--- A return that a feed tells of; row-level security lets nobody but upkeep and HQ add one.
-GRANT INSERT ON purchase TO daogou_api;
+GRANT INSERT ON phone_index TO daogou_worker, daogou_api;
 RESET ROLE;
 RESET search_path;

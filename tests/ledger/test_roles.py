@@ -28,6 +28,9 @@ NEVER_CHANGED = (
     "list_item",
     "outbox",
     "member_note",
+    "system_record",
+    "feed_message",
+    "feed_watermark",
 )
 WRITERS = ("daogou_worker", "daogou_api")
 

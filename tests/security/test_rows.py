@@ -230,6 +230,7 @@ async def test_partitions_give_nothing(stage: Stage) -> None:
 
 DEFINED_BY_THE_OWNER = {
     "acts_for_member": "answers yes or no of what the asker reaches, by an id that is asked for",
+    "add_returns": "HQ's alone, see below",
     "acts_on_stream": "answers yes or no of what the asker reaches, by the name that is asked for",
     "apply_staff_changes_in_passing": "the same, or nothing",
     "apply_staff_changes": "moves what is due, whoever asks; it answers nothing of it",
@@ -276,6 +277,7 @@ async def test_functions_of_hq_do_nothing_for_anybody_else(stage: Stage, login: 
             ("SELECT enter_guide($1, 'gui-forged', $1, 'x', NULL)", [member]),
             ("SELECT set_opt_out($1, $2)", [member, NOW]),
             ("SELECT erase_member($1, $2, 'x', 'x')", [member, NOW]),
+            ("SELECT add_returns('{k}', '{b1}', '{TIN-1}', '{1}', '{1}', ARRAY[$1::timestamptz], $1)", [NOW]),
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement, *arguments)
