@@ -77,11 +77,14 @@ _CAME_OF_IT = " UNION ALL ".join((
 _CLAIMS = f"""
 WITH claim AS MATERIALIZED (
     SELECT c.task_id, c.version, c.plan_id, c.cycle, c.member_id, c.guide_id, c.occurred_at, c.business_date, c.channel,
-           c.outcome, c.reached, t.category_id, g.store_id, g.code AS guide, s.code AS store, s.time_zone
+           c.outcome, c.reached, t.category_id, g.store_id, g.code AS guide, coalesce(s.code, '') AS store,
+           coalesce(s.time_zone, p.time_zone) AS time_zone
     FROM check_in c
     JOIN task t ON t.tenant_id = $1 AND t.task_id = c.task_id
     JOIN guide g ON g.tenant_id = $1 AND g.guide_id = c.guide_id
-    JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+    JOIN plan_cycle p ON p.tenant_id = $1 AND p.plan_id = c.plan_id AND p.cycle = c.cycle
+    -- Where she stands now may be out of the asker's reach, though what she did is in it.
+    LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
     WHERE c.tenant_id = $1 AND c.known_at <= $2 AND c.occurred_at <= $2
       AND ($3::timestamptz IS NULL OR c.occurred_at >= $3) AND ($4::timestamptz IS NULL OR c.occurred_at < $4)
       AND ($5::text IS NULL OR c.plan_id = $5) AND ($6::int IS NULL OR c.cycle = $6)

@@ -49,10 +49,10 @@ WITH claim AS MATERIALIZED (
       AND ($5::uuid[] IS NULL OR c.guide_id = ANY($5))
 )"""
 _FOUND = """
-SELECT f.guide_id, g.code AS guide, s.code AS store, f.since, f.until, f.check_ins, f.records, f.others
+SELECT f.guide_id, g.code AS guide, coalesce(s.code, '') AS store, f.since, f.until, f.check_ins, f.records, f.others
 FROM found f
 JOIN guide g ON g.tenant_id = $1 AND g.guide_id = f.guide_id
-JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
 ORDER BY f.since, g.code, f.check_ins"""
 
 # $6 span of a call

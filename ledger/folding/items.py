@@ -32,7 +32,7 @@ def _check_in(_: Fields) -> str:
 SELECT 'task/' || task_id AS told_stream, version AS told_version, task_id, version, plan_id, cycle, member_id,
        performed_by AS guide_id, actor, occurred_at, known_at, business_date, channel, outcome, reached, grade,
        CASE products WHEN '[]' THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(products)) END AS products,
-       next_on, note_id, conflict
+       next_on, note_id, conflict, device_id, evidence
 FROM told_item WHERE type = 'checked_in'"""
 
 
@@ -118,6 +118,7 @@ CHECK_IN = Projection(
     columns=(
         "plan_id", "cycle", "member_id", "guide_id", "actor", "occurred_at", "known_at", "business_date", "channel",
         "outcome", "reached", "grade", "products", "next_on", "note_id", "conflict",
+        "device_id", "evidence",
     ),
     told=_check_in,
     stream="'task/' || k.task_id",

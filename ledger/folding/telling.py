@@ -102,7 +102,8 @@ SELECT {fields.cast("substr(e.stream, 6)", "uuid")} AS task_id, e.version, e.typ
        {fields.array("products")} AS products,
        {of("next_on", "date")} AS next_on, {of("note", "uuid")} AS note_id,
        nullif({text("conflict")}, '') AS conflict, {of("attempt", "integer")} AS attempt,
-       {of("dial_days", "integer")} AS dial_days
+       {of("dial_days", "integer")} AS dial_days, {of("device", "uuid")} AS device_id,
+       nullif({text("evidence")}, '') AS evidence
 FROM {_source(scope)} AND e.stream >= 'task/' AND e.stream < 'task0' AND e.type IN ({_listed(ITEM_TYPES)})"""
 
 

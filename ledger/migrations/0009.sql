@@ -141,11 +141,21 @@ CREATE TRIGGER phones_changed AFTER UPDATE ON member_person
 CREATE TRIGGER phones_gone AFTER DELETE ON member_person
     REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION forget_phone();
 
+-- Whether what a system says of a guide is in reach: by where she stood on that day.
+CREATE FUNCTION record_in_reach(of_guide uuid, at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+    SELECT day_in_reach(of_guide, (
+        SELECT (at AT TIME ZONE s.time_zone)::date FROM guide g
+        JOIN store s ON s.tenant_id = g.tenant_id AND s.store_id = g.store_id
+        WHERE g.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer AND g.guide_id = of_guide), 'stores')
+$$;
+
 DO $$
 DECLARE
     rules CONSTANT text[][] := ARRAY[
-        ['system_record', 'guide_id = ANY ((SELECT reach(''guides''))::uuid[]) OR EXISTS (SELECT FROM member m
-            WHERE m.tenant_id = system_record.tenant_id AND m.member_id = system_record.member_id)'],
+        ['system_record', 'guide_id = ANY ((SELECT reach(''days''))::uuid[]) OR EXISTS (SELECT FROM member m
+            WHERE m.tenant_id = system_record.tenant_id AND m.member_id = system_record.member_id) OR guide_id = ANY ((SELECT reach(''moved''))::uuid[])
+            AND record_in_reach(guide_id, occurred_at)'],
         ['feed', '(SELECT asker()) IS NOT NULL'],
         ['feed_secret', 'false'],
         ['feed_message', 'false'],
@@ -205,7 +215,8 @@ DECLARE
     tenant integer := nullif(current_setting('daogou.tenant', true), '')::integer;
     everything boolean := coalesce(sees_all(), false) OR wanted_plan = ANY (reach_plans('plans'));
     seen uuid[] := reach('stores');
-    seen_guides uuid[] := reach('guides');
+    seen_guides uuid[] := reach('days') || ARRAY(
+        SELECT g FROM unnest(reach('moved')) g WHERE cycle_in_reach(g, wanted_plan, wanted_cycle, 'stores'));
 BEGIN
     RETURN QUERY
     SELECT c.as_of, c.position,
@@ -225,8 +236,8 @@ BEGIN
       AND (everything OR cardinality(seen) > 0);
 END $$;
 
-REVOKE EXECUTE ON FUNCTION valid_records, forget_phones, forget_phone, add_returns FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION add_returns TO daogou_worker, daogou_api;
+REVOKE EXECUTE ON FUNCTION valid_records, forget_phones, forget_phone, add_returns, record_in_reach FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION add_returns, record_in_reach TO daogou_worker, daogou_api;
 GRANT EXECUTE ON FUNCTION valid_records TO daogou_worker, daogou_api, daogou_reader;
 GRANT SELECT ON system_record, feed, feed_watermark TO daogou_worker, daogou_api, daogou_reader;
 GRANT SELECT ON feed_secret, feed_message, phone_index TO daogou_worker, daogou_api;

@@ -113,11 +113,6 @@ def _audits(reach: Reach, _thing: Thing) -> bool:
     return Right.READ_ACCOUNTS in reach.rights
 
 
-def _sees_days(reach: Reach, thing: Thing) -> bool:
-    """A guide's work; by name a campaign knows her too."""
-    return reach.sees_all or thing.name in reach.guides
-
-
 def _owns(reach: Reach, thing: Thing) -> bool:
     return thing.owner == reach.who.login
 
@@ -238,11 +233,11 @@ CALLS: Mapping[str, Call] = {
     # Nobody signs here: what a signed message does is tests/api's.
     "receive_records": Call(done=frozenset({401}), path={"source": "pbx"}, body=lambda _asked: {}),
     "list_claims": Call(query={"standing": "confirmed"}),
-    "list_claims: of a guide": Call("guide", query={"guide": "{name}"}, reaches=_sees_days),
+    "list_claims: of a guide": Call("guide", query={"guide": "{name}"}),
     "count_claims": Call(),
-    "count_claims: of a guide": Call("guide", query={"guide": "{name}", "by": "store"}, reaches=_sees_days),
+    "count_claims: of a guide": Call("guide", query={"guide": "{name}", "by": "store"}),
     "list_signs": Call(),
-    "list_signs: of a guide": Call("guide", query={"guide": "{name}"}, reaches=_sees_days),
+    "list_signs: of a guide": Call("guide", query={"guide": "{name}"}),
     "hire_guide": _changes(
         "store", missing=422, body=lambda asked: {"guide": "gui-new", "name": "new", "store": asked.name}
     ),

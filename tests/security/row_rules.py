@@ -161,7 +161,8 @@ def _posting(facts: Facts, reach: Reach, row: Row) -> bool:
 
 
 def _recorded(facts: Facts, reach: Reach, row: Row) -> bool:
-    return _days(facts, reach, row) or _member(facts, reach, row)
+    guide = facts.guide(row["guide_id"])
+    return reach.did(guide, _stood(guide, row["occurred_at"].date())) or _member(facts, reach, row)
 
 
 def _own(_facts: Facts, reach: Reach, row: Row) -> bool:

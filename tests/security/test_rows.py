@@ -246,6 +246,7 @@ DEFINED_BY_THE_OWNER = {
     "guide_id_for": "HQ's alone, see below",
     "member_id_of": "a digest of what the asker says; of members it says nothing",
     "oldest_transaction_s": "one number of the server",
+    "record_in_reach": "answers yes or no of what the asker reaches, by a guide and an instant that are asked for",
     "sees_member": "answers yes or no of what the asker reaches, by an id that is asked for",
     "sees_stream": "the same of a stream",
     "set_opt_out": "HQ's alone, see below",
