@@ -23,24 +23,26 @@ _NOTES = """
 SELECT e.stream, e.version, e.payload->>'note_hmac' AS digest, (e.payload->>'note') AS note_id, n.member_id, n.note, n.salt,
        n.note_sealed, n.salt_sealed, e.payload->>'member' AS of_member,
        EXISTS (SELECT FROM daogou.erasure r WHERE r.tenant_id = $1 AND r.member_id::text = e.payload->>'member') AS erased
-FROM daogou.event e
-LEFT JOIN daogou.event_position p ON p.tenant_id = $1 AND p.stream = e.stream AND p.version = e.version
+FROM {events}
 LEFT JOIN daogou.member_note n ON n.tenant_id = $1 AND n.note_id::text = e.payload->>'note'
 WHERE e.tenant_id = $1 AND e.stream >= 'task/' AND e.stream < 'task0' AND e.type = 'checked_in'
-      AND e.payload->>'note_hmac' IS NOT NULL AND (p.position IS NULL OR p.position > $2)
+      AND e.payload->>'note_hmac' IS NOT NULL
 ORDER BY e.stream, e.version"""
 _DAYS = """
 SELECT e.stream, e.version, e.payload->>'head' AS head, e.payload->'items' AS items,
        array_agg(i.item ORDER BY i.number) AS named, array_agg(t.hash ORDER BY i.number) AS hashes
-FROM daogou.event e
-LEFT JOIN daogou.event_position p ON p.tenant_id = $1 AND p.stream = e.stream AND p.version = e.version
+FROM {events}
 CROSS JOIN LATERAL jsonb_array_elements_text(CASE jsonb_typeof(e.payload->'items') WHEN 'array' THEN e.payload->'items'
     ELSE '[]' END) WITH ORDINALITY AS i(item, number)
 LEFT JOIN daogou.event t ON t.tenant_id = $1 AND t.stream = 'task/' || split_part(i.item, '#', 1)
      AND t.version::text = split_part(i.item, '#', 2)
 WHERE e.tenant_id = $1 AND e.stream >= 'guide-day/' AND e.stream < 'guide-day0' AND e.type = 'day_closed'
-      AND (p.position IS NULL OR p.position > $2)
 GROUP BY e.stream, e.version, e.known_at, e.payload ORDER BY e.stream, e.version"""
+
+_EVENTS = "daogou.event e CROSS JOIN (SELECT $2::bigint) AS all_of_them"
+_EVENTS_SINCE = """daogou.event_position p
+JOIN daogou.event e ON e.tenant_id = $1 AND e.stream = p.stream AND e.version = p.version AND e.known_at = p.known_at
+     AND p.tenant_id = $1 AND p.position > $2"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,17 @@ async def compare_notes(
     counted = Beside()
     if keys is None:
         return counted
-    cursor = await connection.cursor(_NOTES, tenant_id, after)
+    cursor = await connection.cursor(_query(_NOTES, after), tenant_id, after)
     while rows := await cursor.fetch(AT_ONCE):
         known = await keys.get_many({row["member_id"] for row in rows if row["member_id"] is not None})
         for row in rows:
             counted += _compare_note(findings, tenant_id, known, row)
     return counted
+
+
+def _query(query: str, after: int) -> str:
+    """Of the events after a position, or of all, also of those that wait for one."""
+    return query.replace("{events}", _EVENTS_SINCE if after else _EVENTS)
 
 
 def _compare_note(
@@ -105,7 +112,7 @@ def _compare_note(
 async def compare_days(connection: Driver, tenant_id: int, findings: Findings, *, after: int) -> Beside:
     """Hold every day's head against the items it names, as they stood when it was closed."""
     days = 0
-    cursor = await connection.cursor(_DAYS, tenant_id, after)
+    cursor = await connection.cursor(_query(_DAYS, after), tenant_id, after)
     while rows := await cursor.fetch(AT_ONCE):
         for row in rows:
             if not row["head"]:

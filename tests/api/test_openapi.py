@@ -41,6 +41,7 @@ NOTHING_TO_GET_WRONG = {
     "GET /health/ready",
     "GET /metrics",
     "GET /v1/me",
+    "GET /v1/audit/root",
     "GET /v1/outbox/summary",
     "GET /v1/sessions",
     "GET /v1/sign-in/oidc",

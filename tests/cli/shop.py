@@ -17,6 +17,10 @@ from click.testing import CliRunner, Result
 from cli.main import root
 from infra.clock import now
 from infra.embedded_postgres import PostgresAddress
+from ledger.database import open_database
+from ledger.ledger import Ledger
+from ledger.seals import Seal, seal_new
+from ledger.sequencer import sequence
 
 CLEAN = dict.fromkeys(
     ("DATABASE_URL", "DATABASE_ADMIN_URL", "TEMPORAL_ADDRESS", "DAOGOU_HOME", "DAOGOU_LANG")
@@ -73,6 +77,23 @@ class Shop:
                 await connection.close()
 
         return asyncio.run(count())
+
+    def sealed(self) -> Seal:
+        """What a worker does: give positions, seal."""
+
+        async def work() -> Seal:
+            engine = open_database(self.address.url(self.database), tenant_id=1, pool_size=1)
+            try:
+                ledger = Ledger(engine, 1)
+                async with ledger.connection() as connection:
+                    await sequence(connection, 1)
+                seal = await seal_new(ledger, now())
+            finally:
+                await engine.dispose()
+            assert seal is not None
+            return seal
+
+        return asyncio.run(work())
 
 
 def a_playbook() -> dict[str, Any]:

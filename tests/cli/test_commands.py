@@ -171,3 +171,31 @@ def test_progress_off_a_terminal_is_a_few_plain_lines(stocked: Shop) -> None:
     told = stocked.run("audit", "verify").stderr
     assert len(told.splitlines()) <= 4
     assert "\x1b" not in told
+
+
+def test_a_seal_is_shown_kept_and_held_against_and_one_event_proven(shop: Shop) -> None:
+    assert shop.json("audit", "root") == {"sealed": False}
+    assert shop.json("audit", "verify")["anchored_position"] == 0
+    sealed = shop.sealed()
+    told = shop.json("audit", "root")
+    assert (told["position"], told["root"]) == (sealed.position, sealed.root.hex())
+    assert told["check_value"] in shop.run("audit", "root").stdout
+    kept = shop.write("kept.json", shop.run("audit", "root", "--json").stdout)
+    verified = shop.json("audit", "verify", "--against", kept)
+    assert (verified["ok"], verified["anchored_position"], verified["not_anchored"]) == (
+        True,
+        sealed.position,
+        0,
+    )
+    assert shop.json("audit", "verify", "--since", str(sealed.position))["events"] == 0
+    proof = json.loads(shop.run("audit", "proof", "import/stores", "1").stdout)
+    assert proof["anchor"]["root"] == sealed.root.hex()
+
+    other = shop.write("other.json", json.dumps(told | {"root": "00" * 32}))
+    found = shop.run("audit", "verify", "--against", other, "--json")
+    assert found.exit_code == 1
+    (difference,) = json.loads(found.stdout)["differences"]
+    assert (difference["stream"], difference["version"]) == ("seal", sealed.position)
+    assert "is not the one anchored" in difference["kind"]
+    junk = shop.write("junk.json", "what is this\n")
+    assert shop.run("audit", "verify", "--against", junk).exit_code != 0

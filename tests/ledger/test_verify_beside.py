@@ -13,6 +13,8 @@ import pytest_asyncio
 from activities.acting import Asked
 from activities.members import erase_member
 from ledger.door import Driver
+from ledger.seals import seal_new
+from ledger.sequencer import sequence
 from ledger.verify import Verification, verify
 from tests.brand import Brand, at
 from tests.conftest import LedgerDatabase
@@ -45,9 +47,9 @@ async def forger(database: LedgerDatabase) -> AsyncIterator[Driver]:
     await connection.close()
 
 
-async def verified(brand: Brand) -> Verification:
+async def verified(brand: Brand, *, since: int = 0) -> Verification:
     async with brand.ledger.connection() as connection:
-        return await verify(connection, 1, keys=brand.ledger.keys)
+        return await verify(connection, 1, keys=brand.ledger.keys, since=since)
 
 
 async def test_every_note_is_opened_and_every_closed_day_compared(
@@ -128,3 +130,26 @@ async def test_a_closed_day_whose_items_changed_is_found(
     await forger.execute(forgery, f"task/{tasks[0]}")
     found = [one for one in (await verified(brand)).differences if one.kind == kind]
     assert [(one.stream, one.version) for one in found] == [(f"guide-day/{guide}/{date(2026, 3, 2)}", 2)]
+
+
+async def test_since_a_seal_only_what_came_after_it_is_opened_and_compared(
+    day: tuple[Brand, UUID, list[UUID]], forger: Driver
+) -> None:
+    brand = day[0]
+    async with brand.ledger.connection() as connection:
+        await sequence(connection, 1)
+    position = await brand.value(
+        "SELECT min(p.position) FROM event_position p JOIN event e USING (tenant_id, stream, version)"
+        " WHERE e.type = 'checked_in'"
+    )
+    rows = await forger.fetch("DELETE FROM event_position WHERE position > $1 RETURNING *", position)
+    await seal_new(brand.ledger, at(2))
+    await forger.executemany(
+        "INSERT INTO event_position VALUES ($1, $2, $3, $4, $5)", [tuple(row) for row in rows]
+    )
+    result = await verified(brand, since=position)
+    assert (result.ok, result.since, result.beside.notes, result.beside.days) == (True, position, 1, 1)
+    await forger.execute("DELETE FROM member_note")
+    assert [one.kind for one in (await verified(brand, since=position)).differences] == [
+        "note of the event is missing"
+    ]
