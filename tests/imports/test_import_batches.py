@@ -41,6 +41,7 @@ async def test_an_import_is_one_event_with_the_root_of_its_batch_and_the_chain_h
         "rows_read": 3,
         "rows_new": 3,
         "rows_bad": 0,
+        "source": "",
     }
     assert (
         await brand.value("SELECT root FROM import_batch WHERE batch_id = $1", report.batch_id) == report.root
