@@ -31,6 +31,7 @@ from api import (
     timeline,
     tokens,
     wecom,
+    why,
 )
 from api.context import Here, at_hand
 from api.feed_bodies import feed_schemas
@@ -106,6 +107,7 @@ def create_app(
         check_ins,
         timeline,
         audit,
+        why,
         members,
         outbox,
         accounts,

@@ -65,6 +65,7 @@ RULES: Mapping[str, Rule] = {
     "read_timeline": Right.READ_HISTORY,
     "read_root": Right.AUDIT,
     "read_verification": Right.AUDIT,
+    "read_why": Right.READ_HISTORY,
     "list_consents": Right.SET_CONSENT,
     "set_consent": Right.SET_CONSENT,
     "export_member": Right.EXPORT_MEMBER,

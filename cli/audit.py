@@ -10,6 +10,7 @@ import orjson
 from rich.text import Text
 
 from cli.audit_claims import claims_command, signs_command
+from cli.audit_why import why_command
 from cli.demo_screen import verified_line
 from cli.layout import heading, labelled, number, table
 from cli.machine import verification_json
@@ -44,6 +45,7 @@ def audit() -> None:
 
 audit.add_command(claims_command)
 audit.add_command(signs_command)
+audit.add_command(why_command)
 
 
 @audit.command("timeline")

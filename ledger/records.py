@@ -63,10 +63,10 @@ async def cycle_records(
     )
     members = [row["member_id"] for row in people]
     items, tasks = await _items(connection, tenant_id, plan_id, cycle, as_of)
-    contacts, others, check_ins = await _contacts(
+    contacts, others, check_ins = await contacts_of(
         connection, tenant_id, plan_id, cycle, members, since - window, as_of
     )
-    purchases = await _purchases(connection, tenant_id, members, categories, since, as_of)
+    purchases = await purchases_of(connection, tenant_id, members, categories, since, as_of)
     guide_days = await connection.fetchval(
         """
         SELECT count(DISTINCT (i.guide_id, i.business_date)) FROM list_item i
@@ -112,7 +112,13 @@ async def _items(
     return items, len(rows)
 
 
-async def _contacts(
+_OF_ONE = """
+          AND member_id = ANY($4) AND NOT EXISTS (
+              SELECT FROM event_position p WHERE p.tenant_id = $1 AND p.stream = 'task/' || check_in.task_id
+                AND p.version = check_in.version AND p.position > $7)"""
+
+
+async def contacts_of(
     connection: Driver,
     tenant_id: int,
     plan_id: str,
@@ -120,14 +126,21 @@ async def _contacts(
     members: Sequence[UUID],
     since: datetime,
     as_of: datetime,
+    *,
+    up_to: int | None = None,
 ) -> tuple[dict[UUID, list[Contact]], dict[UUID, list[Contact]], int]:
+    """Contacts of the cycle, those of others that may win a purchase, and how many the first are.
+
+    With `up_to`: of `members` only, where they are a few, and none that got its position after this one.
+    """
     rows = await connection.fetch(
-        """
+        f"""
         SELECT member_id, occurred_at, reached, guide_id, plan_id, plan_id = $2 AND cycle = $3 AS ours
         FROM check_in
         WHERE tenant_id = $1 AND known_at <= $6 AND occurred_at <= $6
           AND ((plan_id = $2 AND cycle = $3)
                OR (occurred_at > $5 AND member_id = ANY($4) AND reached AND (plan_id, cycle) <> ($2, $3)))
+          {"" if up_to is None else _OF_ONE}
         ORDER BY member_id, occurred_at, task_id, version""",
         tenant_id,
         plan_id,
@@ -135,6 +148,7 @@ async def _contacts(
         list(members),
         since,
         as_of,
+        *(() if up_to is None else (up_to,)),
     )
     own: dict[UUID, list[Contact]] = {}
     others: dict[UUID, list[Contact]] = {}
@@ -146,7 +160,7 @@ async def _contacts(
     return own, others, count
 
 
-async def _purchases(
+async def purchases_of(
     connection: Driver,
     tenant_id: int,
     members: Sequence[UUID],
@@ -154,6 +168,7 @@ async def _purchases(
     since: datetime,
     as_of: datetime,
 ) -> dict[UUID, list[NetPurchase]]:
+    """Lines of these categories since an instant, a return with the instant of what it takes back."""
     rows: list[dict[str, Any]] = await connection.fetch(
         """
         SELECT p.member_id, p.occurred_at, p.quantity, p.value_minor,

@@ -196,6 +196,7 @@ def test_a_database_that_cannot_be_opened_gets_one_message_without_the_password(
         (("today", "G9"), "guide"),
         (("today", "G1"), "date"),
         (("audit", "timeline", "member", "M99"), "member"),
+        (("audit", "why", "00000000-0000-4000-8000-000000000009"), "task_id"),
         (("--database", "no such", "plan", "status"), "--database"),
         (("--database", "nobodys", "rehearse", "FILE"), "--database"),
     ],

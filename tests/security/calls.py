@@ -173,6 +173,7 @@ CALLS: Mapping[str, Call] = {
     "read_timeline: account": _history("account", reaches=_audits),
     "read_root": Call(),
     "read_verification": Call(),
+    "read_why": Call("task"),
     "list_messages": Call(),
     "summarise_messages": Call(),
     "stop_messages": Call(body=lambda _asked: REASON),
