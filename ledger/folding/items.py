@@ -54,7 +54,7 @@ _REPORTED = """grouped AS MATERIALIZED (
          FROM grouped g WHERE items > 1
      ) g
      WINDOW own AS (PARTITION BY plan_id, cycle, member_id)
-     ORDER BY plan_id, cycle, member_id, place DESC)
+     ORDER BY plan_id, cycle, member_id, place DESC, known_at DESC)
 )"""
 
 # What a member brings along into a cycle was not said in version 1: the newest report of the plan's cycles before the

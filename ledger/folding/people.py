@@ -81,7 +81,7 @@ WITH erased AS (
         SELECT member_id, given, occurred_at, known_at, version FROM ({_consent(fields)}) c WHERE purpose = 'contact'
         UNION ALL
         SELECT member_id, given, occurred_at, known_at, version FROM daogou.consent
-        WHERE tenant_id = $1 AND purpose = 'contact' AND version = 0
+        WHERE tenant_id = $1 AND purpose = 'contact' AND version = 0 AND {fields.facts}
     ) s LEFT JOIN erased e USING (member_id) WHERE e.member_id IS NULL OR s.known_at <= e.erased_at
 ), lifted AS (
     SELECT DISTINCT ON (member_id) member_id, occurred_at, known_at, version FROM said WHERE given

@@ -39,6 +39,8 @@ class Scope:
     """Up to this position."""
     known_at: datetime | None = None
     """What was known by then."""
+    placed: bool = True
+    """False where the connection sees no positions: events are then looked for in every month."""
 
 
 def _source(scope: Scope) -> str:
@@ -47,6 +49,8 @@ def _source(scope: Scope) -> str:
     placed = f" AND p.position <= {scope.position:d}" if scope.position is not None else ""
     if not scope.some_streams and not placed:
         return f"daogou.event e WHERE e.tenant_id = $1{until}"
+    if scope.some_streams and not scope.placed:
+        return f"daogou.event e JOIN scope_stream s ON s.stream = e.stream WHERE e.tenant_id = $1{until}"
     # By way of the positions, which are not partitioned: each event is then found in its month, however many there are.
     streams = " JOIN scope_stream s ON s.stream = p.stream" if scope.some_streams else ""
     queues = ["event_position"] if placed else ["event_position", "event_pending"]
@@ -68,6 +72,8 @@ class Fields:
 
     careful: bool
     payload: str = "e.payload"
+    facts: str = "true"
+    """SQL: which consents of a file count besides the events."""
 
     def text(self, name: str) -> str:
         """A field as it stands."""
@@ -108,7 +114,7 @@ FROM {_source(scope)} AND e.stream >= 'task/' AND e.stream < 'task0' AND e.type 
 
 
 _REPORTS = """
-SELECT i.task_id, i.version, i.plan_id, i.cycle, i.member_id, i.state, i.due_on, i.attempt, i.dial_days, i.grade,
+SELECT i.task_id, i.version, i.known_at, i.plan_id, i.cycle, i.member_id, i.state, i.due_on, i.attempt, i.dial_days, i.grade,
        r.last_on, r.dialled_on, r.reached_at
 FROM (
     SELECT task_id, max(version) AS version, max(business_date) AS last_on,
