@@ -9,6 +9,7 @@ import click
 import orjson
 from rich.text import Text
 
+from cli.audit_as_of import as_of_command
 from cli.audit_claims import claims_command, signs_command
 from cli.audit_why import why_command
 from cli.demo_screen import verified_line
@@ -46,6 +47,9 @@ def audit() -> None:
 audit.add_command(claims_command)
 audit.add_command(signs_command)
 audit.add_command(why_command)
+
+
+audit.add_command(as_of_command)
 
 
 @audit.command("timeline")

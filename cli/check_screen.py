@@ -50,6 +50,14 @@ def rates(words: Catalogue, report: Report, settled: Report | None) -> Table:
     return made
 
 
+def counted(words: Catalogue, figures: Figures) -> Table:
+    """Every rate with the counts it comes from, of figures counted as of a moment."""
+    made = table(words("check.figure"), words("as_of.then"), words("check.counts"), right=(1, 2))
+    for name, cells in _LINES:
+        made.add_row(words(f"figures.{name}"), *cells(words, figures))
+    return made
+
+
 def _as_of(words: Catalogue, report: Report) -> str:
     """The day the figures stand at, on the stores' calendar: the last close, or the end of its last window."""
     planned = (
