@@ -63,7 +63,8 @@ async def plan_then(
     """A plan and one of its cycles as they stood; call it in a REPEATABLE READ transaction.
 
     A position alone that a stored Check of the plan names means that Check: its instant, and its cycle where none is named.
-    Some twenty statements; rows as a Check of the cycle reads, and the events of its members, items and lists.
+    Some twenty statements beside those of `stand_then`; rows as a Check of the cycle reads, and the events of its members,
+    items and lists.
 
     Args:
         connection: of the ledger.

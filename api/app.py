@@ -12,6 +12,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import (
     accounts,
+    as_of,
     audit,
     check_ins,
     days,
@@ -108,6 +109,7 @@ def create_app(
         timeline,
         audit,
         why,
+        as_of,
         members,
         outbox,
         accounts,

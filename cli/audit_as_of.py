@@ -39,7 +39,7 @@ Then = PlanThen | GuideThen | MemberThen | TaskThen
 @click.option("--task", type=click.UUID, help="任务 / id of an item.")
 @json_option
 @pass_session
-def as_of_command(session: Session, position: int | None, at: str | None, **asked: Any) -> None:
+def as_of_command(session: Session, /, position: int | None, at: str | None, **asked: Any) -> None:
     """当时的样子：按位置或时刻重看 / How something stood at a position or an instant."""
     named = [name for name in ("plan", "guide", "member", "task") if asked[name] is not None]
     if len(named) != 1:

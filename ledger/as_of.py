@@ -8,8 +8,8 @@
 The tables are temporary and go with the transaction; what they do not hold (names, categories, purchases) is read where it
 always is. Names are of today: who was erased has none, whenever one looks back to.
 
-Cost: a dozen statements; rows grow with the events of the subject's own streams up to the instant, each found by its key,
-not with the ledger beside them.
+Cost: some forty statements, whatever the subject; rows grow with the events of the subject's own streams, each found by its
+key, not with the ledger beside them. Temporary tables are catalogue rows: this is for people, not for a hot path.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import asyncpg
 
 from domain.errors import Problem, Refused
 from ledger.door import Driver
@@ -90,18 +92,27 @@ async def stand_then(
 
     Call it once in a REPEATABLE READ transaction. Nothing of the ledger is written.
 
+    Where the asker sees no positions, plans and cycles whose history they do not see either stand as they are now: they say
+    what an item is about, not how it stood.
+
     Args:
         connection: of the ledger, its own or a request's: what row-level security hides stays hidden.
         tenant_id: the brand.
         as_of: the moment.
         streams: SQL of the streams that count, a column `stream`; $1 is the brand.
         *arguments: from $2 on.
+
+    Raises:
+        Refused: the database lets this login make no temporary tables.
     """
     # Another path, so that statements prepared before are planned anew and find the tables of then.
     await connection.execute("SET LOCAL search_path = pg_temp, daogou")
-    await connection.execute(
-        'CREATE TEMPORARY TABLE scope_stream (stream text COLLATE "C" PRIMARY KEY) ON COMMIT DROP'
-    )
+    try:
+        await connection.execute(
+            'CREATE TEMPORARY TABLE scope_stream (stream text COLLATE "C" PRIMARY KEY) ON COMMIT DROP'
+        )
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Refused([Problem("database", "", "as_of_no_temporary")]) from error
     await connection.execute(
         f"INSERT INTO scope_stream SELECT DISTINCT stream FROM ({streams}) s WHERE stream IS NOT NULL",
         tenant_id,
@@ -117,6 +128,8 @@ async def stand_then(
     await tell(connection, tenant_id, scope)
     for one in FOLDED:
         await _fill(connection, tenant_id, one)
+    if not as_of.placed:
+        await _keep_plans(connection, tenant_id)
     await _post_guides(connection, tenant_id, as_of)
     await _hear_members(connection, tenant_id, as_of)
     await forget(connection)
@@ -137,6 +150,16 @@ async def _fill(connection: Driver, tenant_id: int, one: Projection) -> None:
         tenant_id,
     )
     await connection.execute(f"ANALYZE pg_temp.{one.table}")
+
+
+async def _keep_plans(connection: Driver, tenant_id: int) -> None:
+    for table in ("plan", "plan_cycle"):
+        await connection.execute(
+            f"INSERT INTO pg_temp.{table} SELECT k.* FROM daogou.{table} k WHERE k.tenant_id = $1"
+            " AND k.plan_id IN (SELECT plan_id FROM pg_temp.task UNION SELECT plan_id FROM pg_temp.plan_member)"
+            f" AND NOT EXISTS (SELECT FROM pg_temp.{table} t WHERE t.plan_id = k.plan_id)",
+            tenant_id,
+        )
 
 
 async def _post_guides(connection: Driver, tenant_id: int, as_of: AsOf) -> None:

@@ -130,6 +130,8 @@ def _history(subject: str, *, name: str = "{name}", **more: Any) -> Call:
     return Call(kind, path={"subject": subject, "name": name}, **more)
 
 
+_THEN = {"at": "2026-03-02T09:30:00+08:00"}
+
 CALLS: Mapping[str, Call] = {
     "live": Call(),
     "ready": Call(done=frozenset({200, 503})),
@@ -174,6 +176,10 @@ CALLS: Mapping[str, Call] = {
     "read_root": Call(),
     "read_verification": Call(),
     "read_why": Call("task"),
+    "read_plan_as_of": Call("plan", query=_THEN, reaches=_in_campaign),
+    "read_guide_as_of": Call("guide", query=_THEN),
+    "read_member_as_of": Call("member", query=_THEN),
+    "read_task_as_of": Call("task", query=_THEN),
     "list_messages": Call(),
     "summarise_messages": Call(),
     "stop_messages": Call(body=lambda _asked: REASON),
