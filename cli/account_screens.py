@@ -22,7 +22,7 @@ def account_table(words: Catalogue, accounts: Sequence[AccountLine]) -> Table:
         words("account.state"), fold=(0, 1, 3, 4),
     )  # fmt: skip
     for one in accounts:
-        roles = "、".join(role_word(words, role, place) for role, place in one.roles)
+        roles = words("comma").join(role_word(words, role, place) for role, place in one.roles)
         made.add_row(
             Text(one.login), Text(one.name), Text(one.guide_code or NOTHING), Text(roles or NOTHING), state_of(words, one)
         )  # fmt: skip
@@ -56,7 +56,7 @@ def account_screen(
         (words("account.name"), account.name),
         (words("account.guide"), account.guide_code or NOTHING),
         (words("account.state"), state_of(words, account)),
-        (words("account.signs_in"), "、".join(ways) or words("account.by_neither")),
+        (words("account.signs_in"), words("comma").join(ways) or words("account.by_neither")),
         (words("account.created_at"), at_minute(account.created_at)),
     )
     yield ""

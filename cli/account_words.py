@@ -91,8 +91,8 @@ def role_word(words: Catalogue, role: str, place: str) -> str:
 
 
 def at_minute(instant: datetime) -> str:
-    """An instant in this machine's zone, to the minute."""
-    return f"{instant.astimezone():%Y-%m-%d %H:%M}"
+    """An instant in this machine's zone, to the minute, with its offset: as `--at` and `--until` take it."""
+    return instant.astimezone().isoformat(" ", "minutes")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -13,6 +14,9 @@ from rich.text import Text
 
 LEAST_FOLDED = 14
 """A column that may wrap gets at least so many columns of the screen, where it has so much to say."""
+LONGEST_WHOLE = 24
+"""Words up to this length are not broken: longer ones, as addresses, would push everything else below the row."""
+_LATIN = re.compile(r"[!-~]+")
 INDENT = 2
 GAP = 2
 """What rich puts between columns of ours."""
@@ -25,10 +29,11 @@ class FittingTable(Table):
         """Draw it for the width at hand."""
         widths = [_width(console, options, column) for column in self.columns]
         needed = [
-            width if column.no_wrap else max(min(width, LEAST_FOLDED), column.min_width or 0)
+            width if column.no_wrap else max(min(width, LEAST_FOLDED), _longest_word(column))
             for width, column in zip(widths, self.columns, strict=True)
         ]
-        if sum(needed) + GAP * (len(needed) - 1) <= options.max_width or not self.rows:
+        # Where something wraps, rich would share the width by its own rule, and break words.
+        if sum(widths) + GAP * (len(widths) - 1) <= options.max_width or not self.rows:
             yield from super().__rich_console__(console, options)
             return
         count = _first_that_fit(needed, options.max_width)
@@ -76,6 +81,13 @@ def _width(console: Console, options: ConsoleOptions, column: Column) -> int:
     wide = options.update(max_width=1_000)
     every = (column.header, *column.cells)
     return max(Measurement.get(console, wide, cell).maximum for cell in every)
+
+
+def _longest_word(column: Column) -> int:
+    """The longest word in Latin letters, such as a right or a login: it is not broken while the screen has room for it."""
+    cells = (cell.plain if isinstance(cell, Text) else str(cell) for cell in column.cells)
+    words = (word for cell in cells for word in _LATIN.findall(cell))
+    return min(max(map(len, words), default=0), LONGEST_WHOLE)
 
 
 def _first_that_fit(needed: Sequence[int], width: int) -> int:

@@ -85,7 +85,7 @@ def launch_command(session: Session, file: Path, canary: tuple[str, ...]) -> Non
     words = session.words
     screen = [words("launch.launched" if new else "launch.there", plan=written.plan, name=written.name)]
     if runs_in:
-        screen.append(words("launch.canary", stores="、".join(runs_in), plan=written.plan))
+        screen.append(words("launch.canary", stores=session.words("comma").join(runs_in), plan=written.plan))
     again = session.command("plan", "launch", str(file))
     machine: dict[str, object] = {
         "plan": written.plan,

@@ -152,7 +152,7 @@ def _status(session: Session, status: str, canary: Sequence[str]) -> str:
     words = session.words
     told = words.code("statuses", status)
     return (
-        words("status.canary", status=told, stores="、".join(canary))
+        words("status.canary", status=told, stores=words("comma").join(canary))
         if canary and status not in FINAL
         else told
     )

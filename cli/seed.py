@@ -18,6 +18,7 @@ from infra.clock import now
 from infra.databases import read_id_secret
 from infra.durable_files import write_durably
 from infra.practice import STORES, Seeded, playbook_text, seed_practice
+from wording.catalogue import Catalogue
 
 ACTOR = "hq"
 PLAYBOOK = "practice.yaml"
@@ -94,9 +95,9 @@ def _unwritable(file: Path, why: str) -> Refused:
     return Refused([Problem("--to", str(file), "file_unwritable", {"why": why})])
 
 
-def _named(column: int) -> str:
+def _named(words: Catalogue, column: int) -> str:
     """What the practice stores have in a column, each once, in their order."""
-    return "、".join(dict.fromkeys(str(store[column]) for store in STORES if store[column]))
+    return words("comma").join(dict.fromkeys(str(store[column]) for store in STORES if store[column]))
 
 
 def _machine(seeded: Seeded, file: Path, *, written: bool) -> dict[str, Any]:
@@ -131,7 +132,10 @@ def _screen(session: Session, seeded: Seeded, file: Path, *, written: bool) -> l
         heading(words("seed.new" if seeded.changed else "seed.same")),
         labelled(
             (words("seed.brand"), words("seed.brand_text", **counts)),
-            (words("seed.places"), words("seed.places_text", regions=_named(2), dealers=_named(3))),
+            (
+                words("seed.places"),
+                words("seed.places_text", regions=_named(words, 2), dealers=_named(words, 3)),
+            ),
             (words("seed.truth"), words("seed.truth_text")),
             (words("seed.day"), words(f"seed.day_{today.why}", **hours)),
             (words("seed.playbook"), there),

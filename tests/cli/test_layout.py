@@ -45,5 +45,16 @@ def test_what_finds_no_room_stands_below_its_row_with_its_name() -> None:
     assert f"  编号 {ROW[4]}" in lines
 
 
+def test_a_word_of_latin_letters_is_broken_on_no_narrow_screen() -> None:
+    made = table("用途", "权限", "到期", "编号", fold=(0, 1))
+    made.add_row("夜里导出报表", "accounts.manage, consent.set", "2026-03-01 09:00+08:00", ROW[4])
+    for width in range(40, 110):
+        console = Console(file=io.StringIO(), width=width)
+        console.print(made)
+        assert isinstance(console.file, io.StringIO)
+        told = console.file.getvalue()
+        assert [one for one in ("accounts.manage", "consent.set", ROW[4]) if one not in told] == [], width
+
+
 def test_on_a_wide_screen_a_row_is_a_line() -> None:
     assert len(drawn(120).splitlines()) == 5
