@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from activities.accounts import Giver, login_problems, name_problems, new_password
@@ -15,7 +16,8 @@ from activities.passwords import hash_secret
 from domain.errors import Problem, Refused
 from domain.policy import Role
 from ledger.account_batches import Admission, Known, admit, guides_by_code, read_known
-from ledger.accounts import Grant, NewAccount, lock_accounts, place_problem
+from ledger.account_places import Grant, place_problem
+from ledger.accounts import NewAccount, lock_accounts
 from ledger.door import Driver
 from ledger.ledger import Ledger
 
@@ -27,9 +29,12 @@ class Row:
     line: int
     login: str
     name: str
-    role: Role
+    role: Role | None
+    """None: the file names none, or one there is not."""
     place: str
     guide: str
+    whole: bool = True
+    """False: something is wrong with it already; it is looked at for what else is, and never written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ async def import_accounts(
 
     Args:
         ledger: the brand's.
-        rows: of the file, each valid by itself.
+        rows: of the file; with one that is not `whole`, nothing is written.
         by: who imports.
         keep: takes the one-time passwords; None: the new accounts get none.
         check_only: list what is wrong and write nothing, whatever is right.
@@ -78,7 +83,7 @@ async def import_accounts(
     """
     async with ledger.transaction() as connection:
         draft = await _draft(connection, ledger.tenant_id, rows, by, {})
-    if check_only or draft.found or not draft.admissions:
+    if check_only or draft.found or not draft.admissions or not all(row.whole for row in rows):
         return draft
     hashes: dict[str, str] = {}
     if keep is not None and draft.new_logins:
@@ -104,28 +109,35 @@ async def _draft(
         connection, tenant_id, sorted({row.login for row in rows}), list(guides.values()), at=by.asked.at
     )
     draft = Draft()
-    draft.found += await _place_problems(connection, tenant_id, rows)
-    by_login: dict[str, list[Row]] = {}
+    draft.found += await _place_problems(connection, tenant_id, rows, by.asked.at)
+    by_login: dict[str | int, list[Row]] = {}
     for row in rows:
-        by_login.setdefault(row.login, []).append(row)
+        by_login.setdefault(row.login or row.line, []).append(row)
     there = {one.login: one for one in known}
     taken = {one.guide_id: one.login for one in known if one.guide_id is not None and one.active}
     first_of_guide: dict[str, Row] = {}
-    for login, own in by_login.items():
+    for own in by_login.values():
+        login = own[0].login
         draft.found += _row_problems(own, guides, taken, first_of_guide, there.get(login))
-        _add(draft, own, guides, there.get(login), hashes)
+        whole = [row for row in own if row.whole]
+        if whole:
+            _add(draft, whole, guides, there.get(login), hashes)
     return draft
 
 
-async def _place_problems(connection: Driver, tenant_id: int, rows: Sequence[Row]) -> list[Found]:
+async def _place_problems(
+    connection: Driver, tenant_id: int, rows: Sequence[Row], at: datetime
+) -> list[Found]:
     """Each role and place is looked up once, however many rows name it."""
     looked_up: dict[tuple[Role, str, bool], Problem | None] = {}
     found: list[Found] = []
     for row in rows:
+        if row.role is None:
+            continue
         key = (row.role, row.place, bool(row.guide))
         if key not in looked_up:
             looked_up[key] = await place_problem(
-                connection, tenant_id, Grant(row.role, row.place), is_guide=bool(row.guide)
+                connection, tenant_id, Grant(row.role, row.place), is_guide=bool(row.guide), at=at
             )
         problem = looked_up[key]
         if problem is not None:
@@ -145,7 +157,7 @@ def _row_problems(
     found = [Found(first.line, one) for one in login_problems("login", first.login)]
     found += [Found(first.line, one) for one in name_problems("name", first.name)]
     for row in own:
-        if (row.name, row.guide) != (first.name, first.guide):
+        if row.name and first.name and (row.name, row.guide) != (first.name, first.guide):
             told = {"other_line": first.line}
             found.append(Found(row.line, Problem("login", row.login, "import.twice_in_file", told)))
         if row.guide and row.guide not in guides:
@@ -158,7 +170,11 @@ def _row_problems(
             found.append(
                 Found(first.line, Problem("guide", first.guide, "guide_has_account", {"login": login}))
             )
-    if there is not None and (there.name, there.guide_id) != (first.name, guides.get(first.guide)):
+    if (
+        there is not None
+        and first.name
+        and (there.name, there.guide_id) != (first.name, guides.get(first.guide))
+    ):
         found.append(
             Found(first.line, Problem("login", first.login, "account_differs", {"name": there.name}))
         )
@@ -174,6 +190,8 @@ def _add(
     lost = there.lost if there else frozenset()
     grants: list[tuple[UUID, Grant]] = []
     for row in own:
+        if row.role is None:
+            continue
         key = (row.role.value, row.place)
         if key in held:
             draft.same_rows += 1

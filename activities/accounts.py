@@ -19,16 +19,15 @@ from domain.errors import NotFound, Problem, Refused
 from domain.identifiers import derived_id
 from domain.logins import is_login, login_of
 from domain.policy import POLICY, Right
-from ledger.account_list import read_account, rights_held
+from ledger.account_list import read_account, read_grant, rights_held
+from ledger.account_places import Grant, place_problem
 from ledger.accounts import (
-    Grant,
     NewAccount,
     beyond,
     create_account,
     grant_command,
     lock_accounts,
     note_giver,
-    place_problem,
     set_active,
     set_secret,
 )
@@ -186,7 +185,9 @@ async def grant_to(ledger: Ledger, account_id: UUID, grant: Grant, reason: str, 
             return Given(grant_id, duplicate=True)
         account = await read_account(connection, ledger.tenant_id, account_id, at=by.asked.at)
         problems = by.refuse_more("role", grant.role.value, POLICY[grant.role])
-        where = await place_problem(connection, ledger.tenant_id, grant, is_guide=bool(account.guide_code))
+        where = await place_problem(
+            connection, ledger.tenant_id, grant, is_guide=bool(account.guide_code), at=by.asked.at
+        )
         problems += [] if where is None else [where]
         starts_at = grant.starts_at or by.asked.at
         if grant.ends_at is not None and grant.ends_at <= max(starts_at, by.asked.at):
@@ -208,11 +209,11 @@ async def grant_to(ledger: Ledger, account_id: UUID, grant: Grant, reason: str, 
 async def end_grant_of(
     ledger: Ledger, grant_id: UUID, reason: str, by: Giver, *, ends_at: datetime | None = None
 ) -> Given:
-    """End a grant, at once or at an instant; `made` is the grant.
+    """End a grant, at once or at an instant; `made` is the grant. Where it has ended, or ends then, nothing changes.
 
     Raises:
         NotFound: no such grant.
-        Refused: no reason; it is the last of HQ; it has ended or ends earlier; or the instant is past.
+        Refused: no reason; it is the last of HQ; it ends earlier than the instant; or the instant is past.
     """
     _refuse_without_reason(reason)
     command = by.command(f"end-grant/{grant_id}")
@@ -222,6 +223,10 @@ async def end_grant_of(
         if first is not None:
             if first.instant("ends_at") != (ends_at or first.occurred_at):
                 raise key_used_otherwise(by)
+            return Given(grant_id, duplicate=True)
+        standing = await read_grant(connection, ledger.tenant_id, grant_id)
+        ended = standing.ends_at is not None and standing.ends_at <= by.asked.at
+        if (ended and ends_at is None) or (ends_at is not None and standing.ends_at == ends_at):
             return Given(grant_id, duplicate=True)
         await write_end(
             connection, ledger.tenant_id, command, grant_id, ends_at=ends_at or by.asked.at, reason=reason
@@ -356,7 +361,7 @@ async def _grant_problems(connection: Driver, tenant_id: int, wanted: Wanted, by
             continue
         at, role = f"grants.{number}", grant.role.value
         problems += by.refuse_more(f"{at}.role", role, POLICY[grant.role])
-        found = await place_problem(connection, tenant_id, grant, is_guide=bool(wanted.guide))
+        found = await place_problem(connection, tenant_id, grant, is_guide=bool(wanted.guide), at=by.asked.at)
         if found is not None:
             field = f"{at}.place" if found.field == "place" else found.field
             problems.append(Problem(field, found.value, found.code, found.params))

@@ -13,7 +13,7 @@ from api.problems import shape_problem
 from domain.errors import Problem
 from domain.logins import LONGEST_LOGIN
 from domain.policy import Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 
 MOST_GRANTS = 50
 

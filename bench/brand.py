@@ -20,7 +20,7 @@ from domain.policy import Role
 from imports.loading import import_frame
 from imports.report import Kind, Tenant
 from infra.databases import ensure_tenant
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.ledger import Command, Ledger
 from ledger.plans import launch
 

@@ -8,7 +8,8 @@ from uuid import UUID
 from activities.sessions import digest, new_secret
 from domain.identifiers import derived_id
 from domain.policy import Right
-from ledger.accounts import Grant, NewAccount, create_account
+from ledger.account_places import Grant
+from ledger.accounts import NewAccount, create_account
 from ledger.credentials import NewCredential, begin_credential
 from ledger.ledger import Command, Ledger
 

@@ -46,7 +46,7 @@ from domain.policy import Role
 from infra.embedded_postgres import running_postgres
 from infra.key_store import open_keys
 from infra.settings import Settings, read_settings
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.asking import sign_on
 from ledger.check_ins import check_in
 from ledger.database import API, driver_connection, open_database

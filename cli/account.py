@@ -36,7 +36,7 @@ from ledger.account_list import (
     read_account,
     read_grant,
 )
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 
 ACTOR = "cli"
 MOST = 1000
@@ -154,7 +154,7 @@ def create_command(session: Session, /, login: str, name: str, guide: str, role:
             async with ledger.connection() as connection:
                 return given, await read_account(connection, ledger.tenant_id, given.made, at=now())
 
-    with as_typed(name="--name"):
+    with as_typed({"role": role}, name="--name"):
         given, line = session.run(create())
     _show_password(session, "account.created", given, line)
 
@@ -200,7 +200,7 @@ def grant_command(session: Session, /, login: str, role: str, reason: str, **gra
             async with ledger.connection() as connection:
                 return await read_grant(connection, ledger.tenant_id, given.made)
 
-    with as_typed(guide="--role"):
+    with as_typed({"role": role}, guide="--role"):
         made = session.run(give())
     words = session.words
     told = words(
@@ -223,23 +223,23 @@ def end_grant_command(session: Session, grant: Any, at: str | None, reason: str)
     """收回角色，编号见 account show / End a grant; its id is in `account show`."""
     ends_at = read_instant("--at", at)
 
-    async def end() -> GrantLine:
+    async def end() -> tuple[Given, GrantLine]:
         async with session.ledger() as (ledger, _):
-            await end_grant_of(ledger, grant, reason, giver(), ends_at=ends_at)
+            given = await end_grant_of(ledger, grant, reason, giver(), ends_at=ends_at)
             async with ledger.connection() as connection:
-                return await read_grant(connection, ledger.tenant_id, grant)
+                return given, await read_grant(connection, ledger.tenant_id, grant)
 
     with as_typed(ends_at="--at", account="GRANT"):
-        made = session.run(end())
+        given, made = session.run(end())
     words = session.words
     told = words(
-        "account.grant_ended",
+        "account.grant_ended_already" if given.duplicate else "account.grant_ended",
         grant=made.grant_id,
         role=words.code("roles", made.role),
         place=made.place or words("account.everywhere"),
         ends_at=at_minute(made.ends_at) if made.ends_at else "",
     )
-    session.show(asdict(made), told)
+    session.show({**asdict(made), "changed": not given.duplicate}, told)
 
 
 @account.command("shut")

@@ -123,29 +123,34 @@ async def _import(session: Session, file: Path, kept: PasswordFile | None) -> Ou
         if kept is not None:
             kept.discard()
         raise
-    bad = sorted([*found, *draft.found], key=lambda one: (one.line, one.problem.field, one.problem.code))
+    told = {(one.line, one.problem.field) for one in found}
+    more = [one for one in draft.found if (one.line, one.problem.field) not in told]
+    bad = sorted([*found, *more], key=lambda one: (one.line, one.problem.field, one.problem.code))
     return Outcome(read.frame.height + len(read.misshapen), tuple(bad), draft, read.ignored, read.headers)
 
 
 def _rows(read: Table) -> tuple[list[Row], list[Found]]:
-    """The rows that are valid by themselves, and what is wrong with the others."""
+    """The rows, and what is wrong with those that are not valid by themselves."""
     schema = read.frame.schema
     there = [name for name in COLUMNS if name in schema]
     findings = Findings()
     findings.add(read.misshapen, rows=len(read.misshapen), problems=len(read.misshapen))
     frame = read.frame.select(LINE, *(cells.text(name, schema[name]).alias(name) for name in there))
-    good = sift(frame, text_rules(there, required_columns(Kind.ACCOUNTS)), findings)
+    sift(frame, text_rules(there, required_columns(Kind.ACCOUNTS)), findings)
     found = [
         Found(one.line, Problem(one.column, one.value, one.code, one.params)) for one in findings.listed()
     ]
+    lines = {one.line for one in found}
+    named = {one.line for one in found if one.problem.field == "role"}
     rows: list[Row] = []
-    for told in good.iter_rows(named=True):
+    for row in frame.iter_rows(named=True):
+        line, told = row[LINE], {name: row.get(name) or "" for name in COLUMNS}
         role = role_of(told["role"])
-        if role is None:
-            found.append(Found(told[LINE], unknown_role("role", told["role"])))
-            continue
-        place, guide = told.get("place") or "", told.get("guide") or ""
-        rows.append(Row(told[LINE], login_of(told["login"]), told["name"], role, place, guide))
+        if role is None and line not in named:
+            found.append(Found(line, unknown_role("role", told["role"])))
+        whole = role is not None and line not in lines
+        login = login_of(told["login"])
+        rows.append(Row(line, login, told["name"], role, told["place"], told["guide"], whole))
     return rows, found
 
 

@@ -26,6 +26,10 @@ _TYPED_AS = {
 }
 
 
+_INSTANTS = frozenset({"ends_at", "until"})
+"""Gaps of problems of accounts and tokens that hold an instant."""
+
+
 def role_of(typed: str) -> Role | None:
     """The role somebody means, by its code or by the word any of our languages has for it."""
     told = _plain(typed)
@@ -96,20 +100,29 @@ def at_minute(instant: datetime) -> str:
 
 
 @contextmanager
-def as_typed(**fields: str) -> Iterator[None]:
-    """Name the fields of problems as the command line has them; `fields` go before the usual names."""
+def as_typed(written: Mapping[str, str] | None = None, /, **fields: str) -> Iterator[None]:
+    """Name the fields of problems as the command line has them, and the instants in them as its screens do.
+
+    Args:
+        written: what was typed for a field, where it was read as something else: 店长 for store_manager.
+        fields: names that go before the usual ones.
+    """
     names = {**_TYPED_AS, **fields}
     try:
         yield
     except Refused as error:
-        raise Refused([_renamed(problem, names) for problem in error.problems]) from error
+        raise Refused([_renamed(problem, names, written or {}) for problem in error.problems]) from error
     except NotFound as error:
-        raise NotFound(_renamed(error.problem, names)) from error
+        raise NotFound(_renamed(error.problem, names, written or {})) from error
 
 
-def _renamed(problem: Problem, names: Mapping[str, str]) -> Problem:
+def _renamed(problem: Problem, names: Mapping[str, str], written: Mapping[str, str]) -> Problem:
     field = problem.field.rpartition(".")[2]
-    return Problem(names.get(field, problem.field), problem.value, problem.code, problem.params)
+    params = {
+        name: at_minute(datetime.fromisoformat(str(value))) if name in _INSTANTS else value
+        for name, value in problem.params.items()
+    }
+    return Problem(names.get(field, problem.field), written.get(field, problem.value), problem.code, params)
 
 
 def _plain(text: str) -> str:

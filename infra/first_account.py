@@ -9,7 +9,8 @@ from uuid import uuid4
 from activities.accounts import new_password
 from activities.passwords import hash_secret
 from domain.policy import Role
-from ledger.accounts import Grant, NewAccount, create_account, lock_accounts
+from ledger.account_places import Grant
+from ledger.accounts import NewAccount, create_account, lock_accounts
 from ledger.door import Driver
 from ledger.ledger import Command, Ledger
 

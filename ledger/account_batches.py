@@ -9,7 +9,8 @@ from uuid import UUID
 
 from domain.events import AccountCreated, Event, RoleGranted
 from domain.policy import BY_MANAGER
-from ledger.accounts import Grant, NewAccount, void_one_time_pin
+from ledger.account_places import Grant
+from ledger.accounts import NewAccount, void_one_time_pin
 from ledger.door import Driver, append, lock_heads
 from ledger.ledger import Command, account_stream, stream_batch
 

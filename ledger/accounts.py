@@ -15,7 +15,8 @@ from domain.events import (
     RoleGranted,
     SecretChanged,
 )
-from domain.policy import BY_MANAGER, POLICY, SCOPES, Right, Role, Scope
+from domain.policy import BY_MANAGER, POLICY, Right, Role
+from ledger.account_places import Grant, place_problem
 from ledger.credentials import end_credentials
 from ledger.door import Appended, Driver
 from ledger.ledger import Command, account_stream, record
@@ -34,17 +35,6 @@ class NewAccount:
     must_change: bool = False
     given_with: frozenset[Right] | None = None
     """The rights of whoever gave the password; None: all there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A role in a place: region, dealer, store code or plan; empty where the role's scope is the brand or oneself."""
-
-    role: Role
-    place: str = ""
-    starts_at: datetime | None = None
-    """None: with the command that grants it."""
-    ends_at: datetime | None = None
 
 
 def beyond(field: str, value: str, wanted: frozenset[Right], own: frozenset[Right]) -> list[Problem]:
@@ -138,7 +128,7 @@ async def grant_role(
         NotFound: no such account.
         Refused: the place does not exist, the role needs none or a guide, or it would end before it gives anything.
     """
-    await _check_place(connection, tenant_id, account_id, grant)
+    await _check_place(connection, tenant_id, account_id, grant, command.known_at)
     starts_at = grant.starts_at or command.occurred_at
     if grant.ends_at is not None and grant.ends_at <= max(starts_at, command.known_at):
         raise Refused([Problem("ends_at", grant.ends_at.isoformat(), "grant_ends_before")])
@@ -404,43 +394,16 @@ async def refuse_last_way(connection: Driver, tenant_id: int, token_id: UUID, *,
         raise Refused([Problem("token", "", "last_hq")])
 
 
-_PLACES = {
-    Scope.REGION: ("region", "SELECT true FROM store WHERE tenant_id = $1 AND region = $2 LIMIT 1"),
-    Scope.DEALER: ("dealer", "SELECT true FROM store WHERE tenant_id = $1 AND dealer = $2 LIMIT 1"),
-    Scope.STORE: ("store", "SELECT true FROM store WHERE tenant_id = $1 AND code = $2"),
-    Scope.CAMPAIGN: ("plan", "SELECT true FROM plan WHERE tenant_id = $1 AND plan_id = $2"),
-}
-
-
-async def place_problem(
-    connection: Driver, tenant_id: int, grant: Grant, *, is_guide: bool
-) -> Problem | None:
-    """What is wrong with where a role is to hold; None: nothing.
-
-    Args:
-        connection: of the ledger.
-        tenant_id: the brand.
-        grant: role and place.
-        is_guide: whether the account is a guide's.
-    """
-    scope = SCOPES[grant.role]
-    told = {"role": grant.role.value}
-    if scope is Scope.SELF and not is_guide:
-        return Problem("guide", "", "role_needs_guide", told)
-    if scope in {Scope.TENANT, Scope.SELF}:
-        return Problem("place", grant.place, "role_has_no_place", told) if grant.place else None
-    kind, query = _PLACES[scope]
-    if grant.place and await connection.fetchval(query, tenant_id, grant.place):
-        return None
-    return Problem("place", grant.place, "unknown_place", {**told, "place_kind": kind})
-
-
-async def _check_place(connection: Driver, tenant_id: int, account_id: UUID, grant: Grant) -> None:
+async def _check_place(
+    connection: Driver, tenant_id: int, account_id: UUID, grant: Grant, at: datetime
+) -> None:
     account = await connection.fetchrow(
         "SELECT guide_id FROM account WHERE tenant_id = $1 AND account_id = $2", tenant_id, account_id
     )
     if account is None:
         raise NotFound(Problem("account", str(account_id), "unknown_account"))
-    problem = await place_problem(connection, tenant_id, grant, is_guide=account["guide_id"] is not None)
+    problem = await place_problem(
+        connection, tenant_id, grant, is_guide=account["guide_id"] is not None, at=at
+    )
     if problem is not None:
         raise Refused([problem])

@@ -14,7 +14,8 @@ from domain.events import AccountCreated, DeviceBound, DeviceCodeMade, DeviceEnd
 from domain.identifiers import derived_id
 from domain.policy import POLICY, Right, Role
 from ledger.account_list import rights_held
-from ledger.accounts import Grant, beyond, grant_role, lock_accounts, set_secret
+from ledger.account_places import Grant
+from ledger.accounts import beyond, grant_role, lock_accounts, set_secret
 from ledger.door import Driver
 from ledger.guides import unknown_guide
 from ledger.ledger import Command, account_stream, record

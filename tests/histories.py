@@ -33,7 +33,7 @@ from domain.consent import Purpose, Source
 from domain.errors import DaogouError
 from domain.messages import PlanStep
 from domain.policy import Right, Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.consents import Heard
 from ledger.outbox import resume_messages, stop_messages
 from ledger.sequencer import sequence

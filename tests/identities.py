@@ -6,7 +6,7 @@ from uuid import UUID
 
 from bench.identity import account_id_of, issue_identity
 from domain.policy import Right
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.ledger import Ledger
 from tests.brand import at
 

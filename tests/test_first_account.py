@@ -20,7 +20,7 @@ from cli.session import Session
 from domain.policy import Role
 from infra.first_account import FirstAccount, make_first_account
 from infra.settings import Settings
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from tests.brand import Brand, at
 from tests.conftest import LedgerDatabase
 from tests.identities import identity

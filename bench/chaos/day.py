@@ -42,7 +42,7 @@ from imports.report import Kind, Tenant
 from infra.clock import now
 from infra.databases import open_ledger
 from infra.settings import Settings
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.endpoints import add_endpoint
 from ledger.ledger import Ledger
 

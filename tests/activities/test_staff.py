@@ -19,7 +19,7 @@ from domain.identifiers import personal_id
 from domain.policy import Role
 from infra.clock import now
 from infra.worker_loops import run_staff_changes
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.asking import sign_on, standing_for_upkeep
 from ledger.database import open_database
 from ledger.ledger import Ledger

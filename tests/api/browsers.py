@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import httpx
 
 from activities.passwords import hash_password
-from ledger.accounts import Grant, NewAccount, create_account
+from ledger.account_places import Grant
+from ledger.accounts import NewAccount, create_account
 from ledger.ledger import Command
 from tests.api.conftest import Api
 from tests.brand import at

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from domain.policy import Role
 from infra.settings import Settings
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.ledger import Ledger
 from tests.brand import Brand, at
 from tests.identities import identity

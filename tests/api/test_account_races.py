@@ -10,7 +10,8 @@ import pytest
 from activities.linked_sign_in import sign_in_linked
 from activities.signing_in import sign_in_by_password
 from domain.policy import Right, Role
-from ledger.accounts import Grant, set_active
+from ledger.account_places import Grant
+from ledger.accounts import set_active
 from ledger.asking import standing_for_upkeep
 from ledger.door import lock_heads
 from ledger.ledger import account_stream

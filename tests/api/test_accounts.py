@@ -13,7 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from domain.policy import CHANGING, POLICY, SCOPES, Right, Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.ledger import Ledger
 from tests.api.conftest import Api, problem
 from tests.brand import Brand, at
@@ -138,7 +138,7 @@ async def test_everything_that_is_wrong_with_an_account_comes_at_once_and_nothin
             ("grants.1.place", "unknown_place"),
             ("grants.2.place", "role_has_no_place"),
             ("grants.3.place", "unknown_place"),
-            ("grants.4.place", "unknown_place"),
+            ("grants.4.place", "place_missing"),
             ("grants.5.ends_at", "grant_ends_before"),
             ("grants.6.place", "unknown_place"),
             ("grants.6.role", "granted_already"),
@@ -242,7 +242,10 @@ async def test_an_ended_grant_gives_nothing_from_the_next_request(api: Api, shop
     assert ended.json()["changed"] is True
     assert problem(await api.http.get(ACCOUNTS, headers=mine)) == (403, [("account", "not_allowed")])
     assert (await api.post(f"/v1/grants/{grant}/end", WHY, key="a")).json()["changed"] is False
-    assert problem(await api.post(f"/v1/grants/{grant}/end", WHY)) == (
+    again = await api.post(f"/v1/grants/{grant}/end", WHY)
+    assert (again.status_code, again.json()["changed"]) == (200, False)
+    later = {**WHY, "ends_at": at(3).isoformat()}
+    assert problem(await api.post(f"/v1/grants/{grant}/end", later)) == (
         409,
         [("ends_at", "grant_ends_earlier")],
     )

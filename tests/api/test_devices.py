@@ -12,7 +12,8 @@ import pytest_asyncio
 from activities.passwords import SPOKEN
 from domain.identifiers import personal_id
 from domain.policy import Role
-from ledger.accounts import Grant, end_grant
+from ledger.account_places import Grant
+from ledger.accounts import end_grant
 from ledger.sign_in import FAILURES_TO_LOCK
 from tests.api.browsers import Browser, account, events_of
 from tests.api.conftest import Api, problem

@@ -8,7 +8,7 @@ from activities.password_rules import normalised, password_problem
 from activities.passwords import heard
 from api.problems import MOST_TOLD
 from domain.policy import Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.sign_in import FAILURES_TO_LOCK, MOST_IN_WINDOW
 from tests.api.browsers import PASSWORD, Browser, account
 from tests.api.conftest import Api, problem

@@ -13,7 +13,7 @@ import pytest_asyncio
 from activities.sessions import digest
 from domain.policy import Right, Role
 from ledger import reveals
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.asking import standing
 from ledger.ledger import Ledger
 from tests.api.browsers import Browser, account

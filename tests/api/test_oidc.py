@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from domain.policy import Role
 from infra.openid import identity_of
 from infra.sign_in_settings import Oidc
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.ledger import Ledger
 from tests.api.browser import NOW, PUBLIC, Browser, browsing, events, link, sessions
 from tests.api.conftest import problem

@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from domain.policy import Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from tests.brand import Brand, at
 from tests.conftest import LedgerDatabase
 from tests.identities import identity

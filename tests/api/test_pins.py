@@ -13,7 +13,7 @@ from activities.acting import Asked
 from activities.passwords import hash_secret
 from domain.policy import ON_PHONE, POLICY, Right, Role, rights_of
 from ledger.account_batches import Admission, admit
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.ledger import Command
 from ledger.sign_in import FAILURES_TO_LOCK, MOST_IN_WINDOW
 from tests.api.browsers import Browser, account, events_of

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from domain.policy import Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.database import API, open_database
 from ledger.ledger import Ledger
 from tests.api.conftest import Api

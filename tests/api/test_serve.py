@@ -31,7 +31,7 @@ from infra.clock import now
 from infra.databases import ensure_tenant, provide_embedded
 from infra.edge_settings import Edge
 from infra.embedded_postgres import running_postgres
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.database import open_database
 from ledger.ledger import Ledger
 from tests.certificates import write_certificate

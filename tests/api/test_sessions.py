@@ -14,7 +14,8 @@ from argon2 import PasswordHasher
 
 from activities.passwords import HASHER
 from domain.policy import POLICY, Role
-from ledger.accounts import Grant, end_grant, set_active
+from ledger.account_places import Grant
+from ledger.accounts import end_grant, set_active
 from ledger.sign_in import FAILURES_TO_LOCK, MOST_IN_WINDOW
 from tests.api.browsers import PASSWORD, Browser, account, events_of
 from tests.api.conftest import Api, problem

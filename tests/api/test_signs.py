@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from domain.messages import PlanStep
 from domain.policy import Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from tests.api.conftest import Api, problem
 from tests.brand import at
 from tests.identities import identity

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from domain.identifiers import personal_id
 from domain.policy import Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.ledger import Ledger
 from tests.api.conftest import Api, problem
 from tests.brand import SECRET, Brand, at

@@ -16,7 +16,7 @@ from api.app import create_app
 from domain.policy import Role
 from infra.embedded_temporal import dev_server
 from infra.settings import Settings
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.ledger import Ledger
 from tests.brand import Brand, at, written
 from tests.identities import identity

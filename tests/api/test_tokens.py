@@ -11,7 +11,8 @@ import pytest
 
 from activities.sessions import digest
 from domain.policy import CHANGING, Right, Role
-from ledger.accounts import Grant, NewAccount, create_account
+from ledger.account_places import Grant
+from ledger.accounts import NewAccount, create_account
 from ledger.asking import standing
 from ledger.ledger import Command, Ledger
 from tests.api.conftest import Api, problem

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from activities.sessions import digest
 from domain.policy import Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.asking import standing
 from ledger.ledger import Ledger
 from ledger.staff import hold_staff

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from domain.policy import Role
 from infra.logs import configure_logs
 from infra.sign_in_settings import Wecom
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.ledger import Ledger
 from tests.api.browser import PUBLIC, Browser, browsing, events, link, sessions
 from tests.api.conftest import problem

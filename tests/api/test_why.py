@@ -7,7 +7,7 @@ from uuid import UUID
 from domain.identifiers import personal_id
 from domain.messages import PlanStep
 from domain.policy import Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.ledger import Ledger
 from tests.api.conftest import Api, problem
 from tests.brand import SECRET, at

@@ -95,7 +95,7 @@ def test_every_role_is_understood_by_its_code_and_by_its_word(shop: Shop, lang: 
     ("arguments", "problem"),
     [
         (["--role", "店长", "--place", "S9"], ("--place", "unknown_place")),
-        (["--role", "督导"], ("--place", "unknown_place")),
+        (["--role", "督导"], ("--place", "place_missing")),
         (["--role", "经销商", "--place", "nobody"], ("--place", "unknown_place")),
         (["--role", "操盘手", "--place", "no-plan"], ("--place", "unknown_place")),
         (["--role", "hq", "--place", "S1"], ("--place", "role_has_no_place")),
@@ -115,6 +115,27 @@ def test_an_account_that_cannot_be_is_refused_with_field_value_and_remedy(
     shown = shop.run(*command)
     assert (shown.exit_code, "办法" in shown.stderr) == (1, True)
     assert standing(shop) == before
+
+
+def test_a_missing_or_unknown_place_is_answered_with_those_there_are_and_the_role_as_it_was_typed(
+    shop: Shop,
+) -> None:
+    command = ("account", "create", "wang", "--name", "王敏", "--role", "店长")
+    missing, unknown = shop.run(*command).stderr, shop.run(*command, "--place", "S9").stderr
+    for told in (missing, unknown):
+        assert "S1, S2" in told
+        assert "store_manager" not in told
+    assert "没有写范围" in missing
+    create(shop, "wang", "店长", "--place", "S1")
+    assert "--role = 店长" in shop.run("account", "grant", "wang", "--role", "店长", "--place", "S1").stderr
+
+
+def test_no_role_is_granted_in_a_store_that_is_closed(shop: Shop) -> None:
+    closed = shop.run("staff", "close-store", "S2", "--to", "S1")
+    assert closed.exit_code == 0, closed.output
+    fetch(shop, "UPDATE store_closing SET from_at = from_at - interval '2 days'")
+    wanted = ("account", "create", "wang", "--name", "王敏", "--role", "店长", "--place", "S2")
+    assert codes(shop, *wanted) == [("--place", "store_is_closed")]
 
 
 def test_a_login_and_a_guide_are_had_by_one(shop: Shop) -> None:
@@ -139,7 +160,16 @@ def test_roles_are_granted_and_ended(shop: Shop) -> None:
     assert later.exit_code == 0, later.output
     assert "店长" in later.stdout
     assert shop.run("account", "end-grant", grant, "--reason", "over now").exit_code == 0
-    assert codes(shop, "account", "end-grant", grant, "--reason", "again") == [("--at", "grant_ends_earlier")]
+    before = standing(shop)
+    again = shop.run("account", "end-grant", grant, "--reason", "again")
+    (ended,) = fetch(shop, "SELECT ends_at FROM role_grant WHERE grant_id::text = $1", grant)[0]
+    assert (again.exit_code, "没有改动" in again.stdout) == (0, True)
+    assert ended.astimezone().isoformat(" ", "minutes") in again.stdout
+    assert standing(shop) == before
+    when = ("--at", "2199-01-01T00:00:00+08:00")
+    assert codes(shop, "account", "end-grant", grant, "--reason", "later", *when) == [
+        ("--at", "grant_ends_earlier")
+    ]
     (listed,) = shop.json("account", "list")["accounts"]
     assert listed["roles"] == [{"role": "store_manager", "place": "S1"}]
 
@@ -267,6 +297,23 @@ def test_bad_rows_keep_everything_out_and_each_is_named_with_row_field_value_and
     assert all(one["reason"] and one["remedy"] for one in answer["bad"])
     assert standing(shop) == before
     assert not passwords.exists()
+
+
+def test_all_that_is_wrong_with_a_row_comes_at_once(shop: Shop) -> None:
+    answer = import_file(
+        shop, "登录名,姓名,角色,范围,导购编号\na b,,总裁,S9,G9\n,王,店长,S9,\n,李,店长,S9,\n"
+    )
+    assert [(one["line"], one["column"], one["code"]) for one in answer["bad"]] == [
+        (2, "guide", "import.unknown_guide"),
+        (2, "login", "not_a_login"),
+        (2, "name", "import.required"),
+        (2, "role", "unknown_role"),
+        (3, "login", "import.required"),
+        (3, "place", "unknown_place"),
+        (4, "login", "import.required"),
+        (4, "place", "unknown_place"),
+    ]
+    assert {one["header"] for one in answer["bad"]} == {"登录名", "姓名", "角色", "范围", "导购编号"}
 
 
 def test_an_import_says_what_becomes_of_passwords_and_overwrites_no_file(shop: Shop) -> None:

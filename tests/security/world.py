@@ -16,7 +16,7 @@ from activities.sessions import digest
 from domain.identifiers import derived_id
 from domain.messages import DayStep, GuideDayStep, PlanStep
 from domain.policy import Right, Role
-from ledger.accounts import Grant
+from ledger.account_places import Grant
 from ledger.people import seal_plain
 from ledger.phone_index import members_of_phones
 from ledger.plans import launch
