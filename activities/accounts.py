@@ -49,6 +49,8 @@ class Giver:
     rights: frozenset[Right]
     token: UUID | None = None
     """The token by which they ask; None: in a session, or at the command line."""
+    ways: frozenset[str] = frozenset()
+    """How one may sign in besides with a password or PIN, as configured where they ask: `oidc`, `wecom`."""
 
     def command(self, what: str) -> Command:
         """A command of theirs; without a key every request is one of its own."""
@@ -229,7 +231,13 @@ async def end_grant_of(
         if (ended and ends_at is None) or (ends_at is not None and standing.ends_at == ends_at):
             return Given(grant_id, duplicate=True)
         await write_end(
-            connection, ledger.tenant_id, command, grant_id, ends_at=ends_at or by.asked.at, reason=reason
+            connection,
+            ledger.tenant_id,
+            command,
+            grant_id,
+            ends_at=ends_at or by.asked.at,
+            reason=reason,
+            ways=by.ways,
         )
     return Given(grant_id)
 
@@ -254,7 +262,9 @@ async def stand_account(ledger: Ledger, account_id: UUID, reason: str, by: Giver
             _, problems = await _guide(connection, ledger.tenant_id, standing.guide_code)
             if problems:
                 raise Refused(problems)
-        await set_active(connection, ledger.tenant_id, command, account_id, active=active, reason=reason)
+        await set_active(
+            connection, ledger.tenant_id, command, account_id, active=active, reason=reason, ways=by.ways
+        )
     return Given(account_id)
 
 

@@ -12,9 +12,10 @@ from activities.sessions import digest, new_secret
 from domain.errors import Problem, Refused
 from domain.policy import Right
 from ledger.account_list import CredentialLine, read_account, read_token, rights_held
-from ledger.accounts import lock_accounts, refuse_last_way
+from ledger.accounts import lock_accounts
 from ledger.credentials import NewCredential, begin_credential, end_credential
 from ledger.door import command_used, lock_heads
+from ledger.last_hq import refuse_last_way
 from ledger.ledger import Command, Ledger, account_stream
 
 LONGEST_DAYS = 365
@@ -131,6 +132,6 @@ async def end_token(ledger: Ledger, token_id: UUID, reason: str, by: Giver) -> C
     async with ledger.transaction() as connection:
         await lock_accounts(connection, ledger.tenant_id)
         await read_token(connection, ledger.tenant_id, token_id)
-        await refuse_last_way(connection, ledger.tenant_id, token_id, at=by.asked.at)
+        await refuse_last_way(connection, ledger.tenant_id, token_id, at=by.asked.at, ways=by.ways)
         await end_credential(connection, ledger.tenant_id, command, token_id, why=reason.strip())
         return await read_token(connection, ledger.tenant_id, token_id)

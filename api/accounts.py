@@ -246,7 +246,8 @@ async def end(
 def giver(here: Here, key: str | None) -> Giver:
     """Whoever asks, with the rights they have."""
     who = here.who
-    return Giver(asked_by(here, key), who.rights, who.credential_id if who.by_token else None)
+    token = who.credential_id if who.by_token else None
+    return Giver(asked_by(here, key), who.rights, token, here.settings.ways)
 
 
 def keep_unstored(response: Response) -> None:

@@ -59,9 +59,9 @@ until_option = click.option(
 )
 
 
-def giver() -> Giver:
+def giver(session: Session) -> Giver:
     """The command line: every right there is, for it holds the database itself."""
-    return Giver(Asked(None, now(), ACTOR), frozenset(Right))
+    return Giver(Asked(None, now(), ACTOR), frozenset(Right), ways=session.settings.ways)
 
 
 @click.group()
@@ -150,7 +150,7 @@ def create_command(session: Session, /, login: str, name: str, guide: str, role:
 
     async def create() -> tuple[Given, AccountLine]:
         async with session.ledger() as (ledger, _):
-            given = await open_new_account(ledger, wanted, giver())
+            given = await open_new_account(ledger, wanted, giver(session))
             async with ledger.connection() as connection:
                 return given, await read_account(connection, ledger.tenant_id, given.made, at=now())
 
@@ -170,7 +170,7 @@ def reset_command(session: Session, login: str) -> None:
         async with session.ledger() as (ledger, _):
             async with ledger.connection() as connection:
                 account_id = await find_account(connection, ledger.tenant_id, login_of(login))
-            given = await reset_password(ledger, account_id, giver())
+            given = await reset_password(ledger, account_id, giver(session))
             async with ledger.connection() as connection:
                 return given, await read_account(connection, ledger.tenant_id, account_id, at=now())
 
@@ -196,7 +196,7 @@ def grant_command(session: Session, /, login: str, role: str, reason: str, **gra
         async with session.ledger() as (ledger, _):
             async with ledger.connection() as connection:
                 account_id = await find_account(connection, ledger.tenant_id, login_of(login))
-            given = await grant_to(ledger, account_id, wanted, reason, giver())
+            given = await grant_to(ledger, account_id, wanted, reason, giver(session))
             async with ledger.connection() as connection:
                 return await read_grant(connection, ledger.tenant_id, given.made)
 
@@ -225,7 +225,7 @@ def end_grant_command(session: Session, grant: Any, at: str | None, reason: str)
 
     async def end() -> tuple[Given, GrantLine]:
         async with session.ledger() as (ledger, _):
-            given = await end_grant_of(ledger, grant, reason, giver(), ends_at=ends_at)
+            given = await end_grant_of(ledger, grant, reason, giver(session), ends_at=ends_at)
             async with ledger.connection() as connection:
                 return given, await read_grant(connection, ledger.tenant_id, grant)
 
@@ -285,7 +285,7 @@ def _stand(session: Session, login: str, reason: str, *, active: bool) -> None:
         async with session.ledger() as (ledger, _):
             async with ledger.connection() as connection:
                 account_id = await find_account(connection, ledger.tenant_id, login_of(login))
-            given = await stand_account(ledger, account_id, reason, giver(), active=active)
+            given = await stand_account(ledger, account_id, reason, giver(session), active=active)
             async with ledger.connection() as connection:
                 return given, await read_account(connection, ledger.tenant_id, account_id, at=now())
 

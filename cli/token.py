@@ -60,7 +60,7 @@ def issue_command(session: Session, /, name: str, login: str, days: int, **scope
                 rights = None
             elif scope["read_only"]:
                 rights = tuple(held - CHANGING)
-            return await issue_token(ledger, WantedToken(account_id, name, rights, days), giver())
+            return await issue_token(ledger, WantedToken(account_id, name, rights, days), giver(session))
 
     with as_typed(login="--account", account="--account", name="NAME"):
         issued = session.run(issue())
@@ -117,7 +117,7 @@ def end_command(session: Session, token_id: UUID, reason: str) -> None:
 
     async def end() -> CredentialLine:
         async with session.ledger() as (ledger, _):
-            return await end_token(ledger, token_id, reason, giver())
+            return await end_token(ledger, token_id, reason, giver(session))
 
     with as_typed():
         line = session.run(end())

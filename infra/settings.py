@@ -49,6 +49,11 @@ class Settings(BaseModel):
     wecom: Wecom | None = None
     """The WeCom application people may sign in with."""
 
+    @property
+    def ways(self) -> frozenset[str]:
+        """What of `oidc` and `wecom` is configured: only there does a linked identity let anybody in."""
+        return frozenset(way for way in ("oidc", "wecom") if getattr(self, way) is not None)
+
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment.

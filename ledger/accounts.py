@@ -19,6 +19,7 @@ from domain.policy import BY_MANAGER, POLICY, Right, Role
 from ledger.account_places import Grant, place_problem
 from ledger.credentials import end_credentials
 from ledger.door import Appended, Driver
+from ledger.last_hq import refuse_last_hq
 from ledger.ledger import Command, account_stream, record
 
 
@@ -190,9 +191,16 @@ async def void_one_time_pin(connection: Driver, tenant_id: int, command: Command
 
 
 async def end_grant(
-    connection: Driver, tenant_id: int, command: Command, grant_id: UUID, *, ends_at: datetime, reason: str
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    grant_id: UUID,
+    *,
+    ends_at: datetime,
+    reason: str,
+    ways: frozenset[str] = frozenset(),
 ) -> Appended:
-    """End a grant; from `ends_at` on it gives nothing.
+    """End a grant; from `ends_at` on it gives nothing. `ways` as for `refuse_last_hq`.
 
     Raises:
         NotFound: no such grant.
@@ -214,7 +222,13 @@ async def end_grant(
         raise Refused([Problem("ends_at", ends_at.isoformat(), "ends_in_past")])
     if row["role"] == Role.HQ:
         await refuse_last_hq(
-            connection, tenant_id, row["account_id"], now=command.known_at, at=ends_at, grant_id=grant_id
+            connection,
+            tenant_id,
+            row["account_id"],
+            now=command.known_at,
+            at=ends_at,
+            grant_id=grant_id,
+            ways=ways,
         )
     event = RoleEnded(grant=grant_id, ends_at=ends_at, reason=reason)
     appended = await record(connection, tenant_id, command, [(account_stream(row["account_id"]), event)])
@@ -229,9 +243,16 @@ async def end_grant(
 
 
 async def set_active(
-    connection: Driver, tenant_id: int, command: Command, account_id: UUID, *, active: bool, reason: str
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    account_id: UUID,
+    *,
+    active: bool,
+    reason: str,
+    ways: frozenset[str] = frozenset(),
 ) -> Appended:
-    """Open or shut an account; shutting ends its sessions and tokens at once.
+    """Open or shut an account; shutting ends its sessions and tokens at once. `ways` as for `refuse_last_hq`.
 
     Raises:
         NotFound: no such account.
@@ -243,7 +264,9 @@ async def set_active(
     ):
         raise NotFound(Problem("account", str(account_id), "unknown_account"))
     if not active:
-        await refuse_last_hq(connection, tenant_id, account_id, now=command.known_at, at=command.known_at)
+        await refuse_last_hq(
+            connection, tenant_id, account_id, now=command.known_at, at=command.known_at, ways=ways
+        )
     event = AccountChanged(active=active, reason=reason)
     appended = await record(connection, tenant_id, command, [(account_stream(account_id), event)])
     if not appended.duplicate:
@@ -312,86 +335,6 @@ async def note_giver(connection: Driver, tenant_id: int, account_id: UUID, right
         account_id,
         _listed(rights),
     )
-
-
-async def refuse_last_hq(
-    connection: Driver,
-    tenant_id: int,
-    account_id: UUID,
-    *,
-    now: datetime,
-    at: datetime,
-    grant_id: UUID | None = None,
-) -> None:
-    """Refuse what would leave nobody at HQ for good; call it with the accounts locked.
-
-    Who stays has the role without an end, by `at` at the latest, in an open account that can sign in: with a password,
-    by OpenID Connect or WeCom, or by a token that manages accounts. What was granted ahead counts when it goes, too:
-    somebody else may have been let go because of it.
-
-    Args:
-        connection: in a transaction.
-        tenant_id: the brand.
-        account_id: who leaves HQ.
-        now: the instant of the command.
-        at: when the role ends.
-        grant_id: the only grant that ends; None: the whole account goes.
-
-    Raises:
-        Refused: nobody would stay.
-    """
-    row = await connection.fetchrow(
-        """
-        WITH hq AS (
-            SELECT g.starts_at, g.ends_at, g.account_id = $2 AND ($5::uuid IS NULL OR g.grant_id = $5) AS going,
-                   a.password IS NOT NULL OR a.subject IS NOT NULL OR a.wecom_user IS NOT NULL OR EXISTS (
-                       SELECT FROM credential c WHERE c.tenant_id = $1 AND c.account_id = a.account_id
-                         AND c.kind = 'token' AND c.ended_at IS NULL AND c.expires_at > $4
-                         AND (c.rights IS NULL OR $6 = ANY (c.rights))) AS signs_in
-            FROM role_grant g JOIN account a ON a.tenant_id = $1 AND a.account_id = g.account_id
-            WHERE g.tenant_id = $1 AND g.role = 'hq' AND a.active AND (g.ends_at IS NULL OR g.ends_at > $3)
-        )
-        SELECT coalesce(bool_or(going), false) AS holds,
-               coalesce(bool_or(NOT going AND ends_at IS NULL AND starts_at <= $4 AND signs_in), false) AS others
-        FROM hq""",
-        tenant_id,
-        account_id,
-        now,
-        at,
-        grant_id,
-        Right.MANAGE_ACCOUNTS.value,
-    )
-    if row["holds"] and not row["others"]:
-        raise Refused([Problem("account", "", "last_hq")])
-
-
-async def refuse_last_way(connection: Driver, tenant_id: int, token_id: UUID, *, at: datetime) -> None:
-    """Refuse to end the token that is the last way in for anybody at HQ; call it with the accounts locked.
-
-    Raises:
-        Refused: nobody at HQ, for good and open, could sign in any more, and by this token somebody can.
-    """
-    counts = await connection.fetchval(
-        """
-        WITH hq AS (
-            SELECT DISTINCT a.account_id, a.password IS NOT NULL OR a.subject IS NOT NULL OR a.wecom_user IS NOT NULL
-                   AS signs_in
-            FROM role_grant g JOIN account a ON a.tenant_id = $1 AND a.account_id = g.account_id
-            WHERE g.tenant_id = $1 AND g.role = 'hq' AND a.active AND g.ends_at IS NULL AND g.starts_at <= $3
-        ), token AS (
-            SELECT c.credential_id FROM credential c JOIN hq ON hq.account_id = c.account_id
-            WHERE c.tenant_id = $1 AND c.kind = 'token' AND c.ended_at IS NULL AND c.expires_at > $3
-              AND (c.rights IS NULL OR $4 = ANY (c.rights))
-        )
-        SELECT EXISTS (SELECT FROM token WHERE credential_id = $2)
-           AND NOT EXISTS (SELECT FROM token WHERE credential_id <> $2) AND NOT EXISTS (SELECT FROM hq WHERE signs_in)""",
-        tenant_id,
-        token_id,
-        at,
-        Right.MANAGE_ACCOUNTS.value,
-    )
-    if counts:
-        raise Refused([Problem("token", "", "last_hq")])
 
 
 async def _check_place(

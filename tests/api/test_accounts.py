@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 
 from domain.policy import CHANGING, POLICY, SCOPES, Right, Role
 from ledger.account_places import Grant
+from ledger.last_hq import refuse_last_hq
 from ledger.ledger import Ledger
 from tests.api.conftest import Api, problem
 from tests.brand import Brand, at
@@ -311,7 +312,13 @@ async def test_who_cannot_sign_in_does_not_stand_in_for_the_last_of_hq(api: Api,
     assert problem(await api.post(shut, WHY)) == (409, [("account", "last_hq")])
     await identity(shop.ledger, "machine", Grant(Role.HQ), rights=(Right.EXPORT_MEMBER,))
     assert problem(await api.post(shut, WHY)) == (409, [("account", "last_hq")])
-    await shop.execute("UPDATE account SET wecom_user = 'u1' WHERE login = 'nobody'")
+    await shop.execute("UPDATE account SET wecom_user = 'u1', subject = 's1' WHERE login = 'nobody'")
+    assert problem(await api.post(shut, WHY)) == (409, [("account", "last_hq")]), "neither is configured"
+    async with shop.ledger.transaction() as connection:
+        for way in ("oidc", "wecom"):
+            leaves = {"now": api.now, "at": api.now, "ways": frozenset({way})}
+            await refuse_last_hq(connection, 1, account_id_of("hq"), **leaves)  # type: ignore[arg-type]
+    await shop.execute("UPDATE account SET password = 'no hash' WHERE login = 'nobody'")
     await api.post(shut, WHY)
     assert await shop.value("SELECT active FROM account WHERE login = 'hq'") is False
 
