@@ -18,10 +18,18 @@ from domain.consent import objection
 from domain.errors import Conflict, Problem, Refused
 from domain.events import ConsentGiven, ConsentWithdrawn, MemberExported
 from ledger.consents import Consent, Heard, read_consents, record_consent
+from ledger.door import Driver
 from ledger.first_use import FirstUse, first_use
 from ledger.ledger import Command, Ledger, member_stream, record
 from ledger.member_export import read_export
-from ledger.members import Erased, erase, forgotten_erasures, member_id_of
+from ledger.members import (
+    Erased,
+    erase,
+    forgotten_erasures,
+    items_taken_off,
+    member_id_of,
+    member_of_item,
+)
 from ledger.people import read_people
 
 TRIES = 5
@@ -36,15 +44,23 @@ class ConsentSet:
     consents: Sequence[Consent]
     items: int
     duplicate: bool
+    """Nothing was written: the request had been done before, or the member had said just that last."""
 
 
 async def set_consent(
-    ledger: Ledger, code: str, heard: Heard, asked: Asked, *, occurred_at: datetime | None = None
+    ledger: Ledger, who: str | UUID, heard: Heard, asked: Asked, *, occurred_at: datetime | None = None
 ) -> ConsentSet:
-    """Record what a member agreed to or took back.
+    """Record what a member agreed to or took back. Without a key and a time of its own, what was said last changes nothing.
+
+    Args:
+        ledger: as far as the asker reaches.
+        who: the member's code, or the id of an item that is about them.
+        heard: what was said.
+        asked: by whom, when.
+        occurred_at: when it was said; None: now.
 
     Raises:
-        NotFound: nobody in reach has this code.
+        NotFound: nobody in reach has this code, or there is no such item.
         Refused: it is a manager's decision without a reason, lies in the future, or its key was used for something else.
         Conflict: check-ins kept coming in.
     """
@@ -56,13 +72,17 @@ async def set_consent(
     if problem is not None:
         raise Refused([problem])
     async with ledger.connection() as connection:
-        member = await member_id_of(connection, ledger.tenant_id, code, "decided")
+        member = await _decided_on(connection, ledger.tenant_id, who)
     own = asked.key or f"{heard.purpose.value}/{heard.given}/{when.isoformat()}/{asked.at.isoformat()}"
     command = Command(f"member/{member}/consent/{own}", when, asked.at, asked.actor)
     upkeep = ledger.for_upkeep()
 
     async def say() -> ConsentSet:
         async with upkeep.transaction() as connection:
+            if asked.key is None and occurred_at is None:
+                said = await read_consents(connection, ledger.tenant_id, member, keys=ledger.keys)
+                if _said_last(said, heard):
+                    return ConsentSet(said, 0, duplicate=True)
             appended, items = await record_consent(
                 connection, ledger.tenant_id, command, member, heard, keys=ledger.keys
             )
@@ -71,10 +91,27 @@ async def set_consent(
                 if first is None or not _says(first, heard, occurred_at):
                     told = (asked.key or "").rpartition("/")[2]
                     raise Refused([Problem("Idempotency-Key", told, "key_used_otherwise")])
+                items = await items_taken_off(connection, ledger.tenant_id, member, command.command_id)
             consents = await read_consents(connection, ledger.tenant_id, member, keys=ledger.keys)
         return ConsentSet(consents, items, appended.duplicate)
 
     return await _again(say)
+
+
+async def _decided_on(connection: Driver, tenant_id: int, who: str | UUID) -> UUID:
+    if isinstance(who, UUID):
+        return await member_of_item(connection, tenant_id, who, "decided")
+    return await member_id_of(connection, tenant_id, who, "decided")
+
+
+def _said_last(said: Sequence[Consent], heard: Heard) -> bool:
+    """Whether this is what the member said of the purpose last, heard in the same way."""
+    last = next((one for one in said if one.purpose is heard.purpose), None)
+    return last is not None and (last.given, last.source, last.reason) == (
+        heard.given,
+        heard.source,
+        heard.reason,
+    )
 
 
 def _says(first: FirstUse, heard: Heard, occurred_at: datetime | None) -> bool:
@@ -84,14 +121,14 @@ def _says(first: FirstUse, heard: Heard, occurred_at: datetime | None) -> bool:
     return said == (kind.type, heard.purpose.value, heard.source.value, occurred_at or first.known_at)
 
 
-async def consents_of(ledger: Ledger, code: str) -> Sequence[Consent]:
-    """What a member in reach said, the newest first.
+async def consents_of(ledger: Ledger, who: str | UUID) -> Sequence[Consent]:
+    """What a member in reach said, the newest first; `who` as for `set_consent`.
 
     Raises:
-        NotFound: nobody in reach has this code.
+        NotFound: nobody in reach has this code, or there is no such item.
     """
     async with ledger.connection() as connection:
-        member = await member_id_of(connection, ledger.tenant_id, code, "decided")
+        member = await _decided_on(connection, ledger.tenant_id, who)
         return await read_consents(connection, ledger.tenant_id, member, keys=ledger.keys)
 
 

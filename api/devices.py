@@ -38,6 +38,9 @@ class DeviceCode(Answer):
 
     code: str
     expires_at: datetime
+    replaced: bool = Field(
+        description="An older code for a phone of this name was valid still; it binds nothing any more."
+    )
 
 
 class CodeShown(Body):
@@ -81,13 +84,13 @@ class GivenPin(Answer):
     "/device-codes",
     operation_id="make_device_code",
     status_code=201,
-    responses=responses(400, 404, 409, 413, 415),
+    responses=responses(400, 409, 413, 415),
 )
 async def make_code(here: AtHand, response: Response, body: NewCode) -> DeviceCode:
-    """Make a code that binds one phone of a store within 15 minutes."""
+    """Make a code that binds one phone of a store within 15 minutes; one made before for a phone of this name ends."""
     code = device_code()
     async with here.ledger.transaction() as connection:
-        expires_at = await devices.make_code(
+        expires_at, replaced = await devices.make_code(
             connection,
             here.ledger.tenant_id,
             store=body.store,
@@ -97,7 +100,7 @@ async def make_code(here: AtHand, response: Response, body: NewCode) -> DeviceCo
             at=here.clock(),
         )
     response.headers["cache-control"] = "no-store"
-    return DeviceCode(code=code, expires_at=expires_at)
+    return DeviceCode(code=code, expires_at=expires_at, replaced=replaced)
 
 
 @router.post("/devices", operation_id="bind_device", status_code=201, responses=responses(400, 413, 415, 429))

@@ -1,4 +1,4 @@
-"""Rights of the member: consents per purpose, everything about them, erasure; and a number shown once, to be called."""
+"""Rights of the member: consents per purpose, everything about them, erasure; and a number shown to be called, each time recorded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import Field
 from activities.acting import Asked
 from activities.members import consents_of, erase_member, export_member, set_consent
 from api.answers import Answer
-from api.context import AtHand, OptionalKey, asked_by
+from api.context import AtHand, Here, OptionalKey, asked_by
 from api.fields import STORABLE, Body, Code, Instant, Reason
 from api.problems import responses
 from api.replayed import mark_replayed
@@ -98,14 +98,44 @@ async def list_consents(here: AtHand, member: Code) -> ConsentsAnswer:
     operation_id="set_consent",
     status_code=201,
     responses=responses(400, 404, 409, 413, 415)
-    | {200: {"model": ConsentSetAnswer, "description": "Recorded before under this key"}},
+    | {
+        200: {
+            "model": ConsentSetAnswer,
+            "description": "Recorded before under this key, or just that was said last",
+        }
+    },
 )
 async def say(
     here: AtHand, member: Code, body: Said, response: Response, key: OptionalKey = None
 ) -> ConsentSetAnswer:
     """Record what a member said. Taken back for `contact`, open items leave their lists at once."""
+    return await _say(here, member, body, response, key)
+
+
+@router.post(
+    "/tasks/{task_id}/consents",
+    operation_id="set_consent_by_item",
+    status_code=201,
+    responses=responses(400, 404, 409, 413, 415)
+    | {
+        200: {
+            "model": ConsentSetAnswer,
+            "description": "Recorded before under this key, or just that was said last",
+        }
+    },
+)
+async def say_by_item(
+    here: AtHand, task_id: UUID, body: Said, response: Response, key: OptionalKey = None
+) -> ConsentSetAnswer:
+    """Record what the member of an item said: lists show no member's code. Who may is as for the member's own address."""
+    return await _say(here, task_id, body, response, key)
+
+
+async def _say(
+    here: Here, who: str | UUID, body: Said, response: Response, key: str | None
+) -> ConsentSetAnswer:
     heard = Heard(body.purpose, body.given, Source(body.source), body.reason)
-    done = await set_consent(here.ledger, member, heard, asked_by(here, key), occurred_at=body.occurred_at)
+    done = await set_consent(here.ledger, who, heard, asked_by(here, key), occurred_at=body.occurred_at)
     if done.duplicate:
         response.status_code = 200
         mark_replayed(response)
@@ -129,7 +159,8 @@ async def export(
     document = await export_member(here.ledger, member, Asked(None, here.clock(), here.actor))
     if headings is None:
         return document
-    return dict(with_headings(document, catalogue(headings).group("member.headings")))
+    words = catalogue(headings)
+    return dict(with_headings(document, words.group("member.headings"), words.code))
 
 
 @router.post(
@@ -143,7 +174,7 @@ async def erase(here: AtHand, member: Code, body: Erasure) -> ErasedAnswer:
 
 @router.post("/tasks/{task_id}/phone", operation_id="reveal_phone", responses=responses(404, 409))
 async def reveal(here: AtHand, task_id: UUID, response: Response) -> PhoneAnswer:
-    """The member's number of an open item on today's list, once and recorded, to be called now."""
+    """The member's number of an open item on today's list, to be called now; each time it is asked for is recorded."""
     phone = await reveal_phone(
         here.ledger, here.who.account_id, task_id, command_id=f"reveal/{uuid4()}", at=here.clock()
     )

@@ -56,6 +56,7 @@ STANDS_AGAINST = frozenset({
     "store_has_guides",
     "store_closes_already",
     "guide_has_left",
+    "guide_not_at_work",
     "guide_exists",
     "change_decided",
     "account_shut",

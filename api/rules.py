@@ -72,6 +72,7 @@ RULES: Mapping[str, Rule] = {
     "read_task_as_of": Right.READ_HISTORY,
     "list_consents": Right.SET_CONSENT,
     "set_consent": Right.SET_CONSENT,
+    "set_consent_by_item": Right.SET_CONSENT,
     "export_member": Right.EXPORT_MEMBER,
     "erase_member": Right.ERASE_MEMBER,
     "reveal_phone": Right.REVEAL_PHONE,

@@ -80,7 +80,8 @@ class StaffAnswer(Answer):
     dry_run: bool
     duplicate: bool = Field(description="This request had been done before; nothing was changed now.")
     moves: list[MovedAnswer] = Field(
-        description="What moved; where it is dated ahead: will, as things stand."
+        description="What moved; where it is dated ahead: will, as things stand. Told once: empty in the answer to a key"
+        " that comes again (`duplicate`)."
     )
     guides: list[str] = Field(description="Of a closing: who is transferred with it.")
     keeps_roles: list[str] = Field(description="Of a leave: what the guide's account may still do.")

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import click
 from rich.console import RenderableType
@@ -20,6 +22,7 @@ from activities.members import (
     masked_member,
     set_consent,
 )
+from cli.account_words import at_minute
 from cli.layout import NOTHING, heading, number, table
 from cli.session import Session, json_option, pass_session, to_json
 from domain.consent import HEARD, Purpose, Source
@@ -39,7 +42,13 @@ def member() -> None:
 
 
 @member.command("consent")
-@click.argument("code", metavar="CODE")
+@click.argument("code", metavar="CODE", required=False)
+@click.option(
+    "--task",
+    type=click.UUID,
+    metavar="TASK",
+    help="用清单上的任务编号代替会员号（today --json）/ the id of an item instead of a code.",
+)
 @click.option("--purpose", type=click.Choice([one.value for one in Purpose]), help="用途 / what it is about.")
 @click.option("--given", "given", is_flag=True, help="同意 / the member agrees.")
 @click.option("--withdrawn", "withdrawn", is_flag=True, help="撤回 / the member takes it back.")
@@ -59,31 +68,34 @@ def member() -> None:
 @pass_session
 def consent_command(
     session: Session,
-    code: str,
+    /,
+    code: str | None,
+    task: UUID | None,
     *,
     purpose: str | None,
     given: bool,
     withdrawn: bool,
-    source: str | None,
-    reason: str,
-    occurred_at: datetime | None,
+    **told: Any,
 ) -> None:
     """记录同意或撤回；不写用途则列出 / Record what a member agrees to; without a purpose, list it."""
-    if purpose is None and (given or withdrawn or source or reason or occurred_at):
+    if (code is None) is (task is None):
+        raise Refused([Problem("CODE", code or "", "member_or_task")])
+    who, name = (task, f"{task}") if task is not None else (code or "", code or "")
+    if purpose is None and (given or withdrawn or any(told.values())):
         raise Refused([Problem("--purpose", "", "consent_purpose_missing")])
     if purpose is None:
-        consents = session.run(_read(session, code))
-        session.show({"consents": [asdict(one) for one in consents]}, *_list(session, code, consents))
+        consents = session.run(_read(session, who))
+        session.show({"consents": [asdict(one) for one in consents]}, *_list(session, name, consents))
         return
     if given is withdrawn:
         raise Refused([Problem("--given", "", "consent_choice")])
-    heard = Heard(Purpose(purpose), given, Source(source or Source.FORM), reason)
-    done = session.run(_set(session, code, heard, occurred_at))
+    heard = Heard(Purpose(purpose), given, Source(told["source"] or Source.FORM), told["reason"])
+    done = session.run(_set(session, who, heard, told["occurred_at"]))
     words = session.words
     parts: list[RenderableType] = [
         words(
-            "member.consent_set",
-            member=code,
+            "member.consent_as_before" if done.duplicate else "member.consent_set",
+            member=name,
             what=words("member.given" if given else "member.withdrawn"),
             purpose=words.code("member.purposes", heard.purpose),
             source=words.code("member.sources", heard.source),
@@ -91,7 +103,14 @@ def consent_command(
     ]
     if done.items:
         parts.append(words("member.items_left", items=number(done.items)))
-    session.show({"consents": [asdict(one) for one in done.consents], "items": done.items}, *parts)
+    session.show(
+        {
+            "consents": [asdict(one) for one in done.consents],
+            "items": done.items,
+            "changed": not done.duplicate,
+        },
+        *parts,
+    )
 
 
 @member.command("export")
@@ -115,7 +134,8 @@ def export_command(session: Session, code: str, *, file: Path, headings: Languag
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             document = session.run(_export(session, code))
             if headings is not None:
-                document = with_headings(document, catalogue(headings).group("member.headings"))
+                words = catalogue(headings)
+                document = with_headings(document, words.group("member.headings"), words.code)
             opened.write(to_json(document))
     except BaseException:
         with suppress(OSError):
@@ -157,14 +177,14 @@ def erase_command(session: Session, code: str, *, reason: str, sure: bool) -> No
     session.show(asdict(erased), *parts, words("member.erased_stays"))
 
 
-async def _read(session: Session, code: str) -> list[Consent]:
+async def _read(session: Session, who: str | UUID) -> list[Consent]:
     async with session.ledger() as (ledger, _):
-        return list(await consents_of(ledger, code))
+        return list(await consents_of(ledger, who))
 
 
-async def _set(session: Session, code: str, heard: Heard, occurred_at: datetime | None) -> ConsentSet:
+async def _set(session: Session, who: str | UUID, heard: Heard, occurred_at: datetime | None) -> ConsentSet:
     async with session.ledger() as (ledger, _):
-        return await set_consent(ledger, code, heard, Asked(None, now(), ACTOR), occurred_at=occurred_at)
+        return await set_consent(ledger, who, heard, Asked(None, now(), ACTOR), occurred_at=occurred_at)
 
 
 async def _export(session: Session, code: str) -> dict[str, object]:
@@ -185,7 +205,7 @@ def _list(session: Session, code: str, consents: list[Consent]) -> list[Renderab
             words.code("member.purposes", one.purpose),
             words("member.given" if one.given else "member.withdrawn"),
             words.code("member.sources", one.source),
-            f"{one.occurred_at:%Y-%m-%d %H:%M}",
+            at_minute(one.occurred_at),
             one.reason or NOTHING,
         )
     return [heading(words("member.consents", member=code)), made]

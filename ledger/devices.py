@@ -54,12 +54,14 @@ def device_stream(device_id: UUID) -> str:
 
 async def make_code(
     connection: Driver, tenant_id: int, *, store: str, name: str, made_by: UUID, hash_: bytes, at: datetime
-) -> datetime:
-    """Keep a code that binds one phone of a store; returns until when.
+) -> tuple[datetime, bool]:
+    """Keep a code that binds one phone of a store; an older one for a phone of this name binds nothing any more.
+
+    Returns:
+        Until when it binds, and whether there was an older one.
 
     Raises:
-        NotFound: no such store, or not one whose phones the asker binds.
-        Refused: it is closed.
+        Refused: no such store, or not one whose phones the asker binds; or it is closed.
     """
     found = await connection.fetchrow(
         "SELECT s.store_id, c.last_on FROM store s"
@@ -70,7 +72,7 @@ async def make_code(
         at,
     )
     if found is None:
-        raise NotFound(Problem("store", store, "unknown_store", {"nearest": "—"}))
+        raise Refused([Problem("store", store, "unknown_store", {"nearest": "—"})])
     if found["last_on"] is not None:
         raise Refused([Problem("store", store, "store_is_closed", {"last_on": found["last_on"].isoformat()})])
     expires_at = at + CODE_FOR
@@ -78,6 +80,14 @@ async def make_code(
     event = DeviceCodeMade(store=found["store_id"], expires_at=expires_at)
     await record(
         connection, tenant_id, Command(f"{maker}/device-code/{hash_.hex()}", at, at, maker), [(maker, event)]
+    )
+    older = await connection.fetch(
+        "UPDATE device_code SET expires_at = $4 WHERE tenant_id = $1 AND store_id = $2 AND name = $3"
+        " AND used_at IS NULL AND expires_at > $4 RETURNING true",
+        tenant_id,
+        found["store_id"],
+        name,
+        at,
     )
     await connection.execute(
         "INSERT INTO device_code (tenant_id, hash, store_id, made_by, name, expires_at)"
@@ -89,7 +99,7 @@ async def make_code(
         name,
         expires_at,
     )
-    return expires_at
+    return expires_at, bool(older)
 
 
 async def bind(
@@ -217,24 +227,27 @@ async def give_pin(
         connection: the asker's.
         tenant_id: the brand.
         command: who, when.
-        guide: code of an active guide.
+        guide: code of a guide at work.
         login: of the account to be.
         pin: argon2id of it.
         rights: the asker's own; an account that may do more, now or later, gets no PIN from them.
 
     Raises:
         NotFound: no such guide, or not one of a store whose phones the asker binds.
-        Refused: the account is shut, has other roles, so that its PIN is HQ's to give, or may do more than the asker.
+        Refused: she is not at work; or the account is shut, has other roles, so that its PIN is HQ's to give, or may do more than the asker.
     """
     found = await connection.fetchrow(
-        "SELECT g.guide_id, p.name FROM guide g"
+        "SELECT g.guide_id, g.active, p.name FROM guide g"
         " LEFT JOIN guide_person p ON p.tenant_id = g.tenant_id AND p.guide_id = g.guide_id"
-        f" WHERE g.tenant_id = $1 AND g.code = $2 AND g.active AND {_MINE.format(store='g.store_id')}",
+        f" WHERE g.tenant_id = $1 AND g.code = $2 AND {_MINE.format(store='g.store_id')}",
         tenant_id,
         guide,
     )
     if found is None:
         raise unknown_guide(guide)
+    if not found["active"]:
+        since = await _away_since(connection, tenant_id, found["guide_id"], command.known_at)
+        raise Refused([Problem("guide", guide, "guide_not_at_work", {"since": since})])
     await lock_accounts(connection, tenant_id)  # a guide has one account, whoever opens it
     account = await connection.fetchrow(
         "SELECT account_id, active, (SELECT changes_all()) OR gives_pin(account_id, guide_id) AS mine FROM account"
@@ -262,6 +275,18 @@ async def give_pin(
         account_id = account["account_id"]
     await set_secret(connection, tenant_id, command, account_id, "pin", pin, must_change=True)
     return account_id
+
+
+async def _away_since(connection: Driver, tenant_id: int, guide_id: UUID, at: datetime) -> str:
+    """The first day on which a guide who left works no more; a dash where a file said so without a day."""
+    day = await connection.fetchval(
+        "SELECT from_on FROM guide_posting WHERE tenant_id = $1 AND guide_id = $2 AND superseded_at IS NULL"
+        " AND store_id IS NULL AND from_at <= $3 ORDER BY from_on DESC, version DESC LIMIT 1",
+        tenant_id,
+        guide_id,
+        at,
+    )
+    return "—" if day is None else str(day.isoformat())
 
 
 async def _open_account(

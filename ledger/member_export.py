@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -111,10 +111,36 @@ async def read_export(connection: Driver, tenant_id: int, keys: MemberKeys, memb
     }
 
 
-def with_headings(document: Any, headings: Mapping[str, str]) -> Any:
-    """The document with its keys worded; a key nobody worded stays as it is."""
+_WORDED = {
+    "purpose": "member.purposes",
+    "source": "member.sources",
+    "outcome": "outcomes",
+    "channel": "channels",
+    "strategy": "strategies",
+    "why": "why",
+    "quadrant": "quadrants",
+    "state": "statuses",
+    "type": "events",
+}
+"""Keys whose values are codes of ours, and the group of their words."""
+
+
+def with_headings(
+    document: Any, headings: Mapping[str, str], word: Callable[[str, str], str], key: str = ""
+) -> Any:
+    """The document with its keys, and the codes under them, in words; what nobody worded stays as it is.
+
+    Args:
+        document: of `read_export`, or a part of it.
+        headings: words for keys.
+        word: the word of a code in a group.
+        key: under which the part stands.
+    """
     if isinstance(document, Mapping):
-        return {headings.get(key, key): with_headings(value, headings) for key, value in document.items()}
+        return {
+            headings.get(name, name): with_headings(value, headings, word, name)
+            for name, value in document.items()
+        }
     if isinstance(document, list | tuple):
-        return [with_headings(one, headings) for one in document]
-    return document
+        return [with_headings(one, headings, word, key) for one in document]
+    return word(_WORDED[key], document) if key in _WORDED and isinstance(document, str) else document

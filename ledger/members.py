@@ -67,6 +67,37 @@ async def member_id_of(
     return UUID(str(found))
 
 
+async def member_of_item(connection: Driver, tenant_id: int, task_id: UUID, needs: Needs) -> UUID:
+    """The id of the member an item is about: no screen shows codes, and whoever sees the item knows who it is.
+
+    Raises:
+        NotFound: there is no such item, or the asker is not `needs` to its member; nobody can tell which.
+    """
+    found = await connection.fetchval(
+        "SELECT member_id FROM member WHERE tenant_id = $1 AND erased_at IS NULL AND member_id ="
+        " (SELECT t.member_id FROM task t WHERE t.tenant_id = $1 AND t.task_id = $2)"
+        f" AND ({_NEEDED[needs]} OR {_ANYWAY})",
+        tenant_id,
+        task_id,
+    )
+    if found is None:
+        raise NotFound(Problem("task_id", str(task_id), "unknown_task"))
+    return UUID(str(found))
+
+
+async def items_taken_off(connection: Driver, tenant_id: int, member: UUID, command_id: str) -> int:
+    """How many items a command on a member took off (`take_off`), by its events: the same whenever it is asked."""
+    return int(
+        await connection.fetchval(
+            "SELECT count(*) FROM task t JOIN event e ON e.tenant_id = $1 AND e.stream = 'task/' || t.task_id"
+            " WHERE t.tenant_id = $1 AND t.member_id = $2 AND e.cause = $3",
+            tenant_id,
+            member,
+            f"{command_id}/items",
+        )
+    )
+
+
 def unknown_member(code: str) -> NotFound:
     """The answer where nobody has this code, was erased, or is out of reach."""
     return NotFound(Problem("member", code, "unknown_member"))

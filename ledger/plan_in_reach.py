@@ -19,6 +19,12 @@ async def stores_in_reach(connection: Driver, tenant_id: int, codes: Iterable[st
     )
 
 
+async def plan_is_seen(connection: Driver, tenant_id: int, plan: str) -> bool:
+    """Whether the connection sees that there is this plan."""
+    query = "SELECT true FROM plan WHERE tenant_id = $1 AND plan_id = $2"
+    return bool(await connection.fetchval(query, tenant_id, plan))
+
+
 async def plan_in_reach(connection: Driver, tenant_id: int, plan: Plan) -> Plan:
     """The plan without the stores and guides that are not seen."""
     by_hand = [step.members for step in plan.care.strategies]

@@ -1,4 +1,4 @@
-"""A member's number, shown once to whoever is to call now."""
+"""A member's number, shown to whoever is to call now; each time it is asked for is recorded."""
 
 from __future__ import annotations
 

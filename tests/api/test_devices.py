@@ -21,7 +21,7 @@ from tests.brand import Brand
 
 WRONG = (401, [("login", "wrong_login")])
 UNKNOWN_GUIDE = (404, [("guide", "unknown_guide")])
-UNKNOWN_STORE = (404, [("store", "unknown_store")])
+UNKNOWN_STORE = (422, [("store", "unknown_store")])
 UNKNOWN_DEVICE = (404, [("device", "unknown_device")])
 PIN = "271828"
 
@@ -94,6 +94,26 @@ async def test_a_code_is_good_for_a_quarter_of_an_hour(shops: Shops) -> None:
     shops.api.now += timedelta(minutes=15)
     answer = await Browser(shops.api).post("/v1/devices", {"code": made["code"]})
     assert problem(answer) == (401, [("code", "wrong_device_code")])
+
+
+async def test_a_new_code_ends_the_older_one_for_a_phone_of_the_same_name(shops: Shops) -> None:
+    wanted = {"store": "S1", "name": "till"}
+    older = (await shops.s1.post("/v1/device-codes", wanted)).json()
+    other = (await shops.s1.post("/v1/device-codes", {**wanted, "name": "door"})).json()
+    newer = (await shops.s1.post("/v1/device-codes", wanted)).json()
+    assert [one["replaced"] for one in (older, other, newer)] == [False, False, True]
+    answers = [
+        await Browser(shops.api).post("/v1/devices", {"code": one["code"]}) for one in (older, other, newer)
+    ]
+    assert [answer.status_code for answer in answers] == [401, 201, 201]
+
+
+async def test_a_guide_who_left_gets_no_pin_and_hq_is_told_since_when(shops: Shops, shop: Brand) -> None:
+    left = {"guide": "G1", "last_on": "2026-03-01"}
+    assert (await shops.api.post("/v1/staff/leave", left)).status_code == 200
+    answer = await shops.api.post("/v1/guides/G1/pin")
+    assert problem(answer) == (409, [("guide", "guide_not_at_work")])
+    assert "2026-03-02" in answer.text
 
 
 async def test_a_code_of_somebody_who_may_not_bind_any_more_binds_nothing(shops: Shops, shop: Brand) -> None:

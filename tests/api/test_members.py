@@ -153,6 +153,7 @@ async def test_a_manager_records_what_members_in_reach_say(
     assert (done.status_code, done.json()["items"]) == (201, 1)
     again = await manager.post("/v1/members/M1/consents", WITHDRAWN, key="a")
     assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+    assert again.json() == done.json()
     told = (await manager.get("/v1/members/M1/consents")).json()["consents"]
     assert [(one["purpose"], one["given"], one["source"]) for one in told] == [("contact", False, "phone")]
     manager.now += timedelta(minutes=1)
@@ -161,6 +162,21 @@ async def test_a_manager_records_what_members_in_reach_say(
     theirs = problem(await elsewhere.post("/v1/members/M1/consents", WITHDRAWN))
     assert nobody == theirs == (404, [("member", "unknown_member")])
     assert problem(await elsewhere.get("/v1/members/M1/consents")) == (404, [("member", "unknown_member")])
+
+
+async def test_a_manager_records_what_the_member_of_an_item_says_without_a_code(
+    manager: Api, elsewhere: Api, shop: Brand, tasks: list[UUID]
+) -> None:
+    address = f"/v1/tasks/{tasks[0]}/consents"
+    nobody = problem(await manager.post(f"/v1/tasks/{UUID(int=7)}/consents", WITHDRAWN))
+    theirs = problem(await elsewhere.post(address, WITHDRAWN))
+    assert nobody == theirs == (404, [("task_id", "unknown_task")])
+    done = await manager.post(address, WITHDRAWN)
+    assert (done.status_code, done.json()["items"]) == (201, 1)
+    before = await shop.everything()
+    again = await manager.post(address, WITHDRAWN)
+    assert (again.status_code, again.json()["consents"]) == (200, done.json()["consents"])
+    assert await shop.everything() == before, "the member had said just that"
 
 
 @pytest.mark.parametrize("other", [Grant(Role.AUDITOR), Grant(Role.OWNER), Grant(Role.SUPERVISOR, "East")])

@@ -8,8 +8,12 @@ from uuid import UUID
 import pytest
 
 from domain.identifiers import personal_id
+from domain.policy import Role
+from ledger.account_places import Grant
+from ledger.ledger import Ledger
 from tests.api.conftest import Api, problem
-from tests.brand import SECRET, at
+from tests.api.test_members import asking
+from tests.brand import SECRET, Brand, at
 
 
 async def every(api: Api, path: str, limit: int) -> list[dict[str, Any]]:
@@ -78,6 +82,18 @@ async def test_guides_and_stores_are_told_by_their_codes_too_and_members_stay_id
     events = (await api.get("/v1/timeline/member/M1")).json()["items"]
     guide = str(personal_id(SECRET, "guide", "G1"))
     assert {key: code for event in events for key, code in event["codes"].items()} == {guide: "G1"}
+
+
+async def test_who_sees_a_part_of_a_plan_is_told_why_its_history_is_not_theirs(
+    shop: Brand, served: Ledger, tasks: list[UUID]
+) -> None:
+    manager = await asking(shop, served, "s1", Grant(Role.STORE_MANAGER, "S1"))
+    async with manager.http:
+        assert (await manager.get("/v1/plans/p1")).status_code == 200
+        answer = await manager.get("/v1/timeline/plan/p1")
+        assert problem(answer) == (403, [("plan", "plan_history_is_whole")])
+        nowhere = problem(await manager.get("/v1/timeline/plan/p9"))
+        assert nowhere == (404, [("plan", "nothing_recorded")])
 
 
 async def test_what_was_never_recorded_is_not_found(api: Api) -> None:

@@ -28,6 +28,10 @@ def test_what_a_member_agrees_to_is_recorded_and_listed(known: Shop) -> None:
     said = ("member", "consent", CODE, "--purpose", "phone")
     done = known.run(*said, "--withdrawn", "--source", "in_store")
     assert (done.exit_code, "撤回同意" in done.stdout) == (0, True)
+    before = known.traces()
+    again = known.run(*said, "--withdrawn", "--source", "in_store")
+    assert (again.exit_code, "没有改动" in again.stdout) == (0, True)
+    assert known.traces() == before
     lifted = known.run(*said, "--given", "--source", "manager", "--reason", "到店签字")
     assert lifted.exit_code == 0
     told = known.json("member", "consent", CODE)["consents"]
@@ -52,6 +56,8 @@ def test_what_a_member_agrees_to_is_recorded_and_listed(known: Shop) -> None:
         (("erase", CODE, "--reason", " ", "--yes"), "内容为空"),
         (("erase", CODE, "--reason", "x"), "不能恢复"),
         (("consent", CODE, "--withdrawn"), "没有写用途"),
+        (("consent", "--purpose", "phone", "--given"), "--task"),
+        (("consent", "--task", "6f1f7a52-3c39-4a0e-9f0c-2f3c0e4d6a11"), "没有这个任务"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_to_do(
@@ -78,10 +84,13 @@ def test_an_export_is_for_its_owner_alone_and_overwrites_nothing(known: Shop) ->
 
 def test_an_export_can_be_headed_in_chinese(known: Shop) -> None:
     file = known.folder / "zx-zh.json"
+    known.run("member", "consent", CODE, "--purpose", "phone", "--given", "--source", "in_store")
     known.run("member", "export", CODE, "--out", str(file), "--headings", "zh")
     told = json.loads(file.read_text(encoding="utf-8"))
     assert told["会员"]["姓名"] == NAME
     assert {"同意记录", "购买记录", "分配", "待办", "签到", "事件", "消息"} <= set(told)
+    assert [(one["用途"], one["来源"]) for one in told["同意记录"]] == [("电话", "到店")]
+    assert {one["类型"] for one in told["事件"]} == {"同意", "导出会员资料"}
 
 
 def test_an_erased_member_is_gone_and_said_to_be(known: Shop) -> None:

@@ -73,6 +73,8 @@ class Call:
     """Its answers where it is allowed: what it does, or why the moment is against it."""
     missing: int = 404
     """Its answer where the object is not there, and where it is somebody else's."""
+    seen: int = 0
+    """Its answer where the object is seen and yet not in reach for this; 0: the same as for one that is not there."""
     reaches: Reaches = _sees
     path: Mapping[str, str] = field(default_factory=dict)
     """Path parameters that are not the object's name; `{name}` is put in."""
@@ -164,7 +166,7 @@ CALLS: Mapping[str, Call] = {
         key=True,
         path={"task_id": "{task}"},
     ),
-    "read_timeline: plan": _history("plan", reaches=_in_campaign),
+    "read_timeline: plan": _history("plan", reaches=_in_campaign, seen=403),
     "read_timeline: task": _history("task"),
     "read_timeline: guide": _history("guide"),
     "read_timeline: member": _history("member"),
@@ -209,6 +211,7 @@ CALLS: Mapping[str, Call] = {
     "make_device_code": Call(
         "store",
         frozenset({201}),
+        missing=422,
         reaches=_acts,
         body=lambda asked: {"store": asked.name, "name": "counter"},
     ),
@@ -259,6 +262,9 @@ CALLS: Mapping[str, Call] = {
     "set_consent": _changes(
         "member", 201, body=lambda _asked: {"purpose": "profile", "given": True, "source": "in_store"}
     ),
+    "set_consent_by_item": _changes(
+        "task", 201, body=lambda _asked: {"purpose": "profile", "given": True, "source": "in_store"}
+    ),
     "export_member": Call("member"),
     # A key that was destroyed does not come back with the rows, so it is always the same member who is erased.
     "erase_member": _changes("member", called=lambda _world, _thing: "mem-orchid-2"),
@@ -278,7 +284,7 @@ class Case:
 
     call: str
     whose: str
-    """own, foreign, unknown, or empty where the operation names nothing."""
+    """own, foreign, unknown, seen (`Call.seen`), or empty where the operation names nothing."""
     asked: Asked
 
     @property
@@ -292,10 +298,18 @@ class Case:
             return frozenset({403})
         if self.how.in_session and self.asked.world.shown[self.asked.reach.who.login].token:
             return frozenset({403})
-        return self.how.done if self.whose in {"own", ""} else frozenset({self.how.missing})
+        if self.whose in {"own", ""}:
+            return self.how.done
+        return frozenset({self.how.seen if self.whose == "seen" else self.how.missing})
 
     def __str__(self) -> str:
         return f"{self.asked.reach.who.login} {self.call} {self.whose} {self.asked.name}".strip()
+
+
+def _stands(how: Call, reach: Reach, thing: Thing) -> str:
+    if how.reaches(reach, thing):
+        return "own"
+    return "seen" if how.seen and reach.sees(thing) else "foreign"
 
 
 def cases_of(world: World, reach: Reach) -> Iterator[Case]:
@@ -305,8 +319,8 @@ def cases_of(world: World, reach: Reach) -> Iterator[Case]:
             yield Case(call, "", Asked(world, reach, "", None))
             continue
         things = [thing for thing in world.things if thing.kind == how.kind]
-        for whose, mine in (("own", True), ("foreign", False)):
-            thing = next((one for one in things if how.reaches(reach, one) is mine), None)
+        for whose in ("own", "foreign", "seen"):
+            thing = next((one for one in things if _stands(how, reach, one) == whose), None)
             if thing is not None:
                 yield Case(call, whose, Asked(world, reach, how.called(world, thing), thing))
         yield Case(call, "unknown", Asked(world, reach, UNKNOWN[how.kind], None))
