@@ -204,6 +204,9 @@ class ItemAnswer(Answer):
     quadrant: str
     state: str
     done: bool
+    done_by_other: bool = Field(
+        description="Another guide had reached the member before the item came to this one: nothing is left to do."
+    )
     script: str
     material: str
 

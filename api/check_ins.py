@@ -1,7 +1,8 @@
 """A guide's report of an item: once a key, whatever the line between phone and shop does.
 
 Round trips to the database: the sign-on, then the two of `ledger.check_ins.check_in`; one more the first time a guide
-is named in this process, two more where the key had been used.
+is named in this process or the phone's clock is off, two more where the key had been used. What is late or out of order
+costs some thirty.
 """
 
 from __future__ import annotations
@@ -22,17 +23,20 @@ from api.fields import STORABLE, Body, Code, Day, Instant
 from api.problems import responses
 from api.replayed import REPLAYED, mark_replayed
 from domain.check_in import Channel, CheckIn, Grade, Outcome
+from domain.clock_skew import put_right, skew
 from domain.errors import NotFound, Problem, Refused
-from ledger.check_ins import Recorded, check_in
+from ledger.check_ins import check_in
 from ledger.check_ins_before import taken_before
+from ledger.publishing import list_published_at
+from ledger.recorded import Recorded
 
 SALT_BYTES = 16
 
 router = APIRouter(prefix="/tasks", tags=["check-ins"])
 
 
-class Report(Body):
-    """What a guide reports of an item."""
+class Told(Body):
+    """What is told of an item."""
 
     performed_by: Code = Field(description="Code of the guide who did it and gets the credit.")
     occurred_at: Instant | None = Field(default=None, description="Now, where left out.")
@@ -51,6 +55,16 @@ class Report(Body):
     evidence: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
         default=None,
         description="SHA-256 (hex) of what proves it, e.g. a screenshot; the same twice is a sign.",
+    )
+
+
+class Report(Told):
+    """What a guide reports of an item."""
+
+    device_at: Instant | None = Field(
+        default=None,
+        description="What the phone's clock shows while it sends this. More than two minutes off, `occurred_at` is put"
+        " right by as much, between the publishing of the day's list and now.",
     )
 
 
@@ -83,12 +97,13 @@ async def report(
     """Check in an item; sent twice with the same key it counts once."""
     at = here.clock()
     guide = await _performer(here, body.performed_by)
+    occurred_at, skew_s = await _put_right(here, body, guide, at)
     command = CheckIn(
         command_id=f"check-in/{here.who.account_id}/{key}",
         task_id=task_id,
         performed_by=guide,
         actor=here.actor,
-        occurred_at=body.occurred_at or at,
+        occurred_at=occurred_at,
         known_at=at,
         channel=body.channel,
         outcome=body.outcome,
@@ -99,18 +114,30 @@ async def report(
         asked=_digest(body, guide, body.occurred_at),
         device=here.who.device_id,
         evidence=body.evidence or "",
+        skew_s=skew_s,
     )
     try:
         taken = await check_in(here.ledger, command, salt=secrets.token_bytes(SALT_BYTES))
     except Refused as error:
         if any(problem.code == "command_used_elsewhere" for problem in error.problems):
-            raise _used_otherwise(key) from error
-        raise Refused([_as_sent(problem, body) for problem in error.problems]) from error
-    if taken.duplicate:
-        response.status_code = 200
-        mark_replayed(response)
-        return await _as_answered(here, taken, command, key)
-    return TakenAnswer.model_validate(taken)
+            raise used_otherwise(key) from error
+        raise Refused([as_sent(problem, body.performed_by) for problem in error.problems]) from error
+    return await answer_to(here, taken, command.asked, command.note, key, response)
+
+
+async def _put_right(here: Here, body: Report, guide: UUID, at: datetime) -> tuple[datetime, int]:
+    """When it occurred by our clock, and by how many seconds the phone's is ahead; a read more where it is."""
+    if body.occurred_at is None or body.device_at is None:
+        return body.occurred_at or at, 0
+    ahead = skew(body.device_at, at)
+    if not ahead:
+        return body.occurred_at, 0
+    async with here.ledger.connection() as connection:
+        published_at = await list_published_at(
+            connection, here.ledger.tenant_id, guide, body.occurred_at - ahead
+        )
+    right = put_right(body.occurred_at, ahead, published_at=published_at, received_at=at)
+    return right, round(ahead.total_seconds())
 
 
 async def _performer(here: Here, code: str) -> UUID:
@@ -121,31 +148,45 @@ async def _performer(here: Here, code: str) -> UUID:
         raise Refused([Problem("performed_by", code, error.problem.code)]) from error
 
 
-def _as_sent(problem: Problem, body: Report) -> Problem:
+def as_sent(problem: Problem, guide: str) -> Problem:
     """With the guide's code as it came: ids of guides are ours."""
     if problem.field != "performed_by":
         return problem
-    return Problem(problem.field, body.performed_by, problem.code, problem.params)
+    return Problem(problem.field, guide, problem.code, problem.params)
 
 
-async def _as_answered(here: Here, taken: Recorded, command: CheckIn, key: str) -> TakenAnswer:
-    """The answer as it was given the first time, provided that the request is the same."""
-    async with here.ledger.connection() as connection:
+async def answer_to(
+    here: Here, taken: Recorded, asked: str, note: str | None, key: str, response: Response
+) -> TakenAnswer:
+    """What became of it; of a request sent again the answer of the first time, provided that it is the same.
+
+    Raises:
+        Refused: the key was used for something else.
+    """
+    if not taken.duplicate:
+        return TakenAnswer.model_validate(taken)
+    response.status_code = 200
+    mark_replayed(response)
+    # The key is the asker's own, whoever holds the item by now.
+    async with here.ledger.for_upkeep().connection() as connection:
         before = await taken_before(
             connection, here.ledger.tenant_id, taken.task_id, taken.version, keys=here.ledger.keys
         )
-    if before.asked != command.asked or not before.had_note(command.note):
-        raise _used_otherwise(key)
+    if before.asked != asked or not before.had_note(note):
+        raise used_otherwise(key)
     return TakenAnswer(task_id=taken.task_id, version=taken.version, state=before.state, due_on=before.due_on)
 
 
 def _digest(body: Report, guide: UUID, occurred_at: datetime | None) -> str:
     """Of what was asked, as asked. Without the note, which must be erasable, and with the guide's id for the code."""
-    left_out = {"note", "performed_by", "occurred_at"} | ({"evidence"} if body.evidence is None else set())
+    left_out = {"note", "performed_by", "occurred_at", "device_at"} | (
+        {"evidence"} if body.evidence is None else set()
+    )
     asked = body.model_dump(mode="json", exclude=left_out)
     asked |= {"guide": str(guide), "occurred_at": occurred_at and occurred_at.timestamp()}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _used_otherwise(key: str) -> Refused:
+def used_otherwise(key: str) -> Refused:
+    """A key of the asker's that was sent with another content."""
     return Refused([Problem("Idempotency-Key", key, "key_used_otherwise")])

@@ -52,6 +52,9 @@ KINDS = {
 """Status to kind; `api.titles` words it, and the problem's type is urn:daogou:problem:<kind>."""
 
 STANDS_AGAINST = frozenset({
+    "check_in_superseded",
+    "closed_day_is_the_supervisors",
+    "nothing_to_correct",
     "store_is_closed",
     "store_has_guides",
     "store_closes_already",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import orjson
@@ -20,6 +22,7 @@ from cli.session import Session, json_option, pass_session, to_json
 from infra.anchor_file import anchor_path, read_anchor_file
 from infra.seal_workflow import remembered_anchors
 from ledger.anchors import Anchor, anchor_fields, check_value
+from ledger.exceptions import CheckInException, Kind, Wanted, list_exceptions
 from ledger.proofs import Proof, proof_fields, prove
 from ledger.seals import Seal, last_seal
 from ledger.timeline import Subject, TimelineEntry, timeline, told_with_codes, with_codes
@@ -116,6 +119,63 @@ def _details(entry: TimelineEntry) -> str:
 def _is_nested(value: Any) -> bool:
     """Whether it is too long a list or object for a line."""
     return isinstance(value, dict | list) and len(orjson.dumps(value)) > LONGEST
+
+
+@audit.command("conflicts")
+@click.option("--store", metavar="CODE", help="只看这家门店 / of this store only.")
+@click.option("--guide", metavar="CODE", help="只看这位导购 / of this guide only.")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="从哪天起 / first day.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="到哪天止 / last day.")
+@click.option("--kind", type=click.Choice(get_args(Kind)), help="只看这一类 / only these.")
+@click.option("--limit", type=click.IntRange(min=1, max=100_000), default=200, show_default=True)
+@json_option
+@pass_session
+def conflicts_command(
+    session: Session, /, first: datetime | None, last: datetime | None, **options: Any
+) -> None:
+    """补报、更正、作废、冲突的签到，最近得知的在前 / Check-ins late, corrected, voided or in conflict, last known first."""
+    limit = options.pop("limit")
+    wanted = Wanted(first and first.date(), last and last.date(), **options)
+    found = session.run(_exceptions(session, wanted, limit))
+    words = session.words
+    made = table(
+        words("conflicts.day"), words("conflicts.store"), words("conflicts.guide"), words("conflicts.outcome"),
+        words("conflicts.what"), words("conflicts.item"), fold=(4,),
+    )  # fmt: skip
+    for one in found:
+        outcome = words.code("outcomes", one.outcome)
+        if one.outcome_before is not None:
+            outcome = f"{words.code('outcomes', one.outcome_before)} → {outcome}"
+        made.add_row(
+            f"{one.day:%m-%d}",
+            one.store,
+            one.guide,
+            outcome,
+            _what(session, one),
+            f"{one.task_id}#{one.version}",
+        )
+    footer = [words("timeline.cut", limit=number(limit))] if len(found) == limit else []
+    session.show(
+        {"exceptions": found},
+        heading(words("conflicts.title")),
+        made if found else words("conflicts.none"),
+        *footer,
+    )
+
+
+def _what(session: Session, one: CheckInException) -> str:
+    words = session.words
+    told = [words.code("conflicts.kinds", name) for name in ("late", "voided") if getattr(one, name)]
+    told += [words.code("conflicts.kinds", "corrected")] if one.corrects is not None else []
+    told += [words.code("conflicts.kinds", one.conflict)] if one.conflict else []
+    told += [words("conflicts.skewed", seconds=number(one.skew_s))] if one.skew_s else []
+    told += [one.reason] if one.reason else []
+    return " · ".join(told)
+
+
+async def _exceptions(session: Session, wanted: Wanted, limit: int) -> Sequence[CheckInException]:
+    async with session.ledger() as (ledger, _), ledger.connection() as connection:
+        return await list_exceptions(connection, ledger, wanted, limit=limit)
 
 
 @audit.command("root")

@@ -1,6 +1,7 @@
 """`daogou clock-in` and `daogou check-in`: a guide's day from the command line, or a manager's on her behalf.
 
-Ledger first: both work while Temporal is away. The item is named by its number on today's list.
+Ledger first: both work while Temporal is away. The item is named by its number on today's list. What was reported
+before is corrected by `cli.check_in_before`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from domain.identifiers import derived_id
 from domain.playbook import nearest
 from infra.clock import now
 from ledger import facts
-from ledger.check_ins import Recorded, check_in
+from ledger.check_ins import check_in
 from ledger.door import Driver
 from ledger.ledger import Ledger
+from ledger.recorded import Recorded
 from ledger.today import ListedItem, TodaysList, read_todays_list
 from wording.catalogue import LANGUAGES, catalogue
 
@@ -34,6 +36,7 @@ ACTOR = "hq"
 KEY = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
 _TYPED_AS = {
     "task_id": "RANK",
+    "version": "RANK",
     "performed_by": "GUIDE",
     "guide": "GUIDE",
     "grade": "--grade",
@@ -84,7 +87,7 @@ def clock_in_command(session: Session, guide: str) -> None:
 async def _clock_in(session: Session, guide: str) -> tuple[str, AtWork]:
     async with session.ledger() as (ledger, _):
         async with ledger.connection() as connection:
-            found = await _find(connection, ledger.tenant_id, guide)
+            found = await find_guide(connection, ledger.tenant_id, guide)
         at_work = await _begin(ledger, found, now())
         if not at_work.listed:
             return "", at_work
@@ -95,7 +98,22 @@ async def _clock_in(session: Session, guide: str) -> tuple[str, AtWork]:
     return listed.guide_name, at_work
 
 
-@click.command("check-in")
+class ReportingGroup(click.Group):
+    """A group whose first word may be a guide's code: then it is a report."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read `GUIDE RANK …` as `report GUIDE RANK …`."""
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["report", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("check-in", cls=ReportingGroup)
+def check_in_group() -> None:
+    """导购签到：报告一项任务；更正、补报 / Report an item: daogou check-in GUIDE RANK --outcome …; correct, late."""
+
+
+@check_in_group.command("report")
 @click.argument("guide")
 @click.argument("rank")
 @click.option("--outcome", required=True, metavar="OUTCOME", help="结果 / what came of it, e.g. interested.")
@@ -112,15 +130,15 @@ def check_in_command(session: Session, /, guide: str, rank: str, **options: Any)
     RANK 是今日清单上的序号；同一行再敲一次只计一次 / RANK is the item's number on today's list; the same line
     typed twice counts once.
     """
-    number, report = _read_line(rank, **options)
+    number, report = read_line(rank, **options)
     done = session.run(_check_in(session, guide, number, report))
-    session.show(_machine(guide, report, done), *_screen(session, guide, report, done))
+    session.show(machine(guide, report, done), *screen(session, guide, report, done))
 
 
 async def _check_in(session: Session, guide: str, rank: int, report: Report) -> Reported:
     async with session.ledger() as (ledger, _):
         async with ledger.connection() as connection:
-            found = await _find(connection, ledger.tenant_id, guide)
+            found = await find_guide(connection, ledger.tenant_id, guide)
         at = now()
         listed = await _todays(ledger, found, at)
         item = next((one for one in listed.items if one.rank == rank), None)
@@ -144,7 +162,7 @@ async def _check_in(session: Session, guide: str, rank: int, report: Report) -> 
             recorded = await check_in(ledger, command, salt=secrets.token_bytes(16))
         except Refused as refused:
             zone = found.time_zone
-            raise Refused([_as_typed(one, guide, rank, zone) for one in refused.problems]) from refused
+            raise Refused([as_typed(one, guide, rank, zone) for one in refused.problems]) from refused
     return Reported(listed, item, recorded)
 
 
@@ -167,11 +185,16 @@ async def _begin(ledger: Ledger, guide: facts.GuideFacts, at: datetime) -> AtWor
     try:
         return await clock_in(ledger, guide.code, at=at, actor=ACTOR)
     except Refused as refused:
-        typed = [_as_typed(one, guide.code, None, guide.time_zone) for one in refused.problems]
+        typed = [as_typed(one, guide.code, None, guide.time_zone) for one in refused.problems]
         raise Refused(typed) from refused
 
 
-async def _find(connection: Driver, tenant_id: int, code: str) -> facts.GuideFacts:
+async def find_guide(connection: Driver, tenant_id: int, code: str) -> facts.GuideFacts:
+    """The active guide of a code.
+
+    Raises:
+        NotFound: there is none.
+    """
     known = {guide.code: guide for guide in await facts.guides(connection, tenant_id) if guide.active}
     if code not in known:
         raise NotFound(
@@ -188,7 +211,7 @@ def _command_id(report: Report, item: ListedItem, day: date) -> str:
     return f"check-in/line/{derived_id('check-in', str(item.task_id), day.isoformat(), *line)}"
 
 
-def _read_line(
+def read_line(
     rank: str,
     *,
     outcome: str,
@@ -230,7 +253,7 @@ def _read_line(
     return int(rank), Report(chosen, graded, again, reached_by, note or None, key)
 
 
-def _as_typed(problem: Problem, guide: str, rank: int | None, zone: str) -> Problem:
+def as_typed(problem: Problem, guide: str, rank: int | None, zone: str) -> Problem:
     """A rule's problem in the words of the command line, instants as the store's clocks show them."""
     field = _TYPED_AS.get(problem.field, problem.field)
     value = {"RANK": str(rank), "GUIDE": guide}.get(field, _local(problem.value, zone))
@@ -249,7 +272,8 @@ def _local(told: str, zone: str) -> str:
     return told if instant.tzinfo is None else f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
-def _machine(guide: str, report: Report, done: Reported) -> dict[str, Any]:
+def machine(guide: str, report: Report, done: Reported) -> dict[str, Any]:
+    """The answer for programs."""
     return {
         "guide": guide,
         "day": done.listed.day,
@@ -264,7 +288,8 @@ def _machine(guide: str, report: Report, done: Reported) -> dict[str, Any]:
     }
 
 
-def _screen(session: Session, guide: str, report: Report, done: Reported) -> list[RenderableType]:
+def screen(session: Session, guide: str, report: Report, done: Reported) -> list[RenderableType]:
+    """The answer for people."""
     words, recorded = session.words, done.recorded
     told = words.code("outcomes", report.outcome)
     if report.grade:

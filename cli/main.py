@@ -17,7 +17,8 @@ from rich.text import Text
 from cli.account import account
 from cli.audit import audit
 from cli.backup import backup_command, restore_command
-from cli.check_in import check_in_command, clock_in_command
+from cli.check_in import check_in_group, clock_in_command
+from cli.check_in_before import register as register_check_in_before
 from cli.click_words import speak, speak_option, teach_click
 from cli.day import day
 from cli.demo import demo
@@ -185,7 +186,8 @@ root.add_command(plan)
 root.add_command(day)
 root.add_command(clock_in_command)
 root.add_command(today)
-root.add_command(check_in_command)
+root.add_command(check_in_group)
+register_check_in_before(check_in_group)
 root.add_command(account)
 root.add_command(token)
 root.add_command(member)

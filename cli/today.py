@@ -86,6 +86,8 @@ def _next(listed: TodaysList) -> ListedItem | None:
 
 def _state(session: Session, item: ListedItem) -> str:
     """How the item stands; one of a paused plan waits, whatever else."""
+    if item.done_by_other:
+        return session.words("today.done_by_other")
     if item.state == "open" and item.plan_status == "paused":
         return session.words("today.paused")
     return session.words.code("statuses", item.state)

@@ -63,6 +63,8 @@ class CheckIn(BaseModel):
     device: UUID | None = None
     evidence: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     """See `domain.events.CheckedIn.evidence`."""
+    skew_s: int = 0
+    """See `domain.events.CheckedIn.skew_s`."""
 
     @property
     def reached(self) -> bool:
@@ -87,7 +89,7 @@ class TaskBefore:
     grade: str | None
     dial_days: int
     attempted_that_day: bool
-    """Whether the item has a check-in on the business date of the report."""
+    """Whether the item has a check-in on the business date of the report, by whoever reports."""
     dialled_that_day: bool
     """Whether the member was dialled in vain on that date, for this or another item of the cycle."""
     opted_out: bool
@@ -101,14 +103,43 @@ class TaskBefore:
     """Whether the plan was paused when it occurred: the phone was offline and did not know."""
     recalled_at: datetime | None = None
     """When the plan was recalled, if it was: what occurred before still counts, and brings nothing back."""
+    last_dial_on: date | None = None
+    """The last day on which the member was dialled in vain."""
+    later_cycle: bool = False
+    """Whether a later cycle of the plan has begun, which brings along what is reported of this one."""
+    reassigned: bool = False
+    """Whether the item is another guide's by now: the phone was offline and did not know."""
     phone_withdrawn: bool = False
     """Whether the member had taken back the consent to be called: the call is kept, and stands out."""
     categories: tuple[str, ...] = ()
     """Of the products the report names, those that are categories of the brand."""
 
 
+def in_order(task: TaskBefore, command: CheckIn, on: date) -> bool:
+    """Whether a report can be taken as the latest of all: the item is open and its guide's, the day too, nothing later known.
+
+    What is not is decided by `domain.amending`, which replays everything that is known of the member.
+    """
+    ordinary = (
+        task.state == "open"
+        and task.guide_id == command.performed_by
+        and task.grade != "D"
+        and task.recalled_at is None
+        and not task.day_closed
+        and not task.later_cycle
+    )
+    first_today = not task.attempted_that_day and (command.reached or not task.dialled_that_day)
+    return (
+        ordinary
+        and first_today
+        and (task.last_attempt_on is None or task.last_attempt_on <= on)
+        and (task.last_dial_on is None or task.last_dial_on <= on)
+        and (task.last_reached_at is None or task.last_reached_at <= command.occurred_at)
+    )
+
+
 def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_working_day: date) -> CheckedIn:
-    """Decide what `command` does to `task`.
+    """Decide what `command`, which is in order, does to `task`.
 
     Reached: the item is done, unless a next date inside the cycle was agreed; then it stays open for that
     day. Not reached: it comes again the next working day; on the third such day of the plan it is left as
@@ -123,26 +154,19 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
     Raises:
         Refused: naming the field, its value, and what to do instead.
     """
-    problem = _objection(task, command, on)
+    problem = objection(task, command, on)
     if problem is not None:
         raise Refused([problem])
-    grade = _grade(task, command)
-    overtaken = task.last_attempt_on is not None and on < task.last_attempt_on
+    grade = grade_after(task.grade, command.grade, reached=command.reached)
     state, due_on = "done", task.due_on
-    if task.state == "expired":
-        # A late report is kept and counts; it does not bring the item back onto a list.
-        state = "done" if command.reached else "expired"
-    elif task.recalled_at is not None:
-        state = "done" if command.reached else "withdrawn"
-    elif command.reached:
+    if command.reached:
         if command.next_on is not None and grade != "D":
             state, due_on = "open", command.next_on
     elif task.dial_days + 1 >= MOST_DIAL_DAYS:
         state = "unreached"
     else:
-        # A late report of an earlier day does not undo what a later one left the item at.
-        state, due_on = "open", task.due_on if overtaken else next_working_day
-    return CheckedIn(
+        state, due_on = "open", next_working_day
+    event = CheckedIn(
         plan=task.plan_id,
         cycle=task.cycle,
         member=task.member_id,
@@ -158,39 +182,54 @@ def decide_check_in(task: TaskBefore, command: CheckIn, *, on: date, next_workin
         attempt=task.attempts + 1,
         dial_days=task.dial_days if command.reached else task.dial_days + 1,
         late=task.day_closed,
-        conflict=_conflict(task, command),
+        conflict=conflict(task, command),
         asked=command.asked,
         device=command.device,
         evidence=command.evidence,
     )
+    return event.model_copy(update=said_besides(command, grade))
 
 
-def _conflict(task: TaskBefore, command: CheckIn) -> str:
+def said_besides(command: CheckIn, grade: str | None) -> dict[str, object]:
+    """What a report says besides the ordinary, for its event: left out where there is nothing."""
+    told: dict[str, object] = {} if command.grade == grade else {"told_grade": command.grade}
+    return told if not command.skew_s else told | {"skew_s": command.skew_s}
+
+
+def conflict(task: TaskBefore, command: CheckIn) -> str:
+    """Why a report stands against how things were; empty: it does not."""
     if task.recalled_at is not None:
         return "plan_recalled"
     if task.while_paused:
         return "plan_paused"
+    if task.reassigned:
+        return "reassigned"
     return "phone_withdrawn" if task.phone_withdrawn and command.channel == "phone" else ""
 
 
-def _grade(task: TaskBefore, command: CheckIn) -> str | None:
-    if command.grade == "C" or (command.grade is None and not command.reached):
-        # C only if never graded A, B or D: a missed call takes nothing back.
-        return task.grade or "C"
-    overtaken = task.last_reached_at is not None and command.occurred_at < task.last_reached_at
-    if overtaken and task.grade is not None and command.grade != "D":
-        return task.grade  # a late report of an earlier contact does not undo a later grade
-    return command.grade or task.grade
+def grade_after(before: str | None, told: str | None, *, reached: bool) -> str | None:
+    """The member's grade after a check-in that told one, or none.
+
+    A D stays: the member alone lifts it. C is only for members never graded A, B or D: a missed call takes nothing back.
+    """
+    if before == "D":
+        return before
+    if told == "C" or (told is None and not reached):
+        return before or "C"
+    return told or before
 
 
-def _takes_reports(task: TaskBefore, command: CheckIn) -> bool:
-    """Whether the item is open to the report; what the close or a recall took off is, for what occurred before."""
-    if task.recalled_at is not None:
-        return task.state in {"open", "withdrawn"} and command.occurred_at < task.recalled_at
-    return task.state == "open" or (task.state == "expired" and task.day_closed)
+def objection(  # noqa: PLR0911, C901 - one line a rule
+    task: TaskBefore, command: CheckIn, on: date, *, within_grace: bool = True
+) -> Problem | None:
+    """The rule that stands against a report, if one does.
 
-
-def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None:  # noqa: PLR0911, C901 - one line a rule
+    Args:
+        task: the item as it stood, to whoever reported, when it occurred.
+        command: the report.
+        on: its business date.
+        within_grace: False where it may be entered whenever: by a supervisor with a reason, or as a correction.
+    """
     if task.guide_id != command.performed_by:
         return Problem("performed_by", str(command.performed_by), "not_your_task")
     if unknown := unknown_products(command.products, task.categories):
@@ -199,9 +238,8 @@ def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None: 
         return Problem("task_id", str(task.task_id), "member_opted_out")
     if task.grade == "D":
         return Problem("task_id", str(task.task_id), "member_declined")
-    if not _takes_reports(task, command):
-        state = "withdrawn" if task.recalled_at is not None else task.state
-        return Problem("task_id", str(task.task_id), "task_closed", {"state": state})
+    if task.state != "open":
+        return Problem("task_id", str(task.task_id), "task_closed", {"state": task.state})
     if command.occurred_at > command.known_at:
         return Problem(
             "occurred_at",
@@ -232,7 +270,7 @@ def _objection(task: TaskBefore, command: CheckIn, on: date) -> Problem | None: 
             "after_close",
             {"close": task.day_closes_at.isoformat()},
         )
-    if command.known_at > task.day_closes_at + LATE_GRACE:
+    if within_grace and command.known_at > task.day_closes_at + LATE_GRACE:
         return Problem(
             "known_at",
             command.known_at.isoformat(),

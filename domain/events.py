@@ -26,6 +26,29 @@ class Event(BaseModel):
         return self.model_dump(mode="json")
 
 
+class ItemStanding(BaseModel):
+    """Where an item stands: as it is projected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: str
+    reason: str | None
+    due_on: date
+    attempts: int
+    last_attempt_on: date | None
+
+
+class MemberStanding(BaseModel):
+    """Where a member stands in a cycle of a plan: as it is projected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    grade: str | None = None
+    dial_days: int = 0
+    last_dial_on: date | None = None
+    last_reached_at: datetime | None = None
+
+
 # --- stream plan/{plan} -------------------------------------------------------------------------
 
 
@@ -172,7 +195,12 @@ class TaskReassigned(Event):
 
 
 class CheckedIn(Event):
-    """A guide's report of the item and where it leaves it."""
+    """A guide's report of the item and where it leaves it.
+
+    One that came in the order it occurred says so by `state`, `due_on`, `attempt`, `grade` and `dial_days`; the last
+    attempt is on its `business_date`, and it is the last dial or the last contact. One that came out of order says by
+    `leaves_item` and `leaves_member` where item and member stand now.
+    """
 
     type: ClassVar[str] = "checked_in"
     plan: str
@@ -201,6 +229,23 @@ class CheckedIn(Event):
     """The bound phone it was reported on; None: none, or it is not known."""
     evidence: str = ""
     """SHA-256 (hex) of what proves it, e.g. a screenshot, where the guide showed something."""
+    told_grade: str | None = None
+    """The grade that was told, where that is not the one it led to (`grade`)."""
+    skew_s: int = 0
+    """By how many seconds the phone's clock was ahead; `occurred_at` has been put right by so much."""
+    why: UUID | None = None
+    why_hmac: str | None = None
+    """Why it was entered after the grace; kept beside the ledger like a note, for it tells of the member."""
+    leaves_item: ItemStanding | None = None
+    leaves_member: MemberStanding | None = None
+
+    def payload(self) -> dict[str, Any]:
+        """JSON values; what an ordinary report has no use for is left out, for there are many of them."""
+        unsaid = _OUT_OF_THE_ORDINARY - self.model_fields_set
+        return self.model_dump(mode="json", exclude=set(unsaid))
+
+
+_OUT_OF_THE_ORDINARY = frozenset({"told_grade", "skew_s", "why", "why_hmac", "leaves_item", "leaves_member"})
 
 
 # --- stream guide-day/{guide}/{date} ---------------------------------------------------------------

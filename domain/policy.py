@@ -61,6 +61,8 @@ class Right(StrEnum):
     READ_LIST = "list.read"
     CLOCK_IN = "clock_in"
     CHECK_IN = "check_in"
+    CORRECT_CHECK_IN = "check_in.correct"
+    AMEND_CLOSED_DAY = "closed_day.amend"
     READ_HISTORY = "history.read"
     READ_MESSAGES = "messages.read"
     STEER_MESSAGES = "messages.steer"
@@ -84,6 +86,8 @@ CHANGING = frozenset({
     Right.REPLACE_GUIDE,
     Right.CLOCK_IN,
     Right.CHECK_IN,
+    Right.CORRECT_CHECK_IN,
+    Right.AMEND_CLOSED_DAY,
     Right.STEER_MESSAGES,
     Right.REVEAL_PHONE,
     Right.SET_CONSENT,
@@ -97,16 +101,21 @@ CHANGING = frozenset({
 """Rights that write. A token without one of them reads only, in the database too."""
 
 _LOOKS_ON = frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.READ_LIST, Right.READ_HISTORY})
-_AT_WORK = frozenset(
-    {Right.READ_LIST, Right.CLOCK_IN, Right.CHECK_IN, Right.READ_HISTORY, Right.REVEAL_PHONE}
-)
+_AT_WORK = frozenset({
+    Right.READ_LIST,
+    Right.CLOCK_IN,
+    Right.CHECK_IN,
+    Right.CORRECT_CHECK_IN,
+    Right.READ_HISTORY,
+    Right.REVEAL_PHONE,
+})  # fmt: skip
 _SEES_ALL = _LOOKS_ON | {Right.READ_MESSAGES, Right.READ_METRICS, Right.AUDIT, Right.READ_SIGNS}
 
 POLICY: Mapping[Role, frozenset[Right]] = {
     Role.HQ: frozenset(Right),
     Role.OWNER: _SEES_ALL,
     Role.AUDITOR: _SEES_ALL | {Right.READ_ACCOUNTS},
-    Role.SUPERVISOR: _LOOKS_ON | {Right.READ_SIGNS},
+    Role.SUPERVISOR: _LOOKS_ON | {Right.READ_SIGNS, Right.CORRECT_CHECK_IN, Right.AMEND_CLOSED_DAY},
     Role.DEALER: _LOOKS_ON,
     Role.ORGANISER: frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.STEER_PLAN}),
     Role.STORE_MANAGER: _LOOKS_ON | _AT_WORK | {Right.BIND_DEVICE, Right.SET_CONSENT, Right.READ_SIGNS},
@@ -120,6 +129,8 @@ SEES_ALL = frozenset({Role.HQ, Role.OWNER, Role.AUDITOR})
 CHANGES_ALL = frozenset({Role.HQ})
 ACTS_FOR_GUIDES = frozenset({Role.STORE_MANAGER, Role.GUIDE, Role.SERVICE_AGENT})
 """Roles that record the work of the guides in their scope: their own, or on behalf."""
+AMENDS_CLOSED_DAYS = frozenset({Role.SUPERVISOR, Role.HQ})
+"""Roles that correct what the guides in their scope reported of days that are closed, always with a reason."""
 
 ON_PHONE = frozenset({Role.GUIDE, Role.SERVICE_AGENT, Role.STORE_MANAGER})
 """Roles that count in a session on a shop's phone, by PIN: a few digits never open more than a shop's work."""

@@ -23,14 +23,14 @@ import asyncpg
 from domain.errors import Problem, Refused
 from ledger.door import Driver
 from ledger.folding.days import DAY, ITEM_OF_LIST
-from ledger.folding.items import CHECK_IN, MEMBER, TASK
+from ledger.folding.items import CHECK_IN, CHECK_IN_SUPERSEDED, MEMBER, TASK
 from ledger.folding.people import OPT_OUT
 from ledger.folding.plans import CHECK, CYCLE, PLAN
 from ledger.folding.projections import Projection
 from ledger.folding.telling import Fields, Scope, forget, tell
 from ledger.sequencer import last_position
 
-FOLDED = (PLAN, CYCLE, CHECK, MEMBER, TASK, CHECK_IN, DAY, ITEM_OF_LIST)
+FOLDED = (PLAN, CYCLE, CHECK, MEMBER, TASK, CHECK_IN, CHECK_IN_SUPERSEDED, DAY, ITEM_OF_LIST)
 """What stands again as it stood; everything else is as it is now."""
 
 
@@ -128,12 +128,22 @@ async def stand_then(
     await tell(connection, tenant_id, scope)
     for one in FOLDED:
         await _fill(connection, tenant_id, one)
+    await connection.execute(_EVER)
     if not as_of.placed:
         await _keep_plans(connection, tenant_id)
     await _post_guides(connection, tenant_id, as_of)
     await _hear_members(connection, tenant_id, as_of)
     await forget(connection)
     return await _last(connection, tenant_id, as_of) if as_of.position is None else as_of.position
+
+
+_REPORT = """tenant_id, task_id, version, plan_id, cycle, member_id, guide_id, actor, occurred_at, known_at, business_date,
+       channel, outcome, reached, grade, products, next_on, note_id, conflict"""
+# As the view of this name (0008.sql), which goes on looking at the tables of today.
+_EVER = f"""
+CREATE TEMPORARY VIEW check_in_ever AS
+SELECT {_REPORT}, 'infinity'::timestamptz AS superseded_at FROM pg_temp.check_in
+UNION ALL SELECT {_REPORT}, superseded_at FROM pg_temp.check_in_superseded"""
 
 
 async def _fill(connection: Driver, tenant_id: int, one: Projection) -> None:

@@ -1,4 +1,4 @@
-"""The hot path: one check-in.
+"""The hot path: one check-in that is the latest of all. What is not goes to `ledger.late_reports`.
 
 Cost: two round trips (read everything the decision needs; append and project in one statement that
 undoes itself when a guard fails), 7 rows written: command, event, head, pending, check-in, task,
@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
-from datetime import date
 from uuid import UUID
 
 import asyncpg
 import structlog
 
 from domain.calendar import business_date, local_instant
-from domain.check_in import CheckIn, TaskBefore, decide_check_in
-from domain.errors import Conflict, NotFound, Problem, Refused
+from domain.check_in import CheckIn, TaskBefore, decide_check_in, in_order
+from domain.errors import Conflict, Problem, Refused
 from domain.events import CheckedIn
 from domain.identifiers import derived_id
 from ledger.consents import LATEST
@@ -32,10 +30,12 @@ from ledger.door import (
     fetchval_with_partition,
     refusal,
 )
+from ledger.late_reports import report_late
 from ledger.ledger import Command, Ledger, stream_batch, task_stream
 from ledger.people import note_place, salt_place, seal_text
 from ledger.plans import parse_spec
 from ledger.pool import CONNECTION_LOST
+from ledger.recorded import Recorded
 from ledger.sealing import seal
 
 # Each row is looked up by its key, from the item on. OFFSET 0 keeps the planner from weighing every other order of ten
@@ -43,7 +43,7 @@ from ledger.sealing import seal
 _READ = f"""
 SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempts, t.last_attempt_on,
        c.ends_on, pm.grade, pm.dial_days, pm.last_dial_on, pm.last_reached_at, t.known_at AS made_at, s.time_zone,
-       p.spec::text AS spec, $4 <@ p.paused AS while_paused, p.status AS plan_status, p.ended_at,
+       p.spec::text AS spec, p.cycle > t.cycle AS later_cycle, $4 <@ p.paused AS while_paused, p.status AS plan_status, p.ended_at,
        coalesce(m.opted_out_at <= $4, false) AS opted_out,
        {LATEST.format(member="t.member_id", purpose="phone", at="$4")} AS phone_agreed,
        d.closes_at, coalesce(d.state = 'closed', false) AS day_closed, h.version, h.hash,
@@ -97,18 +97,18 @@ _WRITE = f"""
 WITH {append_ctes(before=_LOCKS, guard=_UNCHANGED)}, projected_check_in AS (
     INSERT INTO check_in (tenant_id, task_id, version, plan_id, cycle, member_id, guide_id, actor, occurred_at,
                           known_at, business_date, channel, outcome, reached, grade, products, next_on, note_id,
-                          conflict, device_id, evidence)
+                          conflict, device_id, evidence, skew_s)
     SELECT $1, $19, a.version, a.payload->>'plan', (a.payload->>'cycle')::int, (a.payload->>'member')::uuid,
            $21, a.actor, a.occurred_at, a.known_at, $20, a.payload->>'channel', a.payload->>'outcome',
            (a.payload->>'reached')::boolean, a.payload->>'grade',
            ARRAY(SELECT jsonb_array_elements_text(a.payload->'products')), (a.payload->>'next_on')::date, $22,
-           nullif(a.payload->>'conflict', ''), (a.payload->>'device')::uuid, nullif(a.payload->>'evidence', '')
+           nullif(a.payload->>'conflict', ''), (a.payload->>'device')::uuid, nullif(a.payload->>'evidence', ''),
+           coalesce((a.payload->>'skew_s')::int, 0)
     FROM appended a
 ), projected_task AS (
     UPDATE task SET state = a.payload->>'state', due_on = (a.payload->>'due_on')::date,
            attempts = (a.payload->>'attempt')::int, last_attempt_on = greatest(task.last_attempt_on, $20),
-           reason = CASE a.payload->>'state' WHEN 'unreached' THEN 'not_reached' WHEN 'expired' THEN reason
-           WHEN 'withdrawn' THEN 'recalled' END
+           reason = CASE a.payload->>'state' WHEN 'unreached' THEN 'not_reached' END
     FROM appended a WHERE task.tenant_id = $1 AND task.task_id = $19
 ), projected_member AS (
     UPDATE plan_member pm SET grade = a.payload->>'grade', dial_days = (a.payload->>'dial_days')::int,
@@ -131,17 +131,6 @@ TRIES = 5
 """How often a check-in is decided anew when what it rests on changes under it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A check-in as the ledger took it; `duplicate` if the same command had been taken before."""
-
-    task_id: UUID
-    version: int
-    state: str
-    due_on: date
-    duplicate: bool
-
-
 async def check_in(ledger: Ledger, command: CheckIn, *, salt: bytes = b"") -> Recorded:
     """Record one check-in; sent twice with the same command id it counts once.
 
@@ -152,24 +141,26 @@ async def check_in(ledger: Ledger, command: CheckIn, *, salt: bytes = b"") -> Re
 
     Raises:
         NotFound: no such item.
-        Refused: a rule stands against it; see `domain.check_in.decide_check_in`.
+        Refused: a rule stands against it; see `domain.check_in.objection`.
         Conflict: the item changed meanwhile; read again and retry.
     """
     if command.note is not None and len(salt) < 16:
         raise ValueError("salt: a note needs 16 random bytes")
     try:
         async with ledger.connection() as connection:
-            return await _check_in(connection, ledger, command, salt)
+            recorded = await _check_in(connection, ledger, command, salt)
     except CONNECTION_LOST as error:
         # Whether it was written nobody knows: on another connection the command id tells.
         log.warning("check_in_again", reason=type(error).__name__)
         async with ledger.connection() as connection:
-            return await _check_in(connection, ledger, command, salt)
+            recorded = await _check_in(connection, ledger, command, salt)
+    return recorded or await report_late(ledger, command, salt=salt)
 
 
 async def _check_in(
     connection: Driver, ledger: Ledger, command: CheckIn, salt: bytes, *, tries: int = TRIES
-) -> Recorded:
+) -> Recorded | None:
+    """Take a check-in that is in order; None: it is not, or its item is out of sight."""
     tenant_id = ledger.tenant_id
     stream = task_stream(command.task_id)
     row = await connection.fetchrow(
@@ -182,7 +173,7 @@ async def _check_in(
         list(command.products),
     )
     if row is None:
-        raise NotFound(Problem("task_id", str(command.task_id), "unknown_task"))
+        return None
     if row["done_version"] is not None:
         if row["done_stream"] != stream:
             raise Refused([Problem("command_id", command.command_id, "command_used_elsewhere")])
@@ -214,7 +205,11 @@ async def _check_in(
         while_paused=row["while_paused"],
         recalled_at=row["ended_at"] if row["plan_status"] == "recalled" else None,
         categories=tuple(row["categories"]),
+        last_dial_on=row["last_dial_on"],
+        later_cycle=row["later_cycle"],
     )
+    if not in_order(before, command, on):
+        return None
     event = decide_check_in(before, command, on=on, next_working_day=plan.working_calendar.next_working(on))
     event, note_id = _with_note(event, command, salt)
     kept = await _sealed_note(ledger, before.member_id, note_id, salt, command.note)

@@ -44,7 +44,8 @@ async def taken_before(
     """The check-in that is event `version` of an item."""
     row = await connection.fetchrow(
         """
-        SELECT e.payload->>'state' AS state, (e.payload->>'due_on')::date AS due_on,
+        SELECT coalesce(e.payload->'leaves_item'->>'state', e.payload->>'state') AS state,
+               coalesce(e.payload->'leaves_item'->>'due_on', e.payload->>'due_on')::date AS due_on,
                coalesce(e.payload->>'asked', '') AS asked, e.payload->>'note_hmac' AS note_hmac,
                n.salt, n.salt_sealed, n.note_id, n.member_id
         FROM event e

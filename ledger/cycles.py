@@ -246,9 +246,9 @@ async def dialled_out(
     """Members who were dialled in vain on the most days a plan allows, in its cycles before `cycle`."""
     rows = await connection.fetch(
         """
-        SELECT member_id FROM check_in
+        SELECT member_id FROM check_in_ever
         WHERE tenant_id = $1 AND plan_id = $2 AND cycle < $3 AND NOT reached
-          AND occurred_at <= $4 AND known_at <= $4
+          AND occurred_at <= $4 AND known_at <= $4 AND superseded_at > $4
         GROUP BY 1 HAVING count(DISTINCT business_date) >= $5""",
         tenant_id,
         plan_id,

@@ -132,9 +132,9 @@ async def member_facts(
         SELECT m.member_id, s.code AS home_store, m.tags,
                coalesce(m.opted_out_at <= $4, false) AS opted_out,
                m.member_id IN (
-                   SELECT d.member_id FROM check_in d
+                   SELECT d.member_id FROM check_in_ever d
                    WHERE d.tenant_id = $1 AND d.plan_id = $2 AND d.grade = 'D'
-                     AND d.occurred_at <= $4 AND d.known_at <= $4
+                     AND d.occurred_at <= $4 AND d.known_at <= $4 AND d.superseded_at > $4
                      AND NOT EXISTS (
                          SELECT FROM purchase p WHERE p.tenant_id = $1 AND p.member_id = d.member_id
                            AND p.quantity > 0 AND p.occurred_at > d.occurred_at

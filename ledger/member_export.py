@@ -41,8 +41,9 @@ _PARTS: Mapping[str, str] = {
         WHERE t.tenant_id = $1 AND t.member_id = $2 ORDER BY t.known_at, t.task_id""",
     "check_ins": """
         SELECT k.task_id, k.occurred_at, k.known_at, g.code AS guide, k.channel, k.outcome, k.reached, k.grade,
-               k.products, k.next_on, k.conflict, n.note_id, n.note_sealed
-        FROM check_in k
+               k.products, k.next_on, k.conflict, nullif(k.superseded_at, 'infinity') AS superseded_at, n.note_id,
+               n.note_sealed
+        FROM check_in_ever k
         LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = k.guide_id
         LEFT JOIN member_note n ON n.tenant_id = $1 AND n.note_id = k.note_id
         WHERE k.tenant_id = $1 AND k.member_id = $2 ORDER BY k.known_at, k.task_id, k.version""",

@@ -40,11 +40,15 @@ async def member_record(
     member, plan_id, cycle, since = whose.member, whose.plan_id, whose.cycle, whose.since
     rows = await connection.fetch(
         """
-        SELECT 1 AS kind, t.first_due_on, NOT e.reported AND e.left_as = 'withdrawn' AS withdrawn, NULL AS guide
+        SELECT 1 AS kind, t.first_due_on, coalesce(e.attempts, 0) = 0 AND e.state = 'withdrawn' AS withdrawn, NULL AS guide
         FROM task t CROSS JOIN LATERAL (
-            SELECT coalesce(bool_or(e.type = 'checked_in'), false) AS reported, bool_or(e.version = 1) AS made,
-                   (array_agg(e.payload->>'state' ORDER BY e.version DESC) FILTER (WHERE e.type = 'task_left'))[1]
-                       AS left_as
+            SELECT bool_or(e.version = 1) AS made,
+                   (array_agg(coalesce(e.payload->'leaves_item'->>'attempts', e.payload->>'attempt')::int
+                       ORDER BY e.version DESC) FILTER (WHERE e.type = 'checked_in' OR e.payload ? 'leaves_item'))[1]
+                       AS attempts,
+                   (array_agg(coalesce(e.payload->'leaves_item'->>'state', e.payload->>'state')
+                       ORDER BY e.version DESC) FILTER (WHERE e.type IN ('checked_in', 'task_left')
+                           OR e.payload ? 'leaves_item'))[1] AS state
             FROM event e WHERE e.tenant_id = $1 AND e.stream = 'task/' || t.task_id AND NOT EXISTS (
                 SELECT FROM event_position p WHERE p.tenant_id = $1 AND p.stream = e.stream
                   AND p.version = e.version AND p.position > $6)

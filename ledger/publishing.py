@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from domain.events import ListPublished
@@ -52,3 +52,21 @@ async def publish(connection: Driver, tenant_id: int, command: Command, *, guide
         guide_day_stream(guide_id, day),  # who came before the release hour
     )
     return True
+
+
+async def list_published_at(
+    connection: Driver, tenant_id: int, guide_id: UUID, instant: datetime
+) -> datetime | None:
+    """When the guide's list of the day of `instant` was published; None: it was not."""
+    published_at: datetime | None = await connection.fetchval(
+        """
+        SELECT d.published_at FROM guide g
+        JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+        JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = g.guide_id
+             AND d.business_date = ($3::timestamptz AT TIME ZONE s.time_zone)::date
+        WHERE g.tenant_id = $1 AND g.guide_id = $2""",
+        tenant_id,
+        guide_id,
+        instant,
+    )
+    return published_at

@@ -114,8 +114,8 @@ async def _items(
 
 _OF_ONE = """
           AND member_id = ANY($4) AND NOT EXISTS (
-              SELECT FROM event_position p WHERE p.tenant_id = $1 AND p.stream = 'task/' || check_in.task_id
-                AND p.version = check_in.version AND p.position > $7)"""
+              SELECT FROM event_position p WHERE p.tenant_id = $1 AND p.stream = 'task/' || check_in_ever.task_id
+                AND p.version = check_in_ever.version AND p.position > $7)"""
 
 
 async def contacts_of(
@@ -136,8 +136,8 @@ async def contacts_of(
     rows = await connection.fetch(
         f"""
         SELECT member_id, occurred_at, reached, guide_id, plan_id, plan_id = $2 AND cycle = $3 AS ours
-        FROM check_in
-        WHERE tenant_id = $1 AND known_at <= $6 AND occurred_at <= $6
+        FROM check_in_ever
+        WHERE tenant_id = $1 AND known_at <= $6 AND occurred_at <= $6 AND superseded_at > $6
           AND ((plan_id = $2 AND cycle = $3)
                OR (occurred_at > $5 AND member_id = ANY($4) AND reached AND (plan_id, cycle) <> ($2, $3)))
           {"" if up_to is None else _OF_ONE}

@@ -95,20 +95,28 @@ async def change_tasks(
 ) -> bool:
     """Make, take off and move items under one command; False if the command had been done before.
 
-    Items that leave or move must still be open, and as often attempted, as when it was decided: their streams are
-    locked, then their rows are read again.
+    Items that leave or move must still be open, and as often attempted, as when it was decided, and a member who declined
+    or was not reached still stands so: the items' streams are locked, then their rows are read again.
 
     Raises:
-        Conflict: a check-in came in between; read again and decide anew.
+        Conflict: a check-in or a correction came in between; read again and decide anew.
     """
     changing: list[Leaving | Moving] = [*leaving, *moving]
     before = {item.task_id: item.attempts for item in changing}
     if before:
         await lock_heads(connection, tenant_id, [task_stream(task_id) for task_id in before])
         rows = await connection.fetch(
-            "SELECT task_id, attempts FROM task WHERE tenant_id = $1 AND task_id = ANY($2) AND state = 'open'",
+            """
+            SELECT t.task_id, t.attempts FROM task t
+            JOIN unnest($2::uuid[], $3::text[]) AS w(task_id, reason) ON w.task_id = t.task_id
+            WHERE t.tenant_id = $1 AND t.state = 'open' AND (w.reason NOT IN ('declined', 'not_reached') OR EXISTS (
+                SELECT FROM plan_member pm WHERE pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
+                  AND pm.member_id = t.member_id
+                  AND CASE w.reason WHEN 'declined' THEN pm.grade = 'D' ELSE pm.dial_days >= $4 END))""",
             tenant_id,
             list(before),
+            [item.reason if isinstance(item, Leaving) else "" for item in changing],
+            MOST_DIAL_DAYS,
         )
         done_before = await command_used(connection, tenant_id, command.command_id)
         if not done_before and {row["task_id"]: row["attempts"] for row in rows} != before:

@@ -38,6 +38,8 @@ class ListedItem:
     """Of the item's plan: where it is paused, nobody is asked to do the item."""
     cycle_ends_on: date
     """After this day the item does not come again."""
+    done_by_other: bool = False
+    """Another guide had reached the member before the item came to this one: nothing is left to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,10 @@ async def read_todays_list(
                EXISTS (SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = t.task_id
                        AND k.business_date = $3) AS done,
                p.spec->'means'->0->>'script' AS script, p.spec->'means'->0->>'material' AS material,
-               p.status AS plan_status, pc.ends_on AS cycle_ends_on
+               p.status AS plan_status, pc.ends_on AS cycle_ends_on,
+               t.state = 'done' AND t.guide_id = $2 AND NOT EXISTS (
+                   SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = t.task_id AND k.guide_id = $2
+               ) AS done_by_other
         FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
         JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id

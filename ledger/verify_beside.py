@@ -20,14 +20,16 @@ AT_ONCE = 2_000
 """Notes or days read at once."""
 
 _NOTES = """
-SELECT e.stream, e.version, e.payload->>'note_hmac' AS digest, (e.payload->>'note') AS note_id, n.member_id, n.note, n.salt,
+SELECT e.stream, e.version, w.digest, w.note_id, n.member_id, n.note, n.salt,
        n.note_sealed, n.salt_sealed, e.payload->>'member' AS of_member,
        EXISTS (SELECT FROM daogou.erasure r WHERE r.tenant_id = $1 AND r.member_id::text = e.payload->>'member') AS erased
 FROM {events}
-LEFT JOIN daogou.member_note n ON n.tenant_id = $1 AND n.note_id::text = e.payload->>'note'
-WHERE e.tenant_id = $1 AND e.stream >= 'task/' AND e.stream < 'task0' AND e.type = 'checked_in'
-      AND e.payload->>'note_hmac' IS NOT NULL
-ORDER BY e.stream, e.version"""
+CROSS JOIN LATERAL (VALUES (e.payload->>'note', e.payload->>'note_hmac'), (e.payload->>'why', e.payload->>'why_hmac'))
+    AS w(note_id, digest)
+LEFT JOIN daogou.member_note n ON n.tenant_id = $1 AND n.note_id::text = w.note_id
+WHERE e.tenant_id = $1 AND e.stream >= 'task/' AND e.stream < 'task0'
+      AND e.type IN ('checked_in', 'check_in_corrected', 'check_in_voided') AND w.digest IS NOT NULL
+ORDER BY e.stream, e.version, w.note_id"""
 _DAYS = """
 SELECT e.stream, e.version, e.payload->>'head' AS head, e.payload->'items' AS items,
        array_agg(i.item ORDER BY i.number) AS named, array_agg(t.hash ORDER BY i.number) AS hashes

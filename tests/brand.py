@@ -25,16 +25,19 @@ from activities.purchases import PurchaseActivities
 from activities.rehearsal import RehearsalActivities
 from activities.reminders import ReminderActivities
 from activities.review import ReviewActivities
+from domain.amending import Correction
 from domain.calendar import local_instant
 from domain.check_in import CheckIn
 from domain.identifiers import personal_id
 from domain.messages import DayStep, GuideDayStep, PlanStep
 from domain.plan import Plan
 from domain.playbook import parse_plan
-from ledger.check_ins import Recorded, check_in
+from ledger.check_ins import check_in
+from ledger.corrections import correct
 from ledger.ledger import Command, Ledger
 from ledger.people import NOBODY, Person, note_place, open_text, read_people, salt_place, seal_text
 from ledger.plans import launch
+from ledger.recorded import Recorded
 from ledger.sealing import unseal
 
 ZONE = "Asia/Shanghai"
@@ -287,6 +290,10 @@ class Brand:
             slot=slot,
         )
 
+    def plan_step(self, plan_id: str, cycle: int, when: datetime) -> PlanStep:
+        """A step of a plan."""
+        return PlanStep(plan_id=plan_id, cycle=cycle, at=when, rehearsal=True)
+
     def guide_day(self, guide: UUID, day: int, hour: int = 9) -> GuideDayStep:
         """A step of a guide's day in March 2026."""
         return GuideDayStep(guide_id=guide, day=date(2026, 3, day), at=at(day, hour), rehearsal=True)
@@ -305,8 +312,12 @@ class Brand:
 
     async def report(self, task: UUID, guide: UUID, when: datetime, outcome: str, **more: Any) -> Recorded:
         """A check-in, with a command id of its own where none is named."""
-        self.commands += 1
         salt = more.pop("salt", b"")
+        return await check_in(self.ledger, self.report_command(task, guide, when, outcome, **more), salt=salt)
+
+    def report_command(self, task: UUID, guide: UUID, when: datetime, outcome: str, **more: Any) -> CheckIn:
+        """The command of a check-in."""
+        self.commands += 1
         told = {
             "command_id": f"check-in/{self.commands}",
             "task_id": task,
@@ -317,7 +328,25 @@ class Brand:
             "channel": "phone",
             "outcome": outcome,
         }
-        return await check_in(self.ledger, CheckIn.model_validate(told | more), salt=salt)
+        return CheckIn.model_validate(told | more)
+
+    async def correct(
+        self, task: UUID, version: int, known_at: datetime, *, why: str = "", **report: Any
+    ) -> Recorded:
+        """A correction of a check-in: to a report (`performed_by`, `occurred_at`, `outcome` …), or a void without one."""
+        self.commands += 1
+        more = {name: report.pop(name) for name in ("command_id", "actor") if name in report}
+        told = {
+            "command_id": f"correction/{self.commands}",
+            "actor": "supervisor:1",
+            "known_at": known_at,
+        } | more
+        if report:
+            report = told | {"task_id": task, "channel": "phone"} | report
+        correction = Correction.model_validate(
+            told | {"task_id": task, "supersedes": version, "report": report or None, "why": why}
+        )
+        return await correct(self.ledger, correction, salt=b"n" * 16, why_salt=b"w" * 16)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -369,6 +398,7 @@ TABLES = (
     ("plan_member", "plan_id, cycle, member_id"),
     ("task", "task_id"),
     ("check_in", "task_id, version"),
+    ("check_in_superseded", "task_id, version"),
     ("guide_day", "guide_id, business_date"),
     ("list_item", "guide_id, business_date, rank"),
     ("plan_check", "plan_id, cycle, kind"),

@@ -49,7 +49,7 @@ PLAN = plan(
 )
 STEPS = (
     "report", "report", "report", "report", "morning", "morning", "next_day", "next_day", "buy", "evening", "clock_in",
-    "late_report", "pause", "resume", "replace", "transfer", "leave", "close_store", "consent", "erase", "check",
+    "late_report", "late_report", "correct", "correct", "void", "former", "pause", "resume", "replace", "transfer", "leave", "close_store", "consent", "erase", "check",
     "check", "settle", "adjust", "confirm", "close", "recall", "nudge", "switch", "account", "account", "sequence",
 )  # fmt: skip
 """Every command a history may hold; what matters most comes more often."""
@@ -113,10 +113,15 @@ class History:
         return [(row[0], row[1]) for row in found]
 
     async def _morning(self, first: int, _: int) -> None:
-        guides = await self._guides()
-        # Not everybody's list is published: some days are closed as they were cut.
-        await self.brand.morning(self.day, *(guide for n, guide in enumerate(guides) if first >> n & 1 == 0))
-        self.now = max(self.now, at(self.day, 9))
+        self.now = max(self.now, at(self.day, 9))  # nothing is decided at nine of what is known at ten
+        step = self.brand.day(self.day).model_copy(update={"at": self.now})
+        await self.brand.purchases.settle_purchases(step)
+        await self.brand.dispatch.cut_lists(step)
+        for number, guide in enumerate(await self._guides()):
+            # Not everybody's list is published: some days are closed as they were cut.
+            if first >> number & 1 == 0:
+                hers = self.brand.guide_day(guide, self.day).model_copy(update={"at": self.now})
+                await self.brand.dispatch.publish_list(hers)
 
     async def _clock_in(self, first: int, _: int) -> None:
         await clock_in(self.brand.ledger, f"G{1 + first % 3}", at=self.now, actor=f"guide:{first}")
@@ -135,10 +140,42 @@ class History:
     async def _late_report(self, first: int, second: int) -> None:
         await self._report(first, second, earlier=timedelta(hours=1 + second * 3))
 
+    async def _former(self, first: int, second: int) -> None:
+        """Somebody whose item went to another guide reports what she did before."""
+        moved = await self.brand.rows(
+            "SELECT split_part(stream, '/', 2)::uuid, (payload->>'before')::uuid, occurred_at FROM event"
+            " WHERE type = 'task_reassigned' ORDER BY stream, version"
+        )
+        if moved:
+            task, guide, when = moved[first % len(moved)]
+            outcome = OUTCOMES[second % len(OUTCOMES)]
+            await self.brand.report(task, guide, when - timedelta(minutes=3), outcome, known_at=self.now)
+
+    async def _correct(self, first: int, second: int, *, void: bool = False) -> None:
+        reports = await self.brand.rows(
+            "SELECT task_id, version, guide_id, occurred_at FROM check_in ORDER BY known_at, task_id, version"
+        )
+        if reports:
+            task, version, guide, when = reports[-1 - first % len(reports)]
+            outcome = OUTCOMES[second % len(OUTCOMES)]
+            grade = GRADES[(first + second) % 4] if outcome not in {"no_answer", "unreachable"} else None
+            report = {
+                "performed_by": guide,
+                "occurred_at": when - timedelta(minutes=second % 3),
+                "outcome": outcome,
+            }
+            told = {} if void else report | {"grade": grade}
+            await self.brand.correct(task, version, self.now, why="why", **told)
+
+    async def _void(self, first: int, second: int) -> None:
+        await self._correct(first, second, void=True)
+
     async def _evening(self, first: int, _: int) -> None:
         self.now = max(self.now, at(self.day, 21))
-        guides = await self._guides()
-        await self.brand.evening(self.day, *(guide for n, guide in enumerate(guides) if first >> n & 1 == 0))
+        for number, guide in enumerate(await self._guides()):
+            if first >> number & 1 == 0:
+                hers = self.brand.guide_day(guide, self.day).model_copy(update={"at": self.now})
+                await self.brand.dispatch.close_day(hers)
 
     async def _next_day(self, _: int, __: int) -> None:
         self.day += 1

@@ -27,15 +27,25 @@ launched AS (
 ), items AS (
     SELECT stream, (payload->>'member')::uuid AS member FROM event, span
     WHERE type = 'task_created' AND payload->>'plan' = $1 AND (payload->>'cycle')::int = $2 AND known_at <= as_of
+), corrected AS (
+    SELECT stream, (payload->>'supersedes')::int AS version, known_at FROM event WHERE payload ? 'supersedes'
+), valid AS (
+    -- Every report, of whatever plan, that held by what was known then; what it was corrected to is one itself.
+    SELECT e.stream, e.payload->>'plan' AS plan, (e.payload->>'cycle')::int AS cycle,
+           (e.payload->>'member')::uuid AS member, e.occurred_at, (e.payload->>'reached')::boolean AS reached,
+           e.performed_by
+    FROM event e, span WHERE e.type IN ('checked_in', 'check_in_corrected') AND e.known_at <= as_of
+      AND NOT EXISTS (SELECT FROM corrected c WHERE (c.stream, c.version) = (e.stream, e.version)
+                      AND c.known_at <= as_of)
 ), reports AS (
-    SELECT e.stream, e.version, (e.payload->>'member')::uuid AS member, e.occurred_at,
-           (e.payload->>'reached')::boolean AS reached, e.performed_by
-    FROM event e, span WHERE e.type = 'checked_in' AND e.payload->>'plan' = $1
-      AND (e.payload->>'cycle')::int = $2 AND e.occurred_at <= as_of AND e.known_at <= as_of
+    SELECT v.* FROM valid v, span WHERE plan = $1 AND cycle = $2 AND occurred_at <= as_of
 ), gone AS (
-    SELECT e.stream FROM event e JOIN items USING (stream)
-    WHERE e.type = 'task_left' AND e.payload->>'state' = 'withdrawn'
-      AND NOT EXISTS (SELECT FROM reports r WHERE r.stream = e.stream)
+    SELECT stream FROM (
+        SELECT DISTINCT ON (stream) stream, coalesce(payload->'leaves_item'->>'state', payload->>'state') AS state
+        FROM event JOIN items USING (stream) WHERE payload ? 'state' OR payload ? 'leaves_item'
+        ORDER BY stream, version DESC
+    ) newest
+    WHERE state = 'withdrawn' AND NOT EXISTS (SELECT FROM reports r WHERE r.stream = newest.stream)
 ), due AS (
     SELECT member, bool_and(stream IN (SELECT stream FROM gone)) AS all_gone,
            EXISTS (SELECT FROM reports r WHERE r.member = items.member) AS attempted,
@@ -57,8 +67,7 @@ launched AS (
     LEFT JOIN bought b ON b.member = d.member AND b.occurred_at > d.last_reached
          AND b.occurred_at <= d.last_reached + make_interval(days => $4)
          AND NOT EXISTS ( -- a later contact, of any cycle or plan, wins the purchase
-             SELECT FROM event r WHERE r.type = 'checked_in' AND (r.payload->>'reached')::boolean
-               AND (r.payload->>'member')::uuid = d.member
+             SELECT FROM valid r WHERE r.reached AND r.member = d.member
                AND r.occurred_at > d.last_reached AND r.occurred_at < b.occurred_at)
     WHERE d.last_reached IS NOT NULL GROUP BY d.member, d.last_reached, span.as_of
 ), again AS (

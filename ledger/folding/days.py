@@ -11,7 +11,7 @@ from ledger.folding.telling import Fields
 
 
 def _guide_day(fields: Fields) -> str:
-    published, closed = (Fields(fields.careful, f"{one}.payload") for one in "pd")
+    published, closed, counted = (Fields(fields.careful, f"{one}.payload") for one in "pdn")
     guide, day = (
         Fields(fields.careful).cast(f"split_part(s.name, '/', {part})", kind)
         for part, kind in ((1, "uuid"), (2, "date"))
@@ -23,12 +23,16 @@ WITH e AS (
 ), s AS (
     SELECT stream, name, max(version) AS version FROM e GROUP BY 1, 2 HAVING bool_or(type <> 'clocked_in')
 )
-SELECT s.stream AS told_stream, s.version AS told_version, {guide} AS guide_id, {day} AS business_date,
+SELECT s.stream AS told_stream, greatest(s.version, n.version) AS told_version, {guide} AS guide_id, {day} AS business_date,
        coalesce(p.payload->>'time_zone', nullif(d.payload->>'time_zone', '')) AS time_zone,
        CASE WHEN d.stream IS NULL THEN 'published' ELSE 'closed' END AS state,
        coalesce(jsonb_array_length({published.array("tasks")}), {closed.of("listed", "integer")}) AS listed,
-       {closed.of("done", "integer")} AS done, {closed.of("reached", "integer")} AS reached,
-       {closed.of("carried", "integer")} AS carried,
+       coalesce({counted.of("done", "integer")}, {closed.of("done", "integer")}) AS done,
+       coalesce({counted.of("reached", "integer")}, {closed.of("reached", "integer")}) AS reached,
+       coalesce({counted.of("carried", "integer")}, {closed.of("carried", "integer")}) AS carried,
+       coalesce({counted.of("late", "integer")}, 0) AS late,
+       coalesce({counted.of("corrected", "integer")}, 0) AS corrected,
+       coalesce({counted.of("version", "integer")}, 1) AS figures_version,
        coalesce({published.of("opens_at", "timestamptz")}, {closed.of("opens_at", "timestamptz")}) AS opens_at,
        CASE WHEN coalesce(p.payload->>'closes_at', d.payload->>'closes_at') IS NOT NULL THEN
            least(coalesce({published.of("closes_at", "timestamptz")}, {closed.of("closes_at", "timestamptz")}),
@@ -37,7 +41,11 @@ SELECT s.stream AS told_stream, s.version AS told_version, {guide} AS guide_id, 
 FROM s
 LEFT JOIN e p ON p.stream = s.stream AND p.type = 'list_published'
 LEFT JOIN e d ON d.stream = s.stream AND d.type = 'day_closed'
-LEFT JOIN e c ON c.stream = s.stream AND c.type = 'clocked_in'"""
+LEFT JOIN e c ON c.stream = s.stream AND c.type = 'clocked_in'
+LEFT JOIN (
+    SELECT DISTINCT ON (stream) stream, version, payload FROM told_other WHERE type = 'day_recounted'
+    ORDER BY stream, version DESC
+) n ON n.stream = s.stream"""
 
 
 def _list_item(fields: Fields) -> str:
@@ -66,7 +74,7 @@ DAY = Projection(
     label="guide's day",
     key=("guide_id", "business_date"),
     columns=(
-        "time_zone", "state", "listed", "done", "reached", "carried", "opens_at", "closes_at", "published_at",
+        "time_zone", "state", "listed", "done", "reached", "carried", "late", "corrected", "figures_version", "opens_at", "closes_at", "published_at",
         "closed_at", "clocked_in_at",
     ),
     told=_guide_day,

@@ -7,16 +7,15 @@ from ledger.folding.telling import Fields
 
 
 def _task(_: Fields) -> str:
-    # The newest of reports and leavings says where the item stands. A report of an item that had expired leaves the
-    # reason for which it expired.
+    # The newest of reports, restatements and leavings says where the item stands. A report of an item that had expired
+    # left, before it said so itself, the reason for which it expired.
     return """
 SELECT 'task/' || c.task_id AS told_stream,
        greatest(c.version, r.version, l.version, m.version) AS told_version, c.task_id, c.plan_id, c.cycle, c.member_id,
        c.category_id, coalesce(m.guide_id, c.guide_id) AS guide_id, c.run_out_on, coalesce(r.due_on, c.due_on) AS due_on,
        c.due_on AS first_due_on, c.bought_at,
        CASE WHEN l.version > coalesce(r.version, 0) THEN l.state ELSE coalesce(r.state, 'open') END AS state,
-       CASE WHEN l.version > coalesce(r.version, 0) OR r.state = 'expired' THEN l.reason
-            WHEN r.state = 'unreached' THEN 'not_reached' WHEN r.state = 'withdrawn' THEN 'recalled' END AS reason,
+       CASE WHEN l.version > coalesce(r.version, 0) OR r.leaves_reason THEN l.reason ELSE r.reason END AS reason,
        coalesce(r.attempt, 0) AS attempts, r.last_on AS last_attempt_on, c.known_at
 FROM told_item c
 LEFT JOIN told_report r ON r.task_id = c.task_id
@@ -27,19 +26,35 @@ LEFT JOIN (SELECT DISTINCT ON (task_id) task_id, version, guide_id FROM told_ite
 WHERE c.type = 'task_created'"""
 
 
+_REPORT = """t.task_id, t.version, t.plan_id, t.cycle, t.member_id, t.performed_by AS guide_id, t.actor, t.occurred_at,
+       t.known_at, t.business_date, t.channel, t.outcome, t.reached, t.grade,
+       CASE t.products WHEN '[]' THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(t.products)) END AS products,
+       t.next_on, t.note_id, t.conflict, coalesce(t.late, false) AS late, coalesce(t.skew_s, 0) AS skew_s,
+       t.supersedes AS corrects, t.why_id, t.device_id, t.evidence"""
+
+
 def _check_in(_: Fields) -> str:
-    return """
-SELECT 'task/' || task_id AS told_stream, version AS told_version, task_id, version, plan_id, cycle, member_id,
-       performed_by AS guide_id, actor, occurred_at, known_at, business_date, channel, outcome, reached, grade,
-       CASE products WHEN '[]' THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(products)) END AS products,
-       next_on, note_id, conflict, device_id, evidence
-FROM told_item WHERE type = 'checked_in'"""
+    return f"""
+SELECT 'task/' || t.task_id AS told_stream, t.version AS told_version, {_REPORT}
+FROM told_item t WHERE t.type IN ('checked_in', 'check_in_corrected')
+  AND NOT EXISTS (SELECT FROM told_item s WHERE s.task_id = t.task_id AND s.supersedes = t.version)"""
+
+
+def _check_in_superseded(_: Fields) -> str:
+    return f"""
+SELECT 'task/' || t.task_id AS told_stream, s.version AS told_version, {_REPORT}, s.known_at AS superseded_at,
+       s.version AS superseded_by, s.type = 'check_in_voided' AS voided,
+       CASE s.type WHEN 'check_in_voided' THEN s.actor END AS voided_by,
+       CASE s.type WHEN 'check_in_voided' THEN s.why_id END AS voided_why_id
+FROM told_item t JOIN told_item s ON s.task_id = t.task_id AND s.supersedes = t.version
+WHERE t.type IN ('checked_in', 'check_in_corrected')"""
 
 
 # Of several items of a member the newest report counts. Reports of one member are made one at a time, so their positions
 # stand in that order, and those that wait for one come after; only members with several items are looked up.
 _REPORTED = """grouped AS MATERIALIZED (
     SELECT r.*, count(*) OVER (PARTITION BY plan_id, cycle, member_id) AS items FROM told_report r
+    WHERE r.plan_id IS NOT NULL
 ), reported AS (
     SELECT plan_id, cycle, member_id, grade, dial_days, dialled_on, reached_at FROM grouped WHERE items = 1
     UNION ALL
@@ -56,6 +71,50 @@ _REPORTED = """grouped AS MATERIALIZED (
      WINDOW own AS (PARTITION BY plan_id, cycle, member_id)
      ORDER BY plan_id, cycle, member_id, place DESC, known_at DESC)
 )"""
+
+# Where anything says in full where it leaves a member, the last that does counts, and what came in order after it.
+_RESTATED = """stated AS (
+    -- Who sees no positions goes by what was known when.
+    SELECT o.*, coalesce(p.position, 4611686018427387904 + q.id, (extract(epoch FROM o.known_at) * 1000000)::bigint) AS place
+    FROM (
+        SELECT 'task/' || task_id AS stream, version, known_at, plan_id, cycle, member_id, in_full IS TRUE AS in_full,
+               CASE WHEN in_full THEN member_grade ELSE grade END AS grade,
+               CASE WHEN in_full THEN member_dial_days ELSE dial_days END AS dial_days,
+               CASE WHEN in_full THEN member_dial_on WHEN NOT reached THEN business_date END AS last_dial_on,
+               CASE WHEN in_full THEN member_reached_at WHEN reached THEN occurred_at END AS last_reached_at
+        FROM told_item WHERE (type = 'checked_in' OR in_full)
+          AND (plan_id, cycle, member_id) IN (SELECT plan_id, cycle, member_id FROM told_item WHERE in_full
+                                              UNION SELECT {plan}, {cycle}, {member} FROM told_other o
+                                              WHERE o.type = 'member_restated')
+        UNION ALL
+        SELECT o.stream, o.version, o.known_at, {plan}, {cycle}, {member}, true, {grade}, {dial_days}, {dial_on}, {reached_at}
+        FROM told_other o WHERE o.type = 'member_restated'
+    ) o
+    LEFT JOIN daogou.event_position p ON p.tenant_id = $1 AND p.stream = o.stream AND p.version = o.version
+    LEFT JOIN daogou.event_pending q ON q.tenant_id = $1 AND q.stream = o.stream AND q.version = o.version
+), restated AS (
+    SELECT DISTINCT ON (plan_id, cycle, member_id) s.plan_id, s.cycle, s.member_id, s.grade, s.dial_days,
+           max(s.last_dial_on) OVER own AS last_dial_on, max(s.last_reached_at) OVER own AS last_reached_at
+    FROM stated s JOIN (
+        SELECT plan_id, cycle, member_id, max(place) FILTER (WHERE in_full) AS since FROM stated GROUP BY 1, 2, 3
+    ) f USING (plan_id, cycle, member_id)
+    WHERE s.place >= f.since WINDOW own AS (PARTITION BY s.plan_id, s.cycle, s.member_id)
+    ORDER BY plan_id, cycle, member_id, s.place DESC
+)"""
+
+
+def _restated(fields: Fields) -> str:
+    told, member = Fields(fields.careful, "o.payload"), Fields(fields.careful, "(o.payload->'leaves_member')")
+    return _RESTATED.format(
+        plan=told.text("plan"),
+        cycle=told.of("cycle", "integer"),
+        member=told.of("member", "uuid"),
+        grade=member.text("grade"),
+        dial_days=member.of("dial_days", "integer"),
+        dial_on=member.of("last_dial_on", "date"),
+        reached_at=member.of("last_reached_at", "timestamptz"),
+    )
+
 
 # What a member brings along into a cycle was not said in version 1: the newest report of the plan's cycles before the
 # draw, but for a D that a purchase had lifted.
@@ -78,9 +137,9 @@ _BROUGHT = """brought AS (
 )"""
 
 
-def _member(_: Fields) -> str:
+def _member(fields: Fields) -> str:
     return f"""
-WITH {_REPORTED}, {_BROUGHT}
+WITH {_REPORTED}, {_restated(fields)}, {_BROUGHT}
 SELECT f.stream AS told_stream, coalesce(l.version, f.version) AS told_version, f.plan_id, f.cycle, f.member_id,
        CASE WHEN l.stream IS NULL THEN f.guide_id ELSE l.guide_id END AS guide_id,
        CASE WHEN l.stream IS NULL THEN f.strategy ELSE l.strategy END AS strategy,
@@ -88,14 +147,18 @@ SELECT f.stream AS told_stream, coalesce(l.version, f.version) AS told_version, 
        CASE WHEN l.stream IS NULL THEN f.score ELSE l.score END AS score,
        CASE WHEN l.stream IS NULL THEN f.runner_up ELSE l.runner_up END AS runner_up,
        coalesce(l.tried, f.tried, '[]') AS tried, f.value_minor, f.quadrant,
-       CASE WHEN r.plan_id IS NULL THEN coalesce(b.grade, f.grade) ELSE r.grade END AS grade,
-       coalesce(r.dial_days, b.dial_days, f.dial_days) AS dial_days,
-       greatest(f.last_dial_on, b.last_dial_on, r.dialled_on) AS last_dial_on,
-       greatest(f.last_reached_at, b.last_reached_at, r.reached_at) AS last_reached_at
+       CASE WHEN n.plan_id IS NOT NULL THEN n.grade
+            WHEN r.plan_id IS NULL THEN coalesce(b.grade, f.grade) ELSE r.grade END AS grade,
+       coalesce(n.dial_days, r.dial_days, b.dial_days, f.dial_days) AS dial_days,
+       CASE WHEN n.plan_id IS NOT NULL THEN n.last_dial_on
+            ELSE greatest(f.last_dial_on, b.last_dial_on, r.dialled_on) END AS last_dial_on,
+       CASE WHEN n.plan_id IS NOT NULL THEN n.last_reached_at
+            ELSE greatest(f.last_reached_at, b.last_reached_at, r.reached_at) END AS last_reached_at
 FROM told_member f
 LEFT JOIN (SELECT DISTINCT ON (stream) * FROM told_member WHERE version > 1 ORDER BY stream, version DESC) l
        ON l.stream = f.stream
 LEFT JOIN reported r ON r.plan_id = f.plan_id AND r.cycle = f.cycle AND r.member_id = f.member_id
+LEFT JOIN restated n ON n.plan_id = f.plan_id AND n.cycle = f.cycle AND n.member_id = f.member_id
 LEFT JOIN brought b ON b.stream = f.stream
 WHERE f.version = 1"""
 
@@ -117,10 +180,20 @@ CHECK_IN = Projection(
     key=("task_id", "version"),
     columns=(
         "plan_id", "cycle", "member_id", "guide_id", "actor", "occurred_at", "known_at", "business_date", "channel",
-        "outcome", "reached", "grade", "products", "next_on", "note_id", "conflict",
+        "outcome", "reached", "grade", "products", "next_on", "note_id", "conflict", "late", "skew_s", "corrects", "why_id",
         "device_id", "evidence",
     ),
     told=_check_in,
+    stream="'task/' || k.task_id",
+)  # fmt: skip
+CHECK_IN_SUPERSEDED = Projection(
+    table="check_in_superseded",
+    label="check-in that holds no more",
+    key=("task_id", "version"),
+    columns=(
+        *CHECK_IN.columns, "superseded_at", "superseded_by", "voided", "voided_by", "voided_why_id",
+    ),
+    told=_check_in_superseded,
     stream="'task/' || k.task_id",
 )  # fmt: skip
 MEMBER = Projection(

@@ -15,11 +15,20 @@ from datetime import datetime
 from ledger.door import Driver
 from ledger.folding.upcasting import NEWEST, newest
 
-ITEM_TYPES = ("task_created", "checked_in", "task_left", "task_reassigned")
+REPORT_TYPES = ("checked_in", "check_in_corrected")
+"""Check-ins: a correction is one that takes the place of another."""
+ITEM_TYPES = (
+    "task_created",
+    "task_left",
+    "task_reassigned",
+    *REPORT_TYPES,
+    "check_in_voided",
+    "task_restated",
+)
 MEMBER_TYPES = ("member_assigned",)
 OTHER_TYPES = (
     "plan_launched", "plan_adjusted", "plan_status_changed", "canary_confirmed", "cycle_started", "cycle_checked",
-    "goal_decided", "list_published", "clocked_in", "day_closed", "imported", "messages_stopped", "messages_resumed",
+    "goal_decided", "member_restated", "list_published", "clocked_in", "day_closed", "day_recounted", "imported", "messages_stopped", "messages_resumed",
     "account_created", "account_changed", "role_granted", "role_ended", "consent_given", "consent_withdrawn",
     "member_erased", "guide_hired", "guide_transferred", "guide_left", "store_closed",
 )  # fmt: skip
@@ -96,13 +105,24 @@ class Fields:
 
 def _tell_items(scope: Scope, fields: Fields) -> str:
     of, text = fields.of, fields.text
+    # A report that did not come in order, and what takes its place, say in full where they leave item and member.
+    item = Fields(fields.careful, "(e.payload->'leaves_item')")
+    member = Fields(fields.careful, "(e.payload->'leaves_member')")
+    reported = f"e.type IN ({_listed(REPORT_TYPES)})"
     return f"""
 SELECT {fields.cast("substr(e.stream, 6)", "uuid")} AS task_id, e.version, e.type, e.schema_version, e.occurred_at,
-       e.known_at, e.actor, {fields.cast("e.performed_by", "uuid", "e.type = 'checked_in'")} AS performed_by,
+       e.known_at, e.actor, {fields.cast("e.performed_by", "uuid", reported)} AS performed_by,
        {text("plan")} AS plan_id, {of("cycle", "integer")} AS cycle, {of("member", "uuid")} AS member_id,
        {of("category", "integer")} AS category_id, {of("guide", "uuid")} AS guide_id,
        {of("run_out_on", "date")} AS run_out_on, {of("due_on", "date")} AS due_on,
        {of("bought_at", "timestamptz")} AS bought_at, {text("state")} AS state, {text("reason")} AS reason,
+       {item.text("state")} AS item_state, {item.text("reason")} AS item_reason, {item.of("due_on", "date")} AS item_due_on,
+       {item.of("attempts", "integer")} AS item_attempts, {item.of("last_attempt_on", "date")} AS item_last_on,
+       jsonb_typeof(e.payload->'leaves_member') = 'object' AS in_full, {member.text("grade")} AS member_grade,
+       {member.of("dial_days", "integer")} AS member_dial_days, {member.of("last_dial_on", "date")} AS member_dial_on,
+       {member.of("last_reached_at", "timestamptz")} AS member_reached_at,
+       {of("supersedes", "integer")} AS supersedes, {of("late", "boolean")} AS late, {of("skew_s", "integer")} AS skew_s,
+       {of("why", "uuid")} AS why_id,
        {of("business_date", "date")} AS business_date, {text("channel")} AS channel, {text("outcome")} AS outcome,
        {of("reached", "boolean")} AS reached, {text("grade")} AS grade,
        {fields.array("products")} AS products,
@@ -113,15 +133,25 @@ SELECT {fields.cast("substr(e.stream, 6)", "uuid")} AS task_id, e.version, e.typ
 FROM {_source(scope)} AND e.stream >= 'task/' AND e.stream < 'task0' AND e.type IN ({_listed(ITEM_TYPES)})"""
 
 
+# Where each item was left by the newest event that says so; what came in order after one that said so in full says less.
 _REPORTS = """
-SELECT i.task_id, i.version, i.known_at, i.plan_id, i.cycle, i.member_id, i.state, i.due_on, i.attempt, i.dial_days, i.grade,
-       r.last_on, r.dialled_on, r.reached_at
+SELECT i.task_id, i.version, i.known_at, i.plan_id, i.cycle, i.member_id, coalesce(i.item_state, i.state) AS state,
+       CASE WHEN i.item_state IS NOT NULL THEN i.item_reason WHEN i.state = 'unreached' THEN 'not_reached'
+            WHEN i.state = 'withdrawn' THEN 'recalled' END AS reason,
+       i.item_state IS NULL AND i.state = 'expired' AS leaves_reason,
+       coalesce(i.item_due_on, i.due_on) AS due_on, coalesce(i.item_attempts, i.attempt) AS attempt,
+       i.dial_days, i.grade, greatest(f.item_last_on, r.last_on) AS last_on, r.dialled_on, r.reached_at
 FROM (
-    SELECT task_id, max(version) AS version, max(business_date) AS last_on,
-           max(business_date) FILTER (WHERE NOT reached) AS dialled_on,
-           max(occurred_at) FILTER (WHERE reached) AS reached_at
-    FROM told_item WHERE type = 'checked_in' GROUP BY task_id
-) r JOIN told_item i ON i.task_id = r.task_id AND i.version = r.version"""
+    SELECT t.task_id, max(t.version) AS version, f.version AS full_version,
+           max(t.business_date) FILTER (WHERE t.type = 'checked_in' AND t.version > coalesce(f.version, 0)) AS last_on,
+           max(t.business_date) FILTER (WHERE t.type = 'checked_in' AND NOT t.reached) AS dialled_on,
+           max(t.occurred_at) FILTER (WHERE t.type = 'checked_in' AND t.reached) AS reached_at
+    FROM told_item t LEFT JOIN (
+        SELECT task_id, max(version) AS version FROM told_item WHERE item_state IS NOT NULL GROUP BY 1
+    ) f ON f.task_id = t.task_id
+    WHERE t.type = 'checked_in' OR t.item_state IS NOT NULL GROUP BY t.task_id, f.version
+) r JOIN told_item i ON i.task_id = r.task_id AND i.version = r.version
+LEFT JOIN told_item f ON f.task_id = r.task_id AND f.version = r.full_version"""
 
 
 def _tell_members(scope: Scope, fields: Fields) -> str:

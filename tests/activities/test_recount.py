@@ -77,3 +77,35 @@ async def test_credit_stays_with_who_reached_the_member_and_the_store_is_that_of
     assert again["guides"] == {str(first): [1, 1, 1, 70_00], str(second): [1, 0, 0, 0]}
     assert again["stores"] == {str(there): [2, 1, 1, 70_00]}
     assert str(here) not in again["stores"]
+
+
+async def test_a_check_counts_the_reports_that_held_by_what_was_known_then(
+    shop: Brand, database: LedgerDatabase
+) -> None:
+    guide = UUID(str(await shop.value("SELECT guide_id FROM guide")))
+    members = await shop.due_on(2, "M1", "M2", "M3", "M4")
+    await shop.start(TWO)
+    tasks = [await shop.task(member) for member in members]
+    await shop.report(tasks[0], guide, at(4, 10), "interested")  # it was the other one
+    await shop.report(tasks[1], guide, at(4, 10), "no_answer")
+    await shop.report(tasks[2], guide, at(4, 10), "interested")  # on the wrong item
+    for member in members:
+        await shop.buy(member, at(5, 10), value=70_00)
+    step = PlanStep(plan_id="p1", cycle=1, at=at(6, 21, 5), rehearsal=True)
+    async with shop.ledger.connection() as connection:
+        await sequence(connection, 1)
+    await shop.review.check_cycle(step)
+    right = {"performed_by": guide, "occurred_at": at(4, 10)}
+    await shop.correct(tasks[0], 2, at(9, 9), why="mixed up", outcome="no_answer", **right)
+    await shop.correct(tasks[1], 2, at(9, 9), why="mixed up", outcome="interested", **right)
+    await shop.correct(tasks[2], 2, at(9, 9), why="of another member")
+    again = await counted(shop, database)
+    assert (again["members_attempted"], again["members_followed_up"], again["members_succeeded"]) == (2, 1, 1)
+    assert again["check_ins"] == 2
+    before = await recount(database.admin_url, "p1", 1, "provisional")
+    assert (before["members_attempted"], before["members_followed_up"], before["check_ins"]) == (3, 2, 3)
+    for kind in ("provisional", "settled"):
+        counted_then = await recount(database.admin_url, "p1", 1, kind)
+        assert await stored_rows(database.admin_url, "p1", 1, kind) == {
+            name: counted_then[name] for name in ("stores", "guides")
+        }

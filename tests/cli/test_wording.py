@@ -9,7 +9,7 @@ from string import Formatter
 
 import pytest
 
-from domain import playbook
+from domain import correcting_events, playbook
 from domain.errors import Problem
 from domain.events import Event
 from wording.catalogue import LANGUAGES, Language, catalogue
@@ -107,6 +107,7 @@ def test_every_reason_of_an_assignment_is_worded() -> None:
 
 def test_every_event_is_worded() -> None:
     texts = catalogue("en").texts
+    assert correcting_events.CheckInCorrected in Event.__subclasses__()
     assert sorted(kind.type for kind in Event.__subclasses__() if f"events.{kind.type}" not in texts) == []
 
 

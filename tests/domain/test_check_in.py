@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain.check_in import NOT_REACHED, CheckIn, Grade, Outcome, TaskBefore, decide_check_in
+from domain.check_in import NOT_REACHED, CheckIn, Grade, Outcome, TaskBefore, decide_check_in, in_order
 from domain.errors import Refused
 from domain.events import CheckedIn
 from domain.identifiers import derived_id
@@ -131,25 +131,34 @@ def test_the_third_day_without_reaching_the_member_is_the_last(before: int, stat
     assert (event.state, event.dial_days) == (state, after)
 
 
-def test_a_late_report_reopens_nothing_and_still_counts() -> None:
-    expired = replace(TASK, state="expired", day_closed=True)
-    late = CLOSE + timedelta(hours=2)
-    reached = decide(expired, report("came", known_at=late))
-    assert (reached.state, reached.late) == ("done", True)
-    assert decide(expired, report("no_answer", known_at=late)).state == "expired"
-
-
 def test_nobody_can_have_called_before_the_item_was_made() -> None:
     with pytest.raises(Refused) as refused:
         decide(replace(TASK, made_at=NOON + timedelta(minutes=1)), report("came"))
     assert [problem.code for problem in refused.value.problems] == ["before_task"]
 
 
-def test_a_late_report_of_an_earlier_day_leaves_the_item_where_a_later_one_put_it() -> None:
-    friday = date(2026, 3, 6)
-    task = replace(TASK, last_attempt_on=TOMORROW, due_on=friday, attempts=1)
-    event = decide(task, report("no_answer"))
-    assert (event.state, event.due_on, event.dial_days) == ("open", friday, 1)
+@pytest.mark.parametrize(
+    "standing",
+    [
+        {"state": "done"},
+        {"state": "expired"},
+        {"guide_id": OTHER},
+        {"grade": "D"},
+        {"day_closed": True},
+        {"later_cycle": True},
+        {"recalled_at": NOON},
+        {"attempted_that_day": True},
+        {"dialled_that_day": True},
+        {"last_attempt_on": TOMORROW},
+        {"last_dial_on": TOMORROW},
+        {"last_reached_at": NOON + timedelta(seconds=1)},
+    ],
+)
+def test_a_report_is_in_order_where_nothing_later_is_known_and_nothing_is_against_it(
+    standing: dict[str, Any],
+) -> None:
+    assert in_order(TASK, report("no_answer"), ON)
+    assert not in_order(replace(TASK, **standing), report("no_answer"), ON)
 
 
 @settings(max_examples=200, deadline=None)

@@ -15,9 +15,9 @@ import pytest_asyncio
 
 from domain.errors import Conflict, NotFound, Refused
 from domain.identifiers import derived_id
-from ledger.check_ins import Recorded
 from ledger.database import open_database
 from ledger.ledger import Ledger
+from ledger.recorded import Recorded
 from tests.brand import Brand, at, plan
 from tests.conftest import LedgerDatabase
 
@@ -143,21 +143,14 @@ async def test_an_opted_out_member_is_not_checked_in_from_then_on(
     assert before_that.state == "done"
 
 
-async def test_a_member_graded_d_is_not_contacted_again_in_this_plan(shop: Brand, guide: UUID) -> None:
-    member = (await shop.listed(2, guide))[0]
-    await shop.buy(member, at(2, 0), category="SOAP")
-    first = await shop.task(member)
-    await shop.execute(
-        "INSERT INTO task SELECT tenant_id, $1, plan_id, cycle, member_id, 2, guide_id, run_out_on, due_on,"
-        " first_due_on, bought_at, state, reason, attempts, last_attempt_on, known_at FROM task WHERE task_id = $2",
-        derived_id("second"), first,
-    )  # fmt: skip
-    await shop.execute("INSERT INTO stream_head VALUES (1, $1, 1, 'x')", f"task/{derived_id('second')}")
-    await shop.report(first, guide, at(2, 10), "refused", grade="D")
-    assert await refused(shop, derived_id("second"), guide, at(2, 11), "came") == (
-        "task_id",
-        "member_declined",
-    )
+async def test_a_member_graded_d_is_not_contacted_again_in_this_plan(shop: Brand) -> None:
+    (member,) = await shop.due_on(2, "M1")
+    await shop.buy(member, at(date(2026, 2, 7), 12), category="SOAP")
+    await shop.start(plan(members={"bought_categories": ["TIN", "SOAP"]}))
+    guide = UUID(str(await shop.value("SELECT guide_id FROM guide")))
+    tin, soap = [await shop.task(member, category=category) for category in ("TIN", "SOAP")]
+    await shop.report(tin, guide, at(2, 10), "refused", grade="D")
+    assert await refused(shop, soap, guide, at(2, 11), "came") == ("task_id", "member_declined")
 
 
 @pytest.mark.parametrize("outcome", ["no_answer", "wrong_number", "unreachable"])

@@ -59,9 +59,8 @@ async def test_a_check_in_while_the_day_closes_is_counted_that_day_or_late(shop:
     assert recorded.state == "done"
     late = await shop.value("SELECT (payload->>'late')::boolean FROM event WHERE type = 'checked_in'")
     assert late is True
-    assert await shop.value("SELECT done FROM guide_day") == 0, (
-        "the closed day stands; the late fact is beside it"
-    )
+    assert await shop.rows("SELECT payload->>'done' FROM event WHERE type = 'day_closed'") == [("0",)]
+    assert await shop.rows("SELECT done, late, carried, figures_version FROM guide_day") == [(1, 1, 0, 2)]
     assert await shop.value("SELECT count(*) FROM check_in WHERE reached") == 1
 
 
@@ -109,3 +108,54 @@ async def test_twenty_reports_of_twenty_items_of_one_guide_at_once_are_all_taken
     recorded = await asyncio.gather(*(check_in(shop.ledger, command) for command in commands))
     assert {one.state for one in recorded} == {"done"}
     assert await shop.value("SELECT count(*) FROM check_in") == 20
+
+
+@pytest.mark.parametrize("round_", range(3))
+async def test_of_two_late_facts_of_a_day_at_once_both_are_in_its_last_figures(
+    shop: Brand, round_: int
+) -> None:
+    members = await shop.due_on(2, "M1", "M2", "M3", "M4")
+    await shop.start()
+    guide = await the_guide(shop)
+    await shop.morning(2, guide)
+    await shop.evening(2, guide)
+    tasks = [await shop.task(member) for member in members]
+    outcomes = ("interested", "no_answer", "came")
+    await asyncio.gather(
+        *(
+            shop.report(task, guide, at(2, 18, round_), outcome, known_at=at(3, 8))
+            for task, outcome in zip(tasks, outcomes, strict=False)
+        )
+    )
+    assert await shop.rows("SELECT done, reached, late, carried, figures_version FROM guide_day") == [
+        (3, 2, 3, 1, 4)
+    ]
+    versions = await shop.rows(
+        "SELECT (payload->>'version')::int, (payload->>'done')::int, (payload->>'carried')::int FROM event"
+        " WHERE type = 'day_recounted' ORDER BY version"
+    )
+    assert versions == [(2, 1, 3), (3, 2, 2), (4, 3, 1)]
+
+
+async def test_a_correction_between_deciding_and_taking_off_takes_nothing_off(shop: Brand) -> None:
+    (member,) = await shop.due_on(2, "M1")
+    await shop.buy(member, at(date(2026, 2, 7), 12), category="SOAP")
+    await shop.start(plan(members={"bought_categories": ["TIN", "SOAP"]}))
+    guide = await the_guide(shop)
+    tin, soap = [await shop.task(member, category=category) for category in ("TIN", "SOAP")]
+    wrong = await shop.report(tin, guide, at(2, 10), "refused", grade="D")
+    async with shop.ledger.transaction() as connection:
+        leaving = await finished_beforehand(connection, 1, plan_id="p1", cycle=1, as_of=at(2, 12))
+        assert [(item.task_id, item.reason) for item in leaving] == [(soap, "declined")]
+        await shop.correct(
+            tin,
+            wrong.version,
+            at(2, 11),
+            performed_by=guide,
+            occurred_at=at(2, 10),
+            outcome="came",
+            grade="B",
+        )
+        with pytest.raises(Conflict):
+            await change_tasks(connection, 1, shop.command("settle", at(2, 12)), leaving=leaving)
+    assert (await shop.standing(soap))[:2] == ("open", None)

@@ -105,6 +105,30 @@ def _report_by(asked: Asked) -> Any:
     return {"performed_by": asked.name, "channel": "phone", "outcome": "interested"}
 
 
+def _amends(reach: Reach, thing: Thing) -> bool:
+    """Closed days are changed by supervisors in their region, and by HQ."""
+    return reach.changes_all or thing.guide in reach.amends
+
+
+def _corrects(reach: Reach, thing: Thing) -> bool:
+    return reach.acts_on(thing) or _amends(reach, thing)
+
+
+def _correction(_asked: Asked) -> Any:
+    return REASON | {"report": {"channel": "phone", "outcome": "came"}}
+
+
+def _belated(asked: Asked) -> Any:
+    mine = asked.thing is not None and _amends(asked.reach, asked.thing)
+    by = asked.thing.guide if asked.thing and mine else min(asked.reach.guides, default="gui-iris")
+    return _belated_by(by)
+
+
+def _belated_by(guide: str) -> Any:
+    told = {"channel": "phone", "outcome": "interested", "occurred_at": "2026-03-02T09:10:00+08:00"}
+    return REASON | told | {"performed_by": guide}
+
+
 def _in_campaign(reach: Reach, thing: Thing) -> bool:
     """The history of a plan is the whole campaign's: its Check is in it, and everybody's part."""
     return reach.sees_all or thing.name in reach.plans
@@ -166,6 +190,27 @@ CALLS: Mapping[str, Call] = {
         key=True,
         path={"task_id": "{task}"},
     ),
+    "correct_check_in": Call(
+        "task",
+        frozenset({201}),
+        reaches=_corrects,
+        body=_correction,
+        key=True,
+        path={"version": "3"},
+        called=lambda world, thing: str(world.done[thing.guide]),
+    ),
+    "enter_belated_check_in": Call("task", frozenset({201}), reaches=_amends, body=_belated, key=True),
+    "enter_belated_check_in: performed by": Call(
+        "guide",
+        frozenset({201}),
+        missing=422,
+        reaches=_amends,
+        body=lambda asked: _belated_by(asked.name),
+        key=True,
+        path={"task_id": "{task}"},
+    ),
+    "list_exceptions": Call(),
+    "list_exceptions: of a store": Call("store", query={"store": "{name}"}, missing=200),
     "read_timeline: plan": _history("plan", reaches=_in_campaign, seen=403),
     "read_timeline: task": _history("task"),
     "read_timeline: guide": _history("guide"),

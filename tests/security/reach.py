@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from domain.policy import (
     ACTS_FOR_GUIDES,
+    AMENDS_CLOSED_DAYS,
     CHANGES_ALL,
     CHANGING,
     POLICY,
@@ -34,6 +35,8 @@ class Reach:
     guides: frozenset[str]
     """Whose days and items are theirs."""
     acts_for: frozenset[str]
+    amends: frozenset[str]
+    """Guides whose closed days may be changed."""
     binds: frozenset[str]
     writes: bool
     """Whether anything at all: a token that reads only changes not even its own account."""
@@ -149,6 +152,7 @@ def reach_of(who: Who) -> Reach:
         stores=stores,
         guides=guides,
         acts_for=guides if acts else frozenset(),
+        amends=guides if writes and role in AMENDS_CLOSED_DAYS else frozenset(),
         binds=stores if writes and role is Role.STORE_MANAGER else frozenset(),
         writes=writes,
         plans=plans,

@@ -247,6 +247,7 @@ SEES: Mapping[str, Rule] = {
     "account": _account,
     "category": _signed_in,
     "check_in": _item,
+    "check_in_superseded": _item,
     "command": _command,
     "consent": _member,
     "credential": _session,

@@ -21,7 +21,7 @@ from tests.conftest import ID_SECRET
 from tests.security.conftest import Stage
 from tests.security.reach import Reach, reach_of
 from tests.security.row_rules import CHANGES, EMPTY, HIDDEN, SEES, Facts, Row
-from tests.security.world import ASKERS, NOW, OTHERS
+from tests.security.world import ASKERS, GUIDES, NOW, OTHERS
 
 EVERYBODY = ASKERS | OTHERS
 
@@ -247,11 +247,13 @@ DEFINED_BY_THE_OWNER = {
     "member_id_of": "a digest of what the asker says; of members it says nothing",
     "oldest_transaction_s": "one number of the server",
     "record_in_reach": "answers yes or no of what the asker reaches, by a guide and an instant that are asked for",
+    "rights_over": "answers yes or no of what the asker may report or correct, by ids that are asked for; see below",
     "sees_member": "answers yes or no of what the asker reaches, by an id that is asked for",
     "sees_stream": "the same of a stream",
     "set_opt_out": "HQ's alone, see below",
     "sign_in_subject": "a digest of what the asker says",
     "sign_on": "makes the asker whoever shows a credential",
+    "supersede_check_in": "HQ's alone, see below",
     "stand_for_upkeep": "for what is nobody's own: the API's code decides when",
 }
 """Functions above row-level security that the API may call, each with why it may."""
@@ -271,7 +273,7 @@ async def test_what_is_above_row_level_security_is_named_with_its_reason(stage: 
 
 @pytest.mark.parametrize("login", [login for login in EVERYBODY if login != "acc-hq"] + [None, "fresh"])
 async def test_functions_of_hq_do_nothing_for_anybody_else(stage: Stage, login: str | None) -> None:
-    member = stage.world.members["gui-iris"][0]
+    member, done = stage.world.members["gui-iris"][0], stage.world.done["gui-iris"]
     async with fresh(stage) if login == "fresh" else signed_on(stage, login) as connection:
         for statement, arguments in (
             ("SELECT guide_id_for($1)", ["gui-iris"]),
@@ -279,10 +281,27 @@ async def test_functions_of_hq_do_nothing_for_anybody_else(stage: Stage, login: 
             ("SELECT set_opt_out($1, $2)", [member, NOW]),
             ("SELECT erase_member($1, $2, 'x', 'x')", [member, NOW]),
             ("SELECT add_returns('{k}', '{b1}', '{TIN-1}', '{1}', '{1}', ARRAY[$1::timestamptz], $1)", [NOW]),
+            ("SELECT supersede_check_in($1, 3, 4, $2, 'x', NULL)", [done, NOW]),
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement, *arguments)
     assert await stage.kept.changed() == []
+
+
+@pytest.mark.parametrize("login", EVERYBODY)
+async def test_whose_work_may_be_reported_and_corrected_is_as_the_policy_table_says(
+    login: str, stage: Stage
+) -> None:
+    reach = reach_of(EVERYBODY[login])
+    async with signed_on(stage, login) as connection:
+        for guide, guide_id in stage.world.guides.items():
+            for holder, task in stage.world.tasks.items():
+                works, amends = await connection.fetchrow("SELECT * FROM rights_over($1, $2)", task, guide_id)
+                in_sight = reach.sees_all or holder in reach.guides or GUIDES[holder].plan in reach.plans
+                own = guide in reach.acts_for and (guide == holder or in_sight)
+                assert works is (reach.changes_all or own), (login, guide, holder)
+                theirs = guide in reach.amends and guide == holder
+                assert amends is (reach.changes_all or theirs), (login, guide, holder)
 
 
 @asynccontextmanager

@@ -168,7 +168,7 @@ class World:
     tasks: dict[str, UUID] = field(default_factory=dict)
     """By guide: the item that is still open."""
     done: dict[str, UUID] = field(default_factory=dict)
-    """By guide: the item that was checked in, with a note."""
+    """By guide: the item that was checked in, with a note, and corrected since: version 3 holds."""
     guides: dict[str, UUID] = field(default_factory=dict)
     stores: dict[str, UUID] = field(default_factory=dict)
     members: dict[str, tuple[UUID, UUID]] = field(default_factory=dict)
@@ -315,9 +315,14 @@ async def _run(world: World) -> None:
             salt=b"0" * 16,
             evidence="a" * 64,
         )
+        why = code.replace("gui", "why")
+        await brand.correct(
+            world.done[code], 2, at(DAY, 9, 40), why=why, performed_by=guide, occurred_at=at(DAY, 9, 30),
+            outcome="interested", grade="B",
+        )  # fmt: skip
         of = GUIDES[code]
         # A campaign knows members by id, so their ids go with the items.
-        marks = (note, str(world.done[code]), str(world.tasks[code]), str(first), str(second))
+        marks = (note, why, str(world.done[code]), str(world.tasks[code]), str(first), str(second))
         world.things.append(Thing("task", str(world.tasks[code]), marks, of.store, code, of.plan))
         purpose = f"nudge/{code}"
         await brand.execute(

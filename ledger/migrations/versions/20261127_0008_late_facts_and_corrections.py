@@ -1,0 +1,20 @@
+"""Late facts and corrections of check-ins.
+
+Revision ID: 0008
+Revises: 0009
+"""
+
+from importlib.resources import files
+
+from alembic import op
+
+from ledger.migrations.script import run_script
+
+revision = "0008"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_script(op.get_bind(), files("ledger.migrations").joinpath("0008.sql").read_text(encoding="utf-8"))

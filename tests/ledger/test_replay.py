@@ -1,0 +1,67 @@
+"""Whatever happened in whatever order: replaying it gives every item and member as they stand, and every closed day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.standing import stand
+from ledger.ledger import Ledger
+from ledger.member_history import read_history
+from ledger.recounting import count_day
+from tests.conftest import LedgerDatabase
+from tests.histories import Step, steps
+from tests.ledger.test_rebuild import lived
+
+CHEAP = settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@CHEAP
+@given(history=st.lists(steps, min_size=6, max_size=30))
+async def test_replaying_any_history_gives_the_rows_as_they_stand(
+    shared_database: LedgerDatabase, history: list[Step]
+) -> None:
+    await lived(shared_database, history)
+    assert await replayed_otherwise(shared_database.ledger) == []
+    assert await counted_otherwise(shared_database.ledger) == []
+
+
+async def replayed_otherwise(ledger: Ledger) -> list[tuple[Any, Any]]:
+    """Rows of items and members that replaying gives otherwise, with what it gives."""
+    async with ledger.transaction() as connection:
+        members = await connection.fetch("SELECT DISTINCT plan_id, member_id FROM task ORDER BY 2")
+        found: list[tuple[Any, Any]] = []
+        for row in members:
+            known = await read_history(connection, 1, row["plan_id"], row["member_id"])
+            standing = stand(known.history)
+            for table, key, told in (
+                ("task", "task_id", standing.items),
+                ("plan_member", "cycle", standing.members),
+            ):
+                for kept in await connection.fetch(
+                    f"SELECT * FROM {table} WHERE member_id = $1", row["member_id"]
+                ):
+                    replayed = told[kept[key]].model_dump()
+                    if replayed != {name: kept[name] for name in replayed}:
+                        found.append((dict(kept), replayed))
+    assert members
+    return found
+
+
+async def counted_otherwise(ledger: Ledger) -> list[tuple[Any, Any]]:
+    """Closed days that are counted otherwise, with the count."""
+    kept = ("listed", "done", "reached", "carried", "late", "corrected")
+    async with ledger.connection() as connection:
+        days = await connection.fetch("SELECT * FROM guide_day WHERE state = 'closed'")
+        found = []
+        for day in days:
+            counted = await count_day(connection, 1, guide_id=day["guide_id"], day=day["business_date"])
+            if any(day[name] != counted[name] for name in kept):
+                found.append((dict(day), counted))
+    return found
