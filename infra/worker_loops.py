@@ -6,7 +6,7 @@ Every loop may run in several processes beside each other, and outlives an outag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,7 +54,7 @@ def worker_loops(settings: Settings, client: Client, ledger: Ledger) -> dict[str
         "sequencer": run_sequencer(ledger),
         "outbox": run_outbox(ledger, now=now, language=settings.language),
         "reconciler": Reconciler(client, ledger, now).run(),
-        "months": run_months(ledger),
+        "months": run_months(ledger, now=now),
         "staff": run_staff_changes(ledger),
         "seals": run_seals(ledger, anchor_keeper(settings)),
     }
@@ -107,7 +107,7 @@ async def seal_overdue(ledger: Ledger, at: datetime, keep: Keep) -> Seal | None:
     return last
 
 
-async def run_months(ledger: Ledger) -> None:
+async def run_months(ledger: Ledger, *, now: Callable[[], datetime]) -> None:
     """Make the ledger's months ahead of time, however long the process runs; the first time at its start."""
     while True:
         pause = MONTHS_EVERY
