@@ -20,8 +20,9 @@ from bench.brand import BrandSize
 from bench.ledger.apis import running_apis
 from bench.ledger.check_ins import measure_check_ins, percentile, warm
 from bench.ledger.dispatch import Place, measure_dispatch
-from bench.ledger.figures import Figure, measured, ratio, show
+from bench.ledger.figures import Figure, limit, measured, ratio, show
 from bench.ledger.stand import standing
+from bench.ledger.storm import storm
 from infra.embedded_postgres import running_postgres, terminate_as_exit
 from infra.settings import read_settings
 
@@ -37,6 +38,9 @@ class Wanted:
     """Of each side of a pair."""
     items: int
     """Dispatched at once."""
+    clients: int = 200
+    rounds: int = 3
+    """Items each pair of clients reports at once, one after the other."""
 
 
 async def check_ins(place: Place, wanted: Wanted) -> list[Figure]:
@@ -68,9 +72,26 @@ async def dispatch(place: Place, wanted: Wanted) -> list[Figure]:
     ]
 
 
+async def clients(place: Place, wanted: Wanted) -> list[Figure]:
+    """Many at once, two to an item, while days close."""
+    size = BrandSize(10, 5, -(-wanted.clients * wanted.rounds // 2 // 50))
+    async with (
+        standing(place.server, place.address, place.home, size, name="bench_clients") as stand,
+        running_apis(stand.urls, place.home) as port,
+    ):
+        stormed = await storm(stand, port, clients=wanted.clients, rounds=wanted.rounds)
+    return [
+        Figure("clients_at_once", wanted.clients, "clients"),
+        Figure("clients_items_reported_by_two", stormed.items, "items"),
+        Figure("clients_check_ins_after_their_day_closed", stormed.late, "check-ins"),
+        limit("clients_faults", len(stormed.faults), "faults", 0),
+    ]
+
+
 PARTS: dict[str, Callable[[Place, Wanted], Awaitable[list[Figure]]]] = {
     "check_ins": check_ins,
     "dispatch": dispatch,
+    "clients": clients,
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -71,7 +71,7 @@ class Ran:
         return self.done / self.seconds
 
 
-class _Line(asyncio.Protocol):
+class Line(asyncio.Protocol):
     """One keep-alive connection with at most one request in flight."""
 
     def __init__(self) -> None:
@@ -80,6 +80,7 @@ class _Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what to write to."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a TCP connection has
         self._transport = transport
 
@@ -91,6 +92,7 @@ class _Line(asyncio.Protocol):
         return await self._answer
 
     def data_received(self, data: bytes) -> None:
+        """Give the answer to whoever asked once it is whole."""
         self._read += data
         end = self._read.find(END_OF_HEAD)
         if end < 0 or self._answer is None:
@@ -107,6 +109,7 @@ class _Line(asyncio.Protocol):
         answer.set_result((int(head[9:12]), body))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever asked."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
@@ -116,14 +119,19 @@ class _Line(asyncio.Protocol):
             self._transport.close()
 
 
+async def open_lines(port: int, count: int) -> list[Line]:
+    """So many connections to the API."""
+    loop = asyncio.get_running_loop()
+    return [(await loop.create_connection(Line, HOST, port))[1] for _ in range(count)]
+
+
 async def _ask_all(port: int, reports: list[Report], clients: int, wanted: int) -> Ran:
     requests = [report.request(port) for report in reports]
-    loop = asyncio.get_running_loop()
-    lines = [(await loop.create_connection(_Line, HOST, port))[1] for _ in range(clients)]
+    lines = await open_lines(port, clients)
     times: list[float] = []
     waiting = iter(requests)
 
-    async def go(line: _Line) -> None:
+    async def go(line: Line) -> None:
         for request in waiting:
             began = perf_counter()
             status, body = await line.ask(request)
@@ -175,6 +183,3 @@ async def in_own_process(run: Callable[..., Ran], *arguments: Any) -> Ran:
     """Run a load in a fresh process, so that it shares no interpreter with anything."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return await asyncio.get_running_loop().run_in_executor(pool, run, *arguments)
-
-
-Load = Callable[[], Coroutine[Any, Any, Ran]]
