@@ -25,7 +25,7 @@ types: $(VENV)/dev.done
 contracts: $(VENV)/dev.done
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/runtime.done ## the hot paths beside the bare thing, some minutes -> bench/results/ledger.json
+bench: $(VENV)/bench.done ## the hot paths beside the bare thing, some minutes -> bench/results/ledger.json
 	@$(BIN)/python -m bench.ledger
 
 bench-import: $(VENV)/runtime.done ## import speed beside bare COPY -> bench/results/import.json
@@ -45,6 +45,7 @@ lock: $(VENV)/runtime.done
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile pyproject.toml requirements/setuptools.in --universal --python-version 3.11 --generate-hashes --override requirements/overrides.txt -o requirements/runtime.txt --quiet --custom-compile-command "make lock"
 	@$(BIN)/uv pip compile pyproject.toml requirements/setuptools.in --group dev --universal --python-version 3.11 --generate-hashes --override requirements/overrides.txt -c requirements/runtime.txt -o requirements/dev.txt --quiet --custom-compile-command "make lock"
+	@$(BIN)/uv pip compile pyproject.toml requirements/setuptools.in --group bench --universal --python-version 3.11 --generate-hashes --override requirements/overrides.txt -c requirements/runtime.txt -o requirements/bench.txt --quiet --custom-compile-command "make lock"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "daogou needs Python 3.11 or newer; this is %d.%d. Point PYTHON at a newer one: make PYTHON=python3.12 demo" % sys.version_info[:2])'
@@ -61,6 +62,11 @@ $(VENV)/runtime.done: requirements/runtime.txt pyproject.toml | $(VENV)/bin/pyth
 $(VENV)/dev.done: requirements/dev.txt $(VENV)/runtime.done
 	@echo "· installing pinned test tools"
 	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/bench.done: requirements/bench.txt $(VENV)/runtime.done
+	@echo "· installing what is measured beside"
+	@$(PIP) install --no-deps --require-hashes -r requirements/bench.txt
 	@touch $@
 
 clean: ## stop nothing, remove what was set up and made here

@@ -10,19 +10,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from sqlalchemy.engine import make_url
 
+from bench.administering import administer
 from bench.brand import BrandSize
 from bench.ledger.apis import running_apis
-from bench.ledger.check_ins import measure_check_ins, percentile, warm
+from bench.ledger.check_ins import WARM, Beside, Counts, measure_rounds, percentile, warm
 from bench.ledger.dispatch import Place, measure_dispatch
 from bench.ledger.figures import Figure, limit, measured, ratio, show
 from bench.ledger.stand import standing
 from bench.ledger.storm import storm
+from bench.ledger.updates import running_temporal
 from infra.embedded_postgres import running_postgres, terminate_as_exit
 from infra.settings import read_settings
 
@@ -38,28 +42,56 @@ class Wanted:
     """Of each side of a pair."""
     items: int
     """Dispatched at once."""
+    others: int = 300
+    """Temporal's updates and durable workflows a round."""
     clients: int = 200
     rounds: int = 3
     """Items each pair of clients reports at once, one after the other."""
 
 
 async def check_ins(place: Place, wanted: Wanted) -> list[Figure]:
-    """Over HTTP beside bare statements."""
-    items = 2 * wanted.pairs * wanted.check_ins + 600
+    """Over HTTP beside bare statements, Temporal's updates and durable workflows."""
+    warming = min(WARM, wanted.check_ins)
+    items = 2 * wanted.pairs * wanted.check_ins + warming
     size = BrandSize(10, 5, -(-items // 50))
     async with (
         standing(place.server, place.address, place.home, size, name="bench_check_ins") as stand,
         running_apis(stand.urls, place.home) as port,
+        running_temporal(place.home / "bench") as temporal,
+        _database(place, "bench_beside") as beside,
     ):
-        await warm(stand, port)
-        pairs = await measure_check_ins(stand, port, pairs=wanted.pairs, each=wanted.check_ins)
+        await warm(stand, port, warming)
+        counts = Counts(wanted.check_ins, wanted.others)
+        rounds = await measure_rounds(
+            stand, port, Beside(temporal, beside), rounds=wanted.pairs, counts=counts
+        )
     return [
-        ratio("check_in_http_to_bare", [pair.ratio for pair in pairs], 0.45),
-        measured("check_ins_http", [pair.http.per_second for pair in pairs], "1/s"),
-        measured("check_ins_bare", [pair.bare.per_second for pair in pairs], "1/s"),
-        measured("check_in_http_p50", [percentile(pair.http, 0.5) for pair in pairs], "ms"),
-        measured("check_in_http_p99", [percentile(pair.http, 0.99) for pair in pairs], "ms"),
+        ratio("check_in_http_to_bare", [r.http.per_second / r.bare.per_second for r in rounds], 0.45),
+        ratio(
+            "check_in_http_to_temporal_update", [r.http.per_second / r.updates.per_second for r in rounds], 8
+        ),
+        ratio(
+            "check_in_http_to_dbos_workflow", [r.http.per_second / r.workflows.per_second for r in rounds], 4
+        ),
+        measured("check_ins_http", [r.http.per_second for r in rounds], "1/s"),
+        measured("check_ins_bare", [r.bare.per_second for r in rounds], "1/s"),
+        measured("temporal_updates", [r.updates.per_second for r in rounds], "1/s"),
+        measured("dbos_workflows", [r.workflows.per_second for r in rounds], "1/s"),
+        measured("check_in_http_p50", [percentile(r.http, 0.5) for r in rounds], "ms"),
+        measured("check_in_http_p99", [percentile(r.http, 0.99) for r in rounds], "ms"),
     ]
+
+
+@asynccontextmanager
+async def _database(place: Place, name: str) -> AsyncIterator[str]:
+    """An empty database while the block runs; gives its address."""
+    admin = make_url(place.address.url("postgres"))
+    drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+    await administer(admin, drop, f'CREATE DATABASE "{name}"')
+    try:
+        yield place.address.url(name)
+    finally:
+        await administer(admin, drop)
 
 
 async def dispatch(place: Place, wanted: Wanted) -> list[Figure]:

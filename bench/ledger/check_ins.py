@@ -1,53 +1,96 @@
-"""Check-ins over HTTP, beside the same statements sent bare.
+"""Check-ins over HTTP, beside the same statements sent bare and beside two engines that would make each durable their way.
 
 Ours: two API processes on one port as `daogou up` runs them, every request signed on by a token, on connections of
 `daogou_api` under row-level security, and a lean client in a process of its own. Bare: the very statements that the product
 would send for as many other items of the same guides, sign-on, guards and projections included, made beforehand and sent by
-asyncpg over as many connections from a process of its own, with the same login. So what is measured is everything that is
-neither PostgreSQL nor its driver: HTTP, the framework, rules, canonical bytes, the pool.
+asyncpg over as many connections from a process of its own, with the same login: what is measured against them is everything
+that is neither PostgreSQL nor its driver. The others (`updates`, `durable`) record one row a check-in, without any of the
+rules, guards and projections of ours.
+
+All take their turn in each round, in changing order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
+from bench.ledger.durable import run_workflows
 from bench.ledger.load import Ran, ask_all, in_own_process, replay_all
 from bench.ledger.stand import Stand, api_settings, bare_statements
+from bench.ledger.updates import run_updates
 
-CLIENTS = 8
 WARM = 500
 
 
 @dataclass(frozen=True, slots=True)
-class CheckInPair:
-    """One run of each side."""
+class AtOnce:
+    """How many are in flight: what served each side best (docs/performance.md)."""
+
+    check_ins: int = 8
+    updates: int = 40
+    workflows: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many of each are sent a round."""
+
+    check_ins: int
+    others: int
+    """Updates and workflows: they take longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Where the others work."""
+
+    temporal: str
+    """Address of a server."""
+    database: str
+    """A database of their own in the same PostgreSQL, by a superuser's login."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One run of each."""
 
     http: Ran
     bare: Ran
-
-    @property
-    def ratio(self) -> float:
-        """Our speed as a share of the bare statements'."""
-        return self.http.per_second / self.bare.per_second
+    updates: Ran
+    workflows: Ran
 
 
-async def warm(stand: Stand, port: int) -> None:
+async def warm(stand: Stand, port: int, most: int = WARM) -> None:
     """Open the API's connections and have its statements prepared."""
-    await in_own_process(ask_all, port, stand.take(WARM), CLIENTS)
+    await in_own_process(ask_all, port, stand.take(most), AtOnce().check_ins)
 
 
-async def measure_check_ins(stand: Stand, port: int, *, pairs: int, each: int) -> list[CheckInPair]:
-    """Pairs of both, whoever goes first by turns."""
+async def measure_rounds(
+    stand: Stand, port: int, beside: Beside, *, rounds: int, counts: Counts
+) -> list[Round]:
+    """So many rounds; in each all take their turn."""
+    at_once = AtOnce()
     found = []
-    for number in range(pairs):
-        ours, theirs = stand.take(each), await bare_statements(stand, stand.take(each))
-        if number % 2 == 0:
-            http = await in_own_process(ask_all, port, ours, CLIENTS)
-            bare = await in_own_process(replay_all, stand.urls.api, api_settings(), theirs, CLIENTS)
-        else:
-            bare = await in_own_process(replay_all, stand.urls.api, api_settings(), theirs, CLIENTS)
-            http = await in_own_process(ask_all, port, ours, CLIENTS)
-        found.append(CheckInPair(http, bare))
+    for number in range(rounds):
+        statements = await bare_statements(stand, stand.take(counts.check_ins))
+        runs: dict[str, Callable[[], Awaitable[Ran]]] = {
+            "http": partial(in_own_process, ask_all, port, stand.take(counts.check_ins), at_once.check_ins),
+            "bare": partial(
+                in_own_process, replay_all, stand.urls.api, api_settings(), statements, at_once.check_ins
+            ),
+            "updates": partial(
+                in_own_process, run_updates, beside.temporal, beside.database, counts.others, at_once.updates
+            ),
+            "workflows": partial(
+                in_own_process, run_workflows, beside.database, counts.others, at_once.workflows
+            ),
+        }
+        names = list(runs)
+        turn = number % len(names)
+        ran = {name: await runs[name]() for name in (*names[turn:], *names[:turn])}
+        found.append(Round(**ran))
     return found
 
 
