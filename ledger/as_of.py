@@ -139,7 +139,7 @@ async def stand_then(
 
 _REPORT = """tenant_id, task_id, version, plan_id, cycle, member_id, guide_id, actor, occurred_at, known_at, business_date,
        channel, outcome, reached, grade, products, next_on, note_id, conflict"""
-# As the view of this name (0008.sql), which goes on looking at the tables of today.
+# As the view of this name (0010.sql), which goes on looking at the tables of today.
 _EVER = f"""
 CREATE TEMPORARY VIEW check_in_ever AS
 SELECT {_REPORT}, 'infinity'::timestamptz AS superseded_at FROM pg_temp.check_in

@@ -1,7 +1,7 @@
 """Systems of record, their feeds and watermarks; devices and evidence of check-ins.
 
 Revision ID: 0009
-Revises: 0007
+Revises: 0008
 """
 
 from importlib.resources import files
@@ -11,7 +11,7 @@ from alembic import op
 from ledger.migrations.script import run_script
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

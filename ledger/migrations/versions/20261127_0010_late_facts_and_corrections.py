@@ -1,6 +1,6 @@
 """Late facts and corrections of check-ins.
 
-Revision ID: 0008
+Revision ID: 0010
 Revises: 0009
 """
 
@@ -10,11 +10,11 @@ from alembic import op
 
 from ledger.migrations.script import run_script
 
-revision = "0008"
+revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    run_script(op.get_bind(), files("ledger.migrations").joinpath("0008.sql").read_text(encoding="utf-8"))
+    run_script(op.get_bind(), files("ledger.migrations").joinpath("0010.sql").read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """Seals: an append-only Merkle tree over the positions.
 
-Revision ID: 0007
-Revises: 0011
+Revision ID: 0008
+Revises: 0007
 """
 
 from importlib.resources import files
@@ -10,11 +10,11 @@ from alembic import op
 
 from ledger.migrations.script import run_script
 
-revision = "0007"
-down_revision = "0011"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    run_script(op.get_bind(), files("ledger.migrations").joinpath("0007.sql").read_text(encoding="utf-8"))
+    run_script(op.get_bind(), files("ledger.migrations").joinpath("0008.sql").read_text(encoding="utf-8"))
