@@ -13,7 +13,7 @@ async def test_every_part_measures_both_sides_and_names_its_goal(
     postgres: tuple[EmbeddedPostgres, PostgresAddress], tmp_path: Path
 ) -> None:
     server, address = postgres
-    wanted = Wanted(pairs=1, check_ins=10, items=50, others=10, clients=40, rounds=2)
+    wanted = Wanted(pairs=1, check_ins=10, items=50, others=10, verified=90, rebuilt=90, clients=40, rounds=2)
     figures = await run(Place(server, address, tmp_path), wanted, list(PARTS))
     goals = {one.figure: one.goal for one in figures if one.goal is not None}
     assert goals == {
@@ -22,6 +22,9 @@ async def test_every_part_measures_both_sides_and_names_its_goal(
         "check_in_http_to_dbos_workflow": 4,
         "dispatch_to_copy": 0.7,
         "clients_faults": 0,
+        "verify_ratio": 1.5,
+        "verify_incremental_s": 10.0,
+        "rebuild_to_read_and_copy": 0.4,
     }
     assert all(one.value > 0 for one in figures if one.unit == "ratio" or one.unit.endswith("/s"))
     assert [one.holds for one in figures if one.figure == "clients_faults"] == [True]

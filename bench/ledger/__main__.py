@@ -18,12 +18,15 @@ from pathlib import Path
 from rich.console import Console
 from sqlalchemy.engine import make_url
 
+from bench import verifying
 from bench.administering import administer
 from bench.brand import BrandSize
 from bench.ledger.apis import running_apis
 from bench.ledger.check_ins import WARM, Beside, Counts, measure_rounds, percentile, warm
+from bench.ledger.disk import gigabytes_a_million, read_sizes
 from bench.ledger.dispatch import Place, measure_dispatch
 from bench.ledger.figures import Figure, limit, measured, ratio, show
+from bench.ledger.rebuilding import measure_rebuild
 from bench.ledger.stand import standing
 from bench.ledger.storm import storm
 from bench.ledger.updates import running_temporal
@@ -44,6 +47,10 @@ class Wanted:
     """Dispatched at once."""
     others: int = 300
     """Temporal's updates and durable workflows a round."""
+    verified: int = 1_000_000
+    """Events proved."""
+    rebuilt: int = 300_000
+    """Events whose projections are built anew."""
     clients: int = 200
     rounds: int = 3
     """Items each pair of clients reports at once, one after the other."""
@@ -62,9 +69,11 @@ async def check_ins(place: Place, wanted: Wanted) -> list[Figure]:
     ):
         await warm(stand, port, warming)
         counts = Counts(wanted.check_ins, wanted.others)
+        before = await read_sizes(stand)
         rounds = await measure_rounds(
             stand, port, Beside(temporal, beside), rounds=wanted.pairs, counts=counts
         )
+        disk = gigabytes_a_million(before, await read_sizes(stand))
     return [
         ratio("check_in_http_to_bare", [r.http.per_second / r.bare.per_second for r in rounds], 0.45),
         ratio(
@@ -79,6 +88,8 @@ async def check_ins(place: Place, wanted: Wanted) -> list[Figure]:
         measured("dbos_workflows", [r.workflows.per_second for r in rounds], "1/s"),
         measured("check_in_http_p50", [percentile(r.http, 0.5) for r in rounds], "ms"),
         measured("check_in_http_p99", [percentile(r.http, 0.99) for r in rounds], "ms"),
+        Figure("disk_ledger_a_million_check_ins", round(disk["ledger"], 2), "GB"),
+        Figure("disk_check_in_rows_a_million", round(disk["read"], 2), "GB"),
     ]
 
 
@@ -120,10 +131,30 @@ async def clients(place: Place, wanted: Wanted) -> list[Figure]:
     ]
 
 
+async def verification(place: Place, wanted: Wanted) -> list[Figure]:
+    """Proving the ledger beside reading it: `bench.verifying`."""
+    found = verifying.results(
+        await verifying.measure(place.address.url("postgres"), events=wanted.verified, pairs=wanted.pairs)
+    )
+    return [Figure(**one) for one in found]  # type: ignore[arg-type] # the same fields
+
+
+async def rebuilding(place: Place, wanted: Wanted) -> list[Figure]:
+    """Projections from the events beside reading and copying."""
+    pairs = await measure_rebuild(place.address.url("postgres"), events=wanted.rebuilt, pairs=wanted.pairs)
+    return [
+        ratio("rebuild_to_read_and_copy", [pair.ratio for pair in pairs], 0.4),
+        measured("rebuild", [pair.events / pair.rebuilt for pair in pairs], "events/s"),
+        Figure("rebuild_rows", pairs[0].rows, "rows"),
+    ]
+
+
 PARTS: dict[str, Callable[[Place, Wanted], Awaitable[list[Figure]]]] = {
     "check_ins": check_ins,
     "dispatch": dispatch,
     "clients": clients,
+    "verification": verification,
+    "rebuilding": rebuilding,
 }
 
 
