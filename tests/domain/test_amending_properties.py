@@ -14,7 +14,7 @@ from domain.errors import Refused
 from domain.standing import stand
 from tests.domain.amending_world import SOAP, TIN, World, a_report, at
 
-CHEAP = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+CHEAP = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 
 
 @st.composite

@@ -16,7 +16,7 @@ from tests.histories import Step, steps
 from tests.ledger.test_rebuild import lived
 
 CHEAP = settings(
-    max_examples=8,
+    max_examples=4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -27,9 +27,18 @@ CHEAP = settings(
 async def test_replaying_any_history_gives_the_rows_as_they_stand(
     shared_database: LedgerDatabase, history: list[Step]
 ) -> None:
-    await lived(shared_database, history)
+    await lived(shared_database, closed_in_time(history))
     assert await replayed_otherwise(shared_database.ledger) == []
     assert await counted_otherwise(shared_database.ledger) == []
+
+
+def closed_in_time(history: list[Step]) -> list[Step]:
+    """With every day closed before the next: in a rehearsal an overdue one is closed as of its own evening."""
+    return [
+        step
+        for one in history
+        for step in ([("evening", 0, 0), one] if one[0] in {"next_day", "check"} else [one])
+    ]
 
 
 async def replayed_otherwise(ledger: Ledger) -> list[tuple[Any, Any]]:
