@@ -79,13 +79,13 @@ WITH claim AS MATERIALIZED (
     SELECT c.task_id, c.version, c.plan_id, c.cycle, c.member_id, c.guide_id, c.occurred_at, c.business_date, c.channel,
            c.outcome, c.reached, t.category_id, g.store_id, g.code AS guide, coalesce(s.code, '') AS store,
            coalesce(s.time_zone, p.time_zone) AS time_zone
-    FROM check_in c
+    FROM check_in_ever c
     JOIN task t ON t.tenant_id = $1 AND t.task_id = c.task_id
     JOIN guide g ON g.tenant_id = $1 AND g.guide_id = c.guide_id
     JOIN plan_cycle p ON p.tenant_id = $1 AND p.plan_id = c.plan_id AND p.cycle = c.cycle
     -- Where she stands now may be out of the asker's reach, though what she did is in it.
     LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
-    WHERE c.tenant_id = $1 AND c.known_at <= $2 AND c.occurred_at <= $2
+    WHERE c.tenant_id = $1 AND c.known_at <= $2 AND c.superseded_at > $2 AND c.occurred_at <= $2
       AND ($3::timestamptz IS NULL OR c.occurred_at >= $3) AND ($4::timestamptz IS NULL OR c.occurred_at < $4)
       AND ($5::text IS NULL OR c.plan_id = $5) AND ($6::int IS NULL OR c.cycle = $6)
       AND ($7::uuid[] IS NULL OR c.guide_id = ANY($7))
@@ -127,8 +127,9 @@ WITH claim AS MATERIALIZED (
     LEFT JOIN LATERAL (
         SELECT array_agg(k.name) AS names FROM ({_CAME_OF_IT}) k
         WHERE c.reached AND NOT EXISTS (
-            SELECT FROM check_in n JOIN task t ON t.tenant_id = $1 AND t.task_id = n.task_id
+            SELECT FROM check_in_ever n JOIN task t ON t.tenant_id = $1 AND t.task_id = n.task_id
             WHERE n.tenant_id = $1 AND n.member_id = c.member_id AND n.reached AND n.known_at <= $2
+              AND n.superseded_at > $2
               AND n.occurred_at >= c.occurred_at AND n.occurred_at < k.occurred_at
               AND (n.occurred_at, n.plan_id, n.guide_id, n.task_id, n.version)
                   > (c.occurred_at, c.plan_id, c.guide_id, c.task_id, c.version)
@@ -139,8 +140,8 @@ WITH claim AS MATERIALIZED (
 
 # How many check-ins there are, hour by hour and guide by guide: what a slice is cut by.
 BY_HOUR = """
-SELECT date_trunc('hour', c.occurred_at) AS hour, count(*) AS number FROM check_in c
-WHERE c.tenant_id = $1 AND c.known_at <= $2 AND c.occurred_at <= $2
+SELECT date_trunc('hour', c.occurred_at) AS hour, count(*) AS number FROM check_in_ever c
+WHERE c.tenant_id = $1 AND c.known_at <= $2 AND c.superseded_at > $2 AND c.occurred_at <= $2
   AND ($3::timestamptz IS NULL OR c.occurred_at >= $3) AND ($4::timestamptz IS NULL OR c.occurred_at < $4)
   AND ($5::text IS NULL OR c.plan_id = $5) AND ($6::int IS NULL OR c.cycle = $6)
   AND ($7::uuid[] IS NULL OR c.guide_id = ANY($7))

@@ -98,6 +98,18 @@ async def test_a_corrected_call_counts_as_corrected_from_when_that_was_known(
     assert await records.standing() is Standing.UNCONFIRMED
 
 
+async def test_a_check_in_that_was_corrected_away_counts_until_that_was_known(
+    shop: Brand, records: Records, member: UUID
+) -> None:
+    await records.complete(at(3), "calls", known_at=at(3))
+    (claim,) = await records.claims()
+    await shop.execute(
+        "SELECT supersede_check_in($1, $2, 9, $3, 'hq', NULL)", claim.task_id, claim.version, at(5)
+    )
+    assert await records.standing(at(4)) is Standing.UNCONFIRMED
+    assert await records.claims() == []
+
+
 async def test_the_watermark_counts_from_when_it_was_known(records: Records, member: UUID) -> None:
     await records.complete(at(3), "calls", known_at=at(5))
     assert await records.standing(at(4)) is Standing.NOT_CHECKABLE
