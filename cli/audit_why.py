@@ -163,7 +163,7 @@ class _Screen:
         for event in day.events:
             yield self._event(event), event
 
-    def _event(self, event: TimelineEntry) -> str:  # noqa: PLR0911 - one answer a kind of event
+    def _event(self, event: TimelineEntry) -> str:  # noqa: C901, PLR0911 - one answer a kind of event
         payload = event.payload
         match event.type:
             case "list_published":
@@ -178,6 +178,12 @@ class _Screen:
                 )
             case "checked_in":
                 return self._checked_in(event)
+            case "check_in_corrected":
+                return self._say("corrected", number=payload["supersedes"]) + self._checked_in(event)
+            case "check_in_voided":
+                return self._say("voided", number=payload["supersedes"], state=self._left_at(payload))
+            case "task_restated":
+                return self._say("restated", state=self._left_at(payload))
             case "task_left":
                 state = self._words.code("statuses", payload["state"])
                 return self._say("left", state=state, reason=self._code("reasons", payload["reason"]))
@@ -191,17 +197,21 @@ class _Screen:
                 name = self._words.code("events", event.type)
                 return told_with_codes(event, f"{name}: {fields}")
 
+    def _left_at(self, payload: dict[str, Any]) -> str:
+        """Where a report left the item; one that came late or took another's place says so in full."""
+        return self._words.code("statuses", (payload.get("leaves_item") or payload)["state"])
+
     def _checked_in(self, event: TimelineEntry) -> str:
         payload, words = event.payload, self._words
         said = self._say(
             "checked_in",
             on=self._at(event.occurred_at),
-            attempt=payload["attempt"],
+            attempt=(payload.get("leaves_item") or {}).get("attempts") or payload["attempt"],
             guide=self._guide(event.performed_by),
             channel=words.code("channels", payload["channel"]),
             outcome=words.code("outcomes", payload["outcome"]),
             reached=self._say("reached" if payload["reached"] else "not_reached"),
-            state=words.code("statuses", payload["state"]),
+            state=self._left_at(payload),
         )
         if payload.get("next_on"):
             said += self._say("next_on", day=payload["next_on"][5:])

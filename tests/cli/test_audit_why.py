@@ -62,3 +62,20 @@ async def test_a_supervisor_reads_how_an_item_came_about_at_every_width(
         assert max(Console(width=width).measure(line).maximum for line in text.splitlines() if line) <= width
         assert "Wang" not in text
         assert str(told.member) not in text
+
+
+async def test_what_was_corrected_and_voided_is_said_in_words(shop: Brand) -> None:
+    guide = UUID(str(await shop.value("SELECT guide_id FROM guide")))
+    (member,) = await shop.due_on(2, "M1")
+    await shop.start()
+    await shop.morning(2, guide)
+    task = await shop.task(member)
+    await shop.report(task, guide, at(2, 10), "no_answer")
+    await shop.correct(task, 2, at(2, 11), performed_by=guide, occurred_at=at(2, 10), outcome="refused")
+    await shop.correct(task, 3, at(2, 12), why="wrong item")
+    async with shop.ledger.connection() as connection:
+        told = await why(connection, shop.ledger.tenant_id, task, now=at(2, 13))
+    text = screen(told, "en", 200)
+    assert "Corrects #2: 03-02 10:00, attempt 1, G1 by phone: refused (reached); the task is done" in text
+    assert "Voids #3, as if it had not been reported; the task is open" in text
+    assert "leaves_item" not in text
