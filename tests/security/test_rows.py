@@ -271,6 +271,14 @@ async def test_what_is_above_row_level_security_is_named_with_its_reason(stage: 
     )
 
 
+async def test_what_the_owner_defined_finds_the_callers_temporary_tables_last(stage: Stage) -> None:
+    rows = await stage.kept.connection.fetch(
+        "SELECT proname::text FROM pg_proc WHERE pronamespace = 'daogou'::regnamespace AND prosecdef"
+        " AND NOT coalesce('search_path=daogou, pg_temp' = ANY (proconfig), false)"
+    )
+    assert rows == [], "what hangs on a table of the caller's would run as the owner"
+
+
 @pytest.mark.parametrize("login", [login for login in EVERYBODY if login != "acc-hq"] + [None, "fresh"])
 async def test_functions_of_hq_do_nothing_for_anybody_else(stage: Stage, login: str | None) -> None:
     member, done = stage.world.members["gui-iris"][0], stage.world.done["gui-iris"]

@@ -1,0 +1,39 @@
+-- A month's partition is made by the owner for whoever appends: nothing of that caller's may stand in for the ledger's own.
+-- Until here the caller's temporary tables were found first, and what hangs on them ran as the owner.
+-- Safe beside the version before: a function is replaced.
+SET ROLE daogou_owner;
+SET LOCAL search_path = daogou;
+
+CREATE OR REPLACE FUNCTION ensure_event_partitions(from_day date, to_day date) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+DECLARE
+    month date := date_trunc('month', from_day);
+    part  text;
+    made  integer := 0;
+BEGIN
+    IF to_day - from_day > 3700 THEN
+        RAISE EXCEPTION 'ensure_event_partitions: % to % is longer than ten years', from_day, to_day;
+    END IF;
+    WHILE month <= to_day LOOP
+        part := format('event_%s', to_char(month, 'YYYYMM'));
+        IF to_regclass('daogou.' || part) IS NULL THEN
+            PERFORM pg_advisory_xact_lock(hashtext('daogou.event_partition'));
+            -- A query, because to_regclass still answers from its cache that another session's table is not there.
+            IF NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = part
+                           AND relnamespace = 'daogou'::regnamespace) THEN
+                -- Made apart and attached: attaching lets writers of other months go on.
+                EXECUTE format('CREATE TABLE daogou.%I (LIKE daogou.event INCLUDING ALL)', part);
+                EXECUTE format('ALTER TABLE daogou.event ATTACH PARTITION daogou.%I FOR VALUES FROM (%L) TO (%L)', part,
+                    month::timestamp AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
+                EXECUTE format('ALTER TABLE daogou.%I ENABLE ROW LEVEL SECURITY', part);
+                EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON daogou.%I '
+                    'FOR EACH STATEMENT EXECUTE FUNCTION daogou.refuse_change()', part);
+                made := made + 1;
+            END IF;
+        END IF;
+        month := month + interval '1 month';
+    END LOOP;
+    RETURN made;
+END $$;
+RESET ROLE;
+RESET search_path;
