@@ -43,13 +43,22 @@ ORDER BY 1, 2"""
 _UNPLACED = """
 SELECT e.stream, e.version, e.known_at,
        NOT EXISTS (SELECT FROM daogou.event_position o WHERE o.tenant_id = $1 AND o.stream = e.stream
-                   AND o.version = e.version)
+                   AND o.version = e.version AND o.known_at = e.known_at)
        AND NOT EXISTS (SELECT FROM daogou.event_pending q WHERE q.tenant_id = $1 AND q.stream = e.stream
-                       AND q.version = e.version) AS lost
+                       AND q.version = e.version AND q.known_at = e.known_at) AS lost
 FROM daogou.event e
 LEFT JOIN daogou.event_position p
     ON p.tenant_id = $1 AND p.stream = e.stream AND p.version = e.version AND p.known_at = e.known_at
 WHERE e.tenant_id = $1 AND p.stream IS NULL ORDER BY e.stream, e.version"""
+# The key holds the time of knowing, so a second event of a version is kept out by the heads alone.
+_TWINS = """
+SELECT stream, version, 'several events of one version' AS kind FROM daogou.event WHERE tenant_id = $1
+GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 1, 2"""
+_TWINS_SINCE = """
+SELECT e.stream, e.version, 'several events of one version' AS kind
+FROM daogou.event_position p JOIN daogou.event e ON e.tenant_id = $1 AND e.stream = p.stream
+WHERE p.tenant_id = $1 AND p.position > $2
+GROUP BY 1, 2 HAVING count(DISTINCT e.known_at) > 1 ORDER BY 1, 2"""
 _WITHOUT_EVENT = """
 SELECT p.stream, p.version, 'position without its event' AS kind FROM daogou.event_position p
 LEFT JOIN daogou.event e
@@ -96,7 +105,12 @@ async def compare_all(
     """
     counts = await connection.fetchrow(_COUNTS, tenant_id)
     streams = counts["heads"]
-    if read != counts["events"]:
+    waiting = await connection.fetchval(
+        "SELECT count(*) FROM daogou.event_pending WHERE tenant_id = $1", tenant_id
+    )
+    if counts["events"] != positions + waiting:
+        await _name(connection, findings, _TWINS, tenant_id)
+    if read != counts["events"] or waiting or counts["events"] != positions + waiting:
         await _verify_unplaced(connection, tenant_id, findings)
     if read != positions:
         await _name(connection, findings, _WITHOUT_EVENT, tenant_id, 0)
@@ -116,6 +130,7 @@ async def compare_since(
     """Hold the events after a position against heads, commands and positions; gives the number of their streams."""
     if read != positions:
         await _name(connection, findings, _WITHOUT_EVENT, tenant_id, after)
+    await _name(connection, findings, _TWINS_SINCE, tenant_id, after)
     await _name(connection, findings, _COMMANDS_SINCE, tenant_id, after)
     await _name(connection, findings, _HEADS.format(last=_LAST_EVENTS_SINCE, join="LEFT"), tenant_id, after)
     return int(

@@ -83,7 +83,18 @@ EVENT = "stream = 'a' AND version = 2"
 COPY = """
 INSERT INTO event SELECT tenant_id, 'a', {version}, occurred_at, known_at, actor, performed_by, cause, type,
        schema_version, body, hash, payload FROM event WHERE stream = 'b' AND version = 3"""
+TWIN = """
+INSERT INTO event SELECT tenant_id, stream, version, occurred_at, known_at {shift} interval '1 hour', 'forged', performed_by,
+       cause, type, schema_version, body, hash, payload FROM event WHERE stream = 'a' AND version = {version}"""
+TWINNED = {
+    "several events of one version",
+    "event has neither a position nor a place in the queue",
+    "column actor differs from the bytes",
+    "column known_at differs from the bytes",
+}
 FORGERIES = {
+    "a second event of a version": (TWIN.format(shift="+", version=2), TWINNED),
+    "a second event of the head's version": (TWIN.format(shift="-", version=3), TWINNED),
     "payload, only as jsonb": (
         f"""UPDATE event SET payload = '{{"n": 9, "flag": true, "text": "一"}}' WHERE {EVENT}""",
         {"payload differs from the bytes"},
@@ -134,7 +145,12 @@ FORGERIES = {
     ),
     "when it became known": (
         f"UPDATE event SET known_at = known_at - interval '1 second' WHERE {EVENT}",
-        {"column known_at differs from the bytes", "position without its event", "command without its event"},
+        {
+            "column known_at differs from the bytes",
+            "position without its event",
+            "event has neither a position nor a place in the queue",
+            "command without its event",
+        },
     ),
     "type": (f"UPDATE event SET type = 'praised' WHERE {EVENT}", {"column type differs from the bytes"}),
     "schema version": (
