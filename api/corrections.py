@@ -26,6 +26,7 @@ from api.replayed import REPLAYED
 from domain.amending import Correction
 from domain.check_in import Channel, CheckIn, Grade, Outcome
 from domain.errors import NotFound, Problem, Refused
+from domain.policy import Right
 from ledger.corrections import correct, read_report
 from ledger.exceptions import CheckInException, Kind, Place, Wanted, list_exceptions
 from ledger.late_reports import Why, report_late
@@ -146,6 +147,7 @@ async def correct_check_in(
             command,
             salt=secrets.token_bytes(SALT_BYTES),
             why_salt=secrets.token_bytes(SALT_BYTES),
+            amends=Right.AMEND_CLOSED_DAY in here.who.rights,
         )
     except Refused as error:
         raise _told(error, key, told.performed_by if told else None) from error

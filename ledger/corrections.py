@@ -93,7 +93,12 @@ async def report_of_day(
 
 
 async def correct(
-    ledger: Ledger, command: Correction, *, salt: bytes = b"", why_salt: bytes = b""
+    ledger: Ledger,
+    command: Correction,
+    *,
+    salt: bytes = b"",
+    why_salt: bytes = b"",
+    amends: bool = True,
 ) -> Recorded:
     """Correct a check-in, or void it; sent twice with the same command id it counts once.
 
@@ -102,6 +107,7 @@ async def correct(
         command: the correction; a report without a note keeps the note there is.
         salt: 16 random bytes, needed when the report has a note.
         why_salt: 16 others, needed when there is a reason.
+        amends: whether what the asker shows lets them change closed days at all: a token may hold less than its account.
 
     Raises:
         NotFound: no such check-in in the asker's reach.
@@ -112,7 +118,9 @@ async def correct(
         before = await read_report(connection, ledger.tenant_id, command.task_id, command.supersedes)
         credited = {before.performed_by} | ({command.report.performed_by} if command.report else set())
         over = [await rights_over(connection, command.task_id, guide) for guide in sorted(credited)]
-    authority = Authority(works=all(one.works for one in over), amends=all(one.amends for one in over))
+    authority = Authority(
+        works=all(one.works for one in over), amends=amends and all(one.amends for one in over)
+    )
     if not (authority.works or authority.amends):
         raise NotFound(Problem("version", str(command.supersedes), "unknown_check_in"))
     upkeep = ledger.for_upkeep()

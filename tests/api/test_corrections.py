@@ -320,3 +320,18 @@ async def test_a_bad_field_of_a_correction_is_named_and_nothing_is_written(
     answer = await api.post(f"/v1/tasks/{task}/check-ins/2/corrections", body, key="x")
     assert problem(answer) == (422, [(field, code)])
     assert await shop.everything() == before
+
+
+@pytest.mark.parametrize("who", ["supervisor", "hq"])
+async def test_a_token_changes_no_closed_day_unless_it_holds_that_right(
+    asked: dict[str, Api], shop: Brand, task: UUID, served: Ledger, who: str
+) -> None:
+    assert (await asked["guide"].check_in(task)).status_code == 201
+    await closed(shop, asked)
+    lesser = (Right.READ_LIST, Right.READ_HISTORY, Right.CORRECT_CHECK_IN)
+    token = await identity(shop.ledger, f"lesser-{who}", WHO[who][0], rights=lesser)
+    api = Api(shop, served=served, token=token, now=at(3, 9))
+    async with api.http:
+        refused = await correct(api, task, reason="mixed up")
+    assert problem(refused) == (409, [("version", "closed_day_is_the_supervisors")])
+    assert (await correct(asked[who], task, reason="mixed up")).status_code == 201
