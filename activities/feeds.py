@@ -155,7 +155,8 @@ def _future(place: str, occurred_at: datetime, at: datetime) -> list[Problem]:
 
 def _holds(key: str, phone: str) -> bool:
     digits = "".join(char for char in phone if char.isdigit())
-    return digits[-CODE_DIGITS:] in key
+    # A number is one however it is broken up.
+    return digits[-CODE_DIGITS:] in "".join(char for char in key if char.isdigit())
 
 
 async def _resolved(ledger: Ledger, message: FeedMessage) -> tuple[list[SystemRecord], int, int]:

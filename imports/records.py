@@ -159,7 +159,9 @@ def _names(frame: pl.DataFrame) -> list[Rule]:
         Rule(
             "key",
             "import.key_personal",
-            (tail.str.len_chars() > 0) & pl.col("key").str.contains(tail, literal=True),
+            # A number is one however it is broken up.
+            (tail.str.len_chars() > 0)
+            & pl.col("key").str.replace_all(r"\D", "").str.contains(tail, literal=True),
         ),
     ]
 

@@ -153,13 +153,20 @@ async def test_a_message_with_one_wrong_record_is_not_taken(pbx: Sender) -> None
     assert not await valid(pbx)
 
 
+async def test_a_source_that_can_be_none_is_as_unknown_as_any(pbx: Sender) -> None:
+    pbx.source = "%00"
+    assert (await pbx.send([])).status_code == 401
+
+
 async def test_a_number_is_looked_up_and_not_kept(pbx: Sender, database: LedgerDatabase) -> None:
     known = call(phone="+86 138-0000-1234", occurred_at=CALLED)
     unknown = call("c2", phone="13900009999", occurred_at=CALLED)
     answer = await pbx.send([known, unknown])
     assert (answer.json()["new"], answer.json()["outside"]) == (1, 1)
     inside = call("x13800001234", phone="13800001234", occurred_at=CALLED)
-    assert problem(await pbx.send([inside])) == (422, [("records.0.key", "record_key_personal")])
+    broken_up = call("x-138-0000-1234", phone="13800001234", occurred_at=CALLED)
+    for personal in (inside, broken_up):
+        assert problem(await pbx.send([personal])) == (422, [("records.0.key", "record_key_personal")])
     assert await tables_that_hold(database.admin_url, "13800001234", "138-0000-1234", "13900009999") == []
 
 
