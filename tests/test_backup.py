@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -665,8 +666,13 @@ def test_a_killed_backup_leaves_no_half_one_and_the_next_cleans_up(brand: Brand)
     assert left
     assert [path for path in folder.iterdir() if path not in left] == []
 
+    number = count()
+
     def next_one_sweeps() -> bool:
-        made = brand.back_up()  # works at once; a pg_basebackup that outlived the kill is left alone
+        # By names of our own: two of one second would want the same.
+        made = brand.back_up(
+            to=folder / f"next-{next(number)}"
+        )  # works at once; a pg_basebackup that outlived the kill is left alone
         assert (made.folder / "backup.json").exists()
         return not any(path.exists() for path in left)
 

@@ -24,7 +24,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "nudge": ("activities.reminders:ReminderActivities.nudge_guides",),
     "check in": ("ledger.check_ins:check_in",),
     "close day": ("activities.dispatch:DispatchActivities.close_day",),
-    "check": ("activities.review:ReviewActivities._check",),
+    "check": ("activities.review:_settled_snapshot",),
     "act": ("activities.review:ReviewActivities.act_on_check",),
     "claim message": ("ledger.claims:claim",),
     "end message": ("infra.outbox_sender:Sender._write_down",),

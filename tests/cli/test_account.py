@@ -394,6 +394,7 @@ def test_a_tokens_scopes_are_chosen_in_one_way(shop: Shop) -> None:
             "messages.read",
             "metrics.read",
             "ledger.audit",
+            "signs.read",
             "accounts.read",
         ]
     )

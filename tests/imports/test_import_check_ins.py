@@ -81,7 +81,7 @@ async def test_what_the_door_refuses_is_told_by_row_and_the_others_stand(
     assert report.rows_new == 2
     assert [(bad.line, bad.column, bad.code) for bad in report.bad] == [
         (4, "member", "import.no_item"),
-        (5, "member", "task_closed"),
+        (5, "member", "already_today"),
         (6, "member", "import.no_item"),
     ]
 
