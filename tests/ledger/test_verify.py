@@ -272,6 +272,19 @@ async def test_a_forgery_is_found(ledger: Ledger, forger: Driver, forgery: str) 
     assert {difference.stream for difference in result.differences} <= {"a", "b", "c", "event_position"}
 
 
+@pytest.mark.parametrize("table", ["check_in", "task", "member_note"])
+async def test_a_view_in_a_tables_place_is_found(ledger: Ledger, forger: Driver, table: str) -> None:
+    await forger.execute(f"ALTER TABLE {table} RENAME TO kept_{table}")
+    try:
+        await forger.execute(f"CREATE VIEW {table} AS SELECT * FROM kept_{table}")
+        await forger.execute(f"GRANT SELECT ON {table} TO daogou_worker")
+        result = await verified(ledger)
+        assert (table, "is not the table it should be") in {(d.stream, d.kind) for d in result.differences}
+    finally:
+        await forger.execute(f"DROP VIEW {table}")
+        await forger.execute(f"ALTER TABLE kept_{table} RENAME TO {table}")
+
+
 async def test_the_first_hundred_differences_are_listed_and_all_are_counted(
     ledger: Ledger, forger: Driver
 ) -> None:
