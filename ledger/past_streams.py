@@ -31,9 +31,7 @@ WHERE c.tenant_id = $1 AND c.plan_id = $2 AND c.cycle = $3"""
 """A cycle with everything its Check counts: plan, cycle, and the instant since which contacts count."""
 
 _HELD = """
-    SELECT e.stream FROM daogou.event e
-    WHERE e.tenant_id = $1 AND e.payload->>'guide' = $2::uuid::text AND e.known_at <= $3
-      AND e.type IN ('task_created', 'task_reassigned')
+    SELECT h.stream FROM daogou.items_held($2::uuid, $3) AS h(stream)
     UNION
     SELECT 'task/' || l.task_id FROM daogou.list_item l WHERE l.tenant_id = $1 AND l.guide_id = $2"""
 

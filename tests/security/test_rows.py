@@ -244,6 +244,7 @@ DEFINED_BY_THE_OWNER = {
     "erase_member": "HQ's alone, see below",
     "gives_pin": "answers yes or no of an account that is asked for by its id",
     "guide_id_for": "HQ's alone, see below",
+    "items_held": "ids of the items of a guide whom the asker may know by name; nothing for anybody else",
     "member_id_of": "a digest of what the asker says; of members it says nothing",
     "oldest_transaction_s": "one number of the server",
     "record_in_reach": "answers yes or no of what the asker reaches, by a guide and an instant that are asked for",
@@ -310,6 +311,21 @@ async def test_whose_work_may_be_reported_and_corrected_is_as_the_policy_table_s
                 assert works is (reach.changes_all or own), (login, guide, holder)
                 theirs = guide in reach.amends and guide == holder
                 assert amends is (reach.changes_all or theirs), (login, guide, holder)
+
+
+@pytest.mark.parametrize("login", EVERYBODY)
+async def test_the_items_of_a_guide_are_named_to_nobody_who_does_not_know_her(
+    login: str, stage: Stage
+) -> None:
+    reach = reach_of(EVERYBODY[login])
+    async with signed_on(stage, login) as connection:
+        named = {
+            guide
+            for guide, guide_id in stage.world.guides.items()
+            if await connection.fetchval("SELECT count(*) FROM items_held($1, 'infinity')", guide_id)
+        }
+    assert reach.sees_all or named <= reach.known_guides
+    assert not reach.sees_all or named
 
 
 @asynccontextmanager
