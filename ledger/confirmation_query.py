@@ -38,14 +38,20 @@ def _kept(more: str) -> str:
             AND b.occurred_at <= $2), 0) > 0"""
 
 
+_SHARING = "system_record_also a JOIN valid_records($2) r USING (tenant_id, source, kind, key, revision)"
+
+
 def _recorded(more: str) -> str:
-    """Records of the claim's member; those of a number that several members share are looked up by an index of their own."""
+    """Records of the claim's member; those of a number that several members share are looked up in a table of their own.
+
+    Not by `also`: under row-level security conditions of arrays, which are not leakproof, use no index.
+    """
     return " UNION ALL ".join(
         f"""
     SELECT r.kind || '/' || r.source || '/' || r.key AS name, r.occurred_at, NULL::integer AS category_id,
            CASE r.kind WHEN 'friends' THEN r.guide_id END AS guide_id
-    FROM valid_records($2) r WHERE r.tenant_id = $1 AND {whose} AND r.occurred_at <= $2 AND {more}"""
-        for whose in ("r.member_id = c.member_id", "r.also <> '{}' AND r.also @> ARRAY[c.member_id]")
+    FROM {whose}.member_id = c.member_id AND r.tenant_id = $1 AND r.occurred_at <= $2 AND {more}"""
+        for whose in ("valid_records($2) r WHERE r", f"{_SHARING} WHERE a.tenant_id = $1 AND a")
     )
 
 

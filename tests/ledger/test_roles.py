@@ -29,6 +29,7 @@ NEVER_CHANGED = (
     "outbox",
     "member_note",
     "system_record",
+    "system_record_also",
     "feed_message",
     "feed_watermark",
 )

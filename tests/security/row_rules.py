@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.policy import Role
+from ledger.system_records import NAME
 from tests.identities import account_id_of
 from tests.security.reach import Reach
 from tests.security.world import GUIDES, NOW, PAST, PLANS, World
@@ -165,6 +166,12 @@ def _recorded(facts: Facts, reach: Reach, row: Row) -> bool:
     return reach.did(guide, _stood(guide, row["occurred_at"].date())) or _member(facts, reach, row)
 
 
+def _recorded_also(facts: Facts, reach: Reach, row: Row) -> bool:
+    """Whoever sees the record, which names them all."""
+    record = facts.one("system_record", **{part: row[part] for part in NAME})
+    return record is not None and _recorded(facts, reach, record)
+
+
 def _own(_facts: Facts, reach: Reach, row: Row) -> bool:
     return bool(row["account_id"] == account_id_of(reach.who.login))
 
@@ -286,6 +293,7 @@ SEES: Mapping[str, Rule] = {
     "store_closing": _known_store,
     "stream_head": _stream,
     "system_record": _recorded,
+    "system_record_also": _recorded_also,
     "task": _item,
     "tenant": _signed_in,
     "zone_day": _signed_in,

@@ -407,9 +407,9 @@ async def _fill(world: World) -> None:
         )  # fmt: skip
         await world.brand.execute(
             "INSERT INTO system_record (tenant_id, source, kind, key, revision, voided, guide_id, member_id,"
-            " occurred_at, seconds, answered, known_at, message)"
-            " VALUES (1, 'pbx', 'calls', $1, 0, false, $2, $3, $4, 60, true, $4, 'm')",
-            f"call of {code}", guide, world.members[code][0], at(DAY, 9, 29),
+            " also, occurred_at, seconds, answered, known_at, message)"
+            " VALUES (1, 'pbx', 'calls', $1, 0, false, $2, $3, ARRAY[$4::uuid], $5, 60, true, $5, 'm')",
+            f"call of {code}", guide, world.members[code][0], derived_id("shares the number", code), at(DAY, 9, 29),
         )  # fmt: skip
         for member in (*world.members[code], *(world.past if stood else ())):
             await world.brand.execute(
