@@ -178,7 +178,7 @@ def _alone(copy: Path) -> Iterator[bool]:
     try:
         ends = time.monotonic() + WAIT_S
         while not (alone := _locked(folder)) and time.monotonic() < ends:
-            time.sleep(0.05)
+            time.sleep(0.05)  # flock waits for ever or not at all
         yield alone
     finally:
         os.close(folder)

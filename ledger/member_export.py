@@ -50,10 +50,15 @@ _PARTS: Mapping[str, str] = {
     "records": """
         SELECT r.kind, r.source, r.key, r.revision, r.voided, g.code AS guide, s.code AS store, r.occurred_at, r.ended_at,
                r.seconds, r.answered, r.value_minor, r.known_at
-        FROM system_record r
+        FROM (
+            SELECT r.* FROM system_record r WHERE r.tenant_id = $1 AND r.member_id = $2
+            UNION
+            SELECT r.* FROM system_record_also a
+            JOIN system_record r USING (tenant_id, source, kind, key, revision)
+            WHERE a.tenant_id = $1 AND a.member_id = $2
+        ) r
         LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = r.guide_id
         LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = r.store_id
-        WHERE r.tenant_id = $1 AND (r.member_id = $2 OR r.also @> ARRAY[$2::uuid])
         ORDER BY r.occurred_at, r.kind, r.source, r.key, r.revision""",
     "events": """
         SELECT e.stream, e.version, e.type, e.occurred_at, e.known_at, e.payload::text AS payload
