@@ -30,7 +30,7 @@ from infra.key_store import open_keys
 from infra.lifeline import lifeline_cut, tell_ready
 from infra.settings import Settings
 from infra.sign_in_settings import refuse_unusable
-from ledger.database import API, WORKER, open_database
+from ledger.database import API, DATABASE_LOST, WORKER, open_database
 from ledger.ledger import Ledger
 from ledger.pool import connect_arguments
 
@@ -204,7 +204,7 @@ async def _check_login(setting: str, url: str) -> None:
     except asyncpg.InsufficientPrivilegeError as error:
         login = make_url(url).username or ""
         raise Refused([Problem(setting, login, "login_not_the_apis", {"role": API})]) from error
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except DATABASE_LOST:
         return  # each request says so until it is there
     try:
         if await connection.fetchval("SELECT pg_has_role(session_user, $1, 'MEMBER')", WORKER):

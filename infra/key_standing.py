@@ -10,7 +10,6 @@ import asyncio
 import sqlite3
 from datetime import datetime
 
-import asyncpg
 import structlog
 
 from activities.acting import Asked
@@ -19,6 +18,7 @@ from domain.errors import Conflict
 from infra.key_copies import bring_from, known_copies
 from infra.key_file import is_sound
 from infra.key_store import SqliteKeys
+from ledger.database import DATABASE_LOST
 from ledger.ledger import Ledger
 from ledger.members import keys_left
 from ledger.people import count_unreadable, fitting_keys
@@ -40,7 +40,7 @@ async def settle_keys(ledger: Ledger, at: datetime) -> None:
     try:
         async with asyncio.timeout(ANSWER_S):
             await ledger.keys.destroyed()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error) as error:
+    except (*DATABASE_LOST, sqlite3.Error) as error:
         log.error("member_keys_unreachable", why=f"{type(error).__name__}: {error}")  # noqa: TRY400 - no trace helps
         return
     try:

@@ -10,8 +10,6 @@ from math import ceil
 from pathlib import Path
 from typing import NoReturn
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
@@ -23,6 +21,7 @@ from infra.databases import ensure_months
 from infra.embedded_temporal import time_skipping_server
 from infra.server_errors import EmbeddedServerError
 from infra.workers import running_workers
+from ledger.database import DATABASE_LOST
 from ledger.ledger import Ledger
 from workflows.options import BULK
 from workflows.rehearsal import RehearsalWorkflow
@@ -167,13 +166,7 @@ async def _watch(ledger: Ledger, on_progress: Callable[[Progress], None] | None)
         try:
             async with asyncio.timeout(LOOK_FOR):
                 progress = await read_progress(ledger)
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            SQLAlchemyError,
-        ) as error:
+        except DATABASE_LOST as error:
             if clock() - answered >= SILENT_AT_MOST:
                 raise EmbeddedServerError(
                     "PostgreSQL stopped during the rehearsal", remedy="run the command again"

@@ -21,7 +21,7 @@ from infra.processes import HOST
 from infra.settings import Settings
 from infra.temporal_client import connect
 from infra.up_state import UpState
-from ledger.database import WORKER
+from ledger.database import DATABASE_LOST, WORKER
 from ledger.pool import connect_arguments
 from workflows.options import QUEUES
 
@@ -58,11 +58,9 @@ async def _in_time(ask: Awaitable[Health]) -> Health:
         DaogouError,
         RPCError,
         RuntimeError,  # what the Temporal SDK raises where nothing listens
-        OSError,
         ValueError,
         httpx.HTTPError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
+        *DATABASE_LOST,
     ) as error:
         return Health(ok=False, detail=f"{type(error).__name__}: {error}".splitlines()[0])
 

@@ -43,6 +43,10 @@ asyncio.run(main())
 
 @pytest_asyncio.fixture
 async def server(tmp_path: Path) -> AsyncIterator[TemporalProcess]:
+    # Its own ports from the first start on: the wished ones are also those of every test that runs beside this one.
+    (tmp_path / "run").mkdir()
+    main = stable_port(tmp_path / "run" / "temporal.port")
+    stable_port(tmp_path / "run" / "temporal-ui.port", avoid=frozenset({main}))
     made = TemporalProcess(tmp_path)
     try:
         yield made
