@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,9 @@ from ledger.database import open_database
 from ledger.ledger import Ledger
 
 ID_SECRET = b"tests"
+NOT_FLUSHED = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+"""Of the server most tests share: nobody pulls its plug. What must outlive a kill is tested on servers as the product
+starts them, where all of this is on; here a copy of the template and its end take half the time."""
 TEMPLATE = "daogou_template"
 LONGEST_FIRST = (
     "test_chaos.py",
@@ -38,6 +42,11 @@ LONGEST_FIRST = (
     "test_lost_servers.py",
 )
 """Files that take a minute or more, the longest first: begun last, one of them would keep a core waiting."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: the longest files mostly wait, for the hours of a day or for a server's start."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,7 +92,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres(home: Path) -> Iterator[tuple[EmbeddedPostgres, PostgresAddress]]:
-    with running_postgres(home) as running:
+    with running_postgres(home, settings=NOT_FLUSHED) as running:
         yield running
 
 
