@@ -50,10 +50,9 @@ WITH asked AS (
         AS a(line, guide_id, member_id, at, category, plan)
 ), item AS (
     SELECT a.line, t.task_id, EXISTS (
-        SELECT FROM list_item i JOIN guide g ON g.tenant_id = $1 AND g.guide_id = a.guide_id
-        JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+        SELECT FROM list_item i
         WHERE i.tenant_id = $1 AND i.guide_id = a.guide_id AND i.task_id = t.task_id
-          AND i.business_date = (a.at AT TIME ZONE s.time_zone)::date) AS listed
+          AND i.business_date = (SELECT on_day FROM day_at(a.guide_id, a.at))) AS listed
     FROM asked a
     JOIN task t ON t.tenant_id = $1 AND t.member_id = a.member_id AND t.guide_id = a.guide_id AND t.known_at <= a.at
     JOIN category c ON c.tenant_id = $1 AND c.category_id = t.category_id

@@ -84,13 +84,15 @@ _CLAIMS = f"""
 WITH claim AS MATERIALIZED (
     SELECT c.task_id, c.version, c.plan_id, c.cycle, c.member_id, c.guide_id, c.occurred_at, c.business_date, c.channel,
            c.outcome, c.reached, t.category_id, g.store_id, g.code AS guide, coalesce(s.code, '') AS store,
-           coalesce(s.time_zone, p.time_zone) AS time_zone
+           coalesce(d.time_zone, s.time_zone, p.time_zone) AS time_zone
     FROM check_in_ever c
     JOIN task t ON t.tenant_id = $1 AND t.task_id = c.task_id
     JOIN guide g ON g.tenant_id = $1 AND g.guide_id = c.guide_id
     JOIN plan_cycle p ON p.tenant_id = $1 AND p.plan_id = c.plan_id AND p.cycle = c.cycle
     -- Where she stands now may be out of the asker's reach, though what she did is in it.
     LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+    -- The zone she worked in that day, wherever she stands now.
+    LEFT JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = c.guide_id AND d.business_date = c.business_date
     WHERE c.tenant_id = $1 AND c.known_at <= $2 AND c.superseded_at > $2 AND c.occurred_at <= $2
       AND ($3::timestamptz IS NULL OR c.occurred_at >= $3) AND ($4::timestamptz IS NULL OR c.occurred_at < $4)
       AND ($5::text IS NULL OR c.plan_id = $5) AND ($6::int IS NULL OR c.cycle = $6)

@@ -18,18 +18,11 @@ from domain.errors import NotFound, Problem, Refused
 from ledger.door import Driver
 from ledger.late_reports import Why, note_why, rights_over, taken, tried_again
 from ledger.ledger import Command, Ledger, task_stream
-from ledger.member_history import (
-    Known,
-    Report,
-    day_of,
-    item_of,
-    lock_days,
-    look_around,
-    read_history,
-    told_grade,
-)
+from ledger.member_history import Known, Report, item_of, read_history, told_grade
 from ledger.notes import Note, keep_note, make_note
 from ledger.recorded import Recorded
+from ledger.recounting import GuideDay
+from ledger.report_days import Done, day_of, lock_days, look_around
 from ledger.restating import Change, write
 
 
@@ -40,6 +33,8 @@ class Reported:
     version: int
     performed_by: UUID
     occurred_at: datetime
+    on: date
+    """The business date it is kept under."""
     channel: Channel
     outcome: Outcome
     grade: Grade | None
@@ -54,7 +49,7 @@ async def read_report(connection: Driver, tenant_id: int, task_id: UUID, version
         NotFound: there is none.
     """
     row = await connection.fetchrow(
-        "SELECT k.guide_id, k.occurred_at, k.channel, k.outcome, k.products, k.next_on, k.grade,"
+        "SELECT k.guide_id, k.occurred_at, k.business_date, k.channel, k.outcome, k.products, k.next_on, k.grade,"
         " e.payload ? 'told_grade' AS told, e.payload->>'told_grade' AS told_grade"
         " FROM check_in_ever k LEFT JOIN event e ON e.tenant_id = $1 AND e.stream = $4 AND e.version = $3"
         " AND e.known_at = k.known_at WHERE k.tenant_id = $1 AND k.task_id = $2 AND k.version = $3",
@@ -69,6 +64,7 @@ async def read_report(connection: Driver, tenant_id: int, task_id: UUID, version
         version=version,
         performed_by=UUID(str(row["guide_id"])),
         occurred_at=row["occurred_at"],
+        on=row["business_date"],
         channel=row["channel"],
         outcome=row["outcome"],
         grade=row["told_grade"] if row["told"] else row["grade"],
@@ -116,8 +112,13 @@ async def correct(
     """
     async with ledger.connection() as connection:
         before = await read_report(connection, ledger.tenant_id, command.task_id, command.supersedes)
-        credited = {before.performed_by} | ({command.report.performed_by} if command.report else set())
-        over = [await rights_over(connection, command.task_id, guide) for guide in sorted(credited)]
+        changed: list[Reported | CheckIn] = [before, *([command.report] if command.report else [])]
+        over = [
+            await rights_over(
+                connection, command.task_id, one.performed_by, one.occurred_at, _kept_on(one, before)
+            )
+            for one in changed
+        ]
     authority = Authority(
         works=all(one.works for one in over), amends=amends and all(one.amends for one in over)
     )
@@ -137,11 +138,10 @@ async def _correct(
         if found is None:
             raise NotFound(Problem("task_id", str(task_id), "unknown_task"))
         old = await read_report(connection, tenant_id, task_id, command.supersedes)
-        days = [await _day(connection, tenant_id, old.performed_by, old.occurred_at)]
+        days = [(old.performed_by, old.on)]
         if command.report is not None:
-            report = command.report
-            days.append(await _day(connection, tenant_id, report.performed_by, report.occurred_at))
-        await lock_days(connection, tenant_id, days)
+            days.append(await _day(connection, tenant_id, command.report, old))
+        later = await lock_days(connection, tenant_id, task_id, days)
         known = await read_history(connection, tenant_id, *found)
         before = await taken(connection, tenant_id, command.command_id, task_id)
         if before is not None:
@@ -159,15 +159,22 @@ async def _correct(
         written = Command(
             command.command_id, done.occurred_at, command.known_at, command.actor, str(done.performed_by)
         )
-        change = Change(task_id, written, known, amended.with_event(event), days, command.supersedes)
+        change = Change(task_id, written, known, amended.with_event(event), days, later, command.supersedes)
         return await write(connection, tenant_id, change)
 
 
-async def _day(connection: Driver, tenant_id: int, guide_id: UUID, at: datetime) -> tuple[UUID, date]:
-    day = await day_of(connection, tenant_id, guide_id, at)
+async def _day(connection: Driver, tenant_id: int, report: CheckIn, old: Reported) -> GuideDay:
+    day = _kept_on(report, old)
+    day = day or await day_of(connection, tenant_id, report.performed_by, report.occurred_at)
     if day is None:
-        raise Refused([Problem("performed_by", str(guide_id), "not_your_task")])
-    return guide_id, day
+        raise Refused([Problem("performed_by", str(report.performed_by), "not_your_task")])
+    return report.performed_by, day
+
+
+def _kept_on(one: Reported | Report | CheckIn, old: Reported | Report) -> date | None:
+    """The day that what is corrected is kept under, where this is its time and guide, too; it is not worked out again."""
+    same = (one.performed_by, one.occurred_at) == (old.performed_by, old.occurred_at)
+    return old.on if same else None
 
 
 def _standing(known: Known, command: Correction) -> Report:
@@ -197,9 +204,7 @@ async def _decided(
             connection,
             tenant_id,
             known,
-            task_id=command.task_id,
-            guide_id=one.performed_by,
-            occurred_at=one.occurred_at,
+            Done(command.task_id, one.performed_by, one.occurred_at, _kept_on(one, standing)),
             known_at=command.known_at,
             products=command.report.products if command.report else (),
         )

@@ -4,14 +4,15 @@ An ordinary check-in is `ledger.check_ins`; what that cannot take in one step co
 enters after the grace. Whoever asks is looked at in their own standing; what follows is read and written as upkeep, for
 it may touch another guide's item, and nothing of the member may be overlooked.
 
-Cost: some thirty round trips in one transaction; it locks one member's rows of one plan, and one guide-day.
+Cost: some thirty round trips in one transaction; it locks one member's rows of one plan, the guide-day, and those
+that listed the item since.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -22,9 +23,10 @@ from domain.check_in import CheckIn
 from domain.errors import Conflict, NotFound, Problem, Refused
 from ledger.door import Driver, refusal
 from ledger.ledger import Command, Ledger, task_stream
-from ledger.member_history import day_of, item_of, lock_days, look_around, read_history
+from ledger.member_history import item_of, read_history
 from ledger.notes import Note, keep_note, make_note
 from ledger.recorded import Recorded
+from ledger.report_days import Done, day_of, lock_days, look_around
 from ledger.restating import Change, write
 
 TRIES = 5
@@ -57,7 +59,7 @@ async def report_late(
         Conflict: the item keeps changing; read again and retry.
     """
     async with ledger.connection() as connection:
-        authority = await rights_over(connection, command.task_id, command.performed_by)
+        authority = await rights_over(connection, command.task_id, command.performed_by, command.occurred_at)
     if not (authority.works if why is None else authority.amends):
         raise NotFound(Problem("task_id", str(command.task_id), "unknown_task"))
     if why is not None and not why.text.strip():
@@ -66,9 +68,20 @@ async def report_late(
     return await tried_again(lambda: _report(upkeep, command, salt, why))
 
 
-async def rights_over(connection: Driver, task_id: UUID, guide_id: UUID) -> Authority:
-    """By what right whoever stands on the connection reports or corrects a guide's work on an item."""
-    row = await connection.fetchrow("SELECT works, amends FROM rights_over($1, $2)", task_id, guide_id)
+async def rights_over(
+    connection: Driver, task_id: UUID, guide_id: UUID, occurred_at: datetime, on: date | None = None
+) -> Authority:
+    """By what right whoever stands on the connection reports or corrects a guide's work on an item, that day.
+
+    It follows the store where she stood. `on`: the day it is kept under; else that of the instant.
+    """
+    row = await connection.fetchrow(
+        "SELECT r.works, r.amends FROM day_at($2, $3) d, rights_over($1, $2, coalesce($4::date, d.on_day)) r",
+        task_id,
+        guide_id,
+        occurred_at,
+        on,
+    )
     return Authority(works=row["works"], amends=row["amends"])
 
 
@@ -118,7 +131,7 @@ async def _report(ledger: Ledger, command: CheckIn, salt: bytes, why: Why | None
         if day is None:
             raise Refused([Problem("performed_by", str(guide_id), "not_your_task")])
         days: list[tuple[UUID, date]] = [(guide_id, day)]
-        await lock_days(connection, tenant_id, days)
+        later = await lock_days(connection, tenant_id, task_id, days)
         known = await read_history(connection, tenant_id, *found)
         before = await taken(connection, tenant_id, command.command_id, task_id)
         if before is not None:
@@ -127,9 +140,7 @@ async def _report(ledger: Ledger, command: CheckIn, salt: bytes, why: Why | None
             connection,
             tenant_id,
             known,
-            task_id=task_id,
-            guide_id=guide_id,
-            occurred_at=command.occurred_at,
+            Done(task_id, guide_id, command.occurred_at, day),
             known_at=command.known_at,
             products=command.products,
         )
@@ -146,7 +157,7 @@ async def _report(ledger: Ledger, command: CheckIn, salt: bytes, why: Why | None
         )
         await keep_note(connection, tenant_id, member, note)
         await keep_note(connection, tenant_id, member, reason)
-        change = Change(task_id, written, known, amended.with_event(event), days)
+        change = Change(task_id, written, known, amended.with_event(event), days, later)
         return await write(connection, tenant_id, change)
 
 

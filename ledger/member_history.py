@@ -1,6 +1,6 @@
 """Everything that happened to a member in a plan, for replaying it: the ledger's other half of `domain.standing`.
 
-Cost: nine round trips (four of them locks), rows grow with what happened to one member in one plan. It is asked for
+Cost: eight round trips (three of them locks), rows grow with what happened to one member in one plan. It is asked for
 where a report is late, out of order or corrected, never for an ordinary one.
 """
 
@@ -13,11 +13,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from domain.amending import Around
-from domain.calendar import business_date, local_instant
 from domain.plan import Plan
 from domain.standing import Bought, Closed, Cycle, History, Item, Left, Moved, Reported
-from ledger.consents import LATEST
 from ledger.door import Driver, Head, lock_heads
 from ledger.ledger import plan_member_stream, plan_stream, task_stream
 from ledger.plans import parse_spec
@@ -62,22 +59,8 @@ async def item_of(connection: Driver, tenant_id: int, task_id: UUID) -> tuple[st
     return None if row is None else (row["plan_id"], UUID(str(row["member_id"])))
 
 
-async def lock_days(connection: Driver, tenant_id: int, days: Sequence[tuple[UUID, date]]) -> None:
-    """Let nobody else close or count these guide-days until the transaction ends; call it first of all locks."""
-    wanted = sorted(set(days))
-    await connection.fetch(
-        """
-        SELECT d.state FROM guide_day d
-        JOIN unnest($2::uuid[], $3::date[]) AS w(guide_id, day) ON w.guide_id = d.guide_id AND w.day = d.business_date
-        WHERE d.tenant_id = $1 ORDER BY d.guide_id, d.business_date FOR UPDATE OF d""",
-        tenant_id,
-        [guide for guide, _ in wanted],
-        [day for _, day in wanted],
-    )
-
-
 async def read_history(connection: Driver, tenant_id: int, plan_id: str, member_id: UUID) -> Known:
-    """Lock and read a member's history in a plan; call it in a transaction, after `lock_days`.
+    """Lock and read a member's history in a plan; call it in a transaction, after `report_days.lock_days`.
 
     Locked in the order of whoever changes the same rows: streams of the member, rows of the member, streams of items.
     """
@@ -274,73 +257,3 @@ async def _bought(
         spans[0]["began_at"],
     )
     return tuple(Bought(row["occurred_at"], row["known_at"]) for row in rows)
-
-
-async def zone_of_guide(connection: Driver, tenant_id: int, guide_id: UUID) -> str | None:
-    """The time zone a guide works in; None: there is no such guide."""
-    zone: str | None = await connection.fetchval(
-        "SELECT s.time_zone FROM guide g JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id"
-        " WHERE g.tenant_id = $1 AND g.guide_id = $2",
-        tenant_id,
-        guide_id,
-    )
-    return zone
-
-
-async def day_of(connection: Driver, tenant_id: int, guide_id: UUID, instant: datetime) -> date | None:
-    """The business date of an instant where the guide works; None: there is no such guide."""
-    zone = await zone_of_guide(connection, tenant_id, guide_id)
-    return None if zone is None else business_date(instant, zone)
-
-
-async def look_around(
-    connection: Driver,
-    tenant_id: int,
-    known: Known,
-    *,
-    task_id: UUID,
-    guide_id: UUID,
-    occurred_at: datetime,
-    known_at: datetime,
-    products: Sequence[str] = (),
-) -> tuple[Around, bool]:
-    """What else stood when something occurred on an item, done by a guide; and whether its day is closed at `known_at`.
-
-    `products`: what the report names, to be told which of it are categories of the brand.
-    """
-    row = await connection.fetchrow(
-        f"""
-        SELECT s.time_zone, d.closes_at, coalesce(d.state = 'closed', false) AS closed,
-               $5 <@ p.paused AS while_paused, coalesce(m.opted_out_at <= $5, false) AS opted_out,
-               {LATEST.format(member="m.member_id", purpose="phone", at="$5")} AS phone_agreed,
-               ARRAY(SELECT y.name FROM category y WHERE y.tenant_id = $1 AND y.name = ANY($6::text[])) AS categories
-        FROM guide g
-        JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
-        JOIN plan p ON p.tenant_id = $1 AND p.plan_id = $2
-        JOIN member m ON m.tenant_id = $1 AND m.member_id = $3
-        LEFT JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = g.guide_id
-             AND d.business_date = ($5::timestamptz AT TIME ZONE s.time_zone)::date
-        WHERE g.tenant_id = $1 AND g.guide_id = $4""",
-        tenant_id,
-        known.plan_id,
-        known.member_id,
-        guide_id,
-        occurred_at,
-        list(products),
-    )
-    on = business_date(occurred_at, row["time_zone"])
-    closes_at = row["closes_at"] or local_instant(on, known.plan.day.close, row["time_zone"])
-    closed = row["closed"] or known_at > closes_at
-    around = Around(
-        plan_id=known.plan_id,
-        member_id=known.member_id,
-        on=on,
-        day_closes_at=closes_at,
-        day_closed=closed,
-        cycle_ends_on=known.ends_on[known.history.item(task_id).cycle],
-        while_paused=row["while_paused"],
-        opted_out=row["opted_out"],
-        phone_withdrawn=row["phone_agreed"] is False,
-        categories=tuple(row["categories"]),
-    )
-    return around, closed

@@ -60,11 +60,8 @@ async def list_published_at(
     """When the guide's list of the day of `instant` was published; None: it was not."""
     published_at: datetime | None = await connection.fetchval(
         """
-        SELECT d.published_at FROM guide g
-        JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
-        JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = g.guide_id
-             AND d.business_date = ($3::timestamptz AT TIME ZONE s.time_zone)::date
-        WHERE g.tenant_id = $1 AND g.guide_id = $2""",
+        SELECT d.published_at FROM guide_day d
+        WHERE d.tenant_id = $1 AND d.guide_id = $2 AND d.business_date = (SELECT on_day FROM day_at($2, $3))""",
         tenant_id,
         guide_id,
         instant,

@@ -1,14 +1,15 @@
 """Writes what a late report or a correction leads to: its event, where it leaves item and member, and the days it is of.
 
-Cost: six to ten round trips in the caller's transaction, whatever else there is; rows grow with what stands elsewhere
-for it, which is one item and one member but for a D or the third dial of a member with several items.
+Cost: six to ten round trips in the caller's transaction, and three for every closed day whose figures it changes; rows
+grow with what stands elsewhere for it, which is one item and one member but for a D or the third dial of a member with
+several items, and with the lists of the days since on which the item stood.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from domain.amending import Amended
@@ -19,7 +20,7 @@ from ledger.door import Driver, NewEvent, StreamBatch, append
 from ledger.ledger import Command, plan_member_stream, task_stream
 from ledger.member_history import Known
 from ledger.recorded import Recorded
-from ledger.recounting import recount_day
+from ledger.recounting import GuideDay, recount_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,10 @@ class Change:
     """Its `occurred_at` is the report's; credit goes to `performed_by`."""
     known: Known
     amended: Amended
-    days: Sequence[tuple[UUID, date]]
-    """Guide-days whose figures it changes, where they are closed."""
+    days: Sequence[GuideDay]
+    """Guide-days whose reports it changes: where they are closed they get a new version of their figures."""
+    later: Sequence[GuideDay]
+    """Other guide-days that listed the item since: where they are closed and their figures change, they get one too."""
     supersedes: int | None = None
 
 
@@ -62,14 +65,7 @@ async def write(connection: Driver, tenant_id: int, change: Change) -> Recorded:
     )
     members = {amended.event.cycle: amended.member, **amended.members}
     await _update_members(connection, tenant_id, known, members)
-    for guide_id, day in sorted(set(change.days)):
-        command = Command(
-            f"{change.command.command_id}/day/{guide_id}/{day}",
-            change.command.known_at,
-            change.command.known_at,
-            change.command.actor,
-        )
-        await recount_day(connection, tenant_id, command, guide_id=guide_id, day=day, cause_stream=stream)
+    await recount_days(connection, tenant_id, change.command, change.days, change.later, cause_stream=stream)
     stands = items[task_id]
     return Recorded(task_id, version, stands.state, stands.due_on, duplicate=False)
 

@@ -23,10 +23,8 @@ SELECT t.member_id, t.state, t.plan_id, p.status AS plan_status, i.task_id IS NO
 FROM task t
 JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
 JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
-JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id
-JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
 LEFT JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = t.guide_id AND d.state = 'published'
-     AND d.closes_at > $3 AND d.business_date = ($3 AT TIME ZONE s.time_zone)::date
+     AND d.closes_at > $3 AND d.business_date = (SELECT on_day FROM day_at(t.guide_id, $3))
 LEFT JOIN list_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.business_date = d.business_date
      AND i.task_id = t.task_id
 WHERE t.tenant_id = $1 AND t.task_id = $2

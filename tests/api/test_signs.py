@@ -55,6 +55,26 @@ async def test_a_store_manager_sees_her_store_and_another_one_nothing(accused: A
     assert (await asked(accused, other, "/v1/claims/counts"))["total"]["claimed"] == 0
 
 
+async def test_a_record_that_was_corrected_out_of_sight_counts_for_nobody(accused: Api) -> None:
+    brand = accused.brand
+    await brand.open_store("S2")
+    other = await brand.hire("G2", "S2")
+    (elsewhere,) = await brand.join("M9", store="S2")
+    guide = UUID(str(await brand.value("SELECT guide_id FROM guide WHERE code = 'G1'")))
+    records = Records(brand, number=9)
+    call = await records.call(guide, (await brand.listed(2, guide))[2], at(2, 9, 12), 60)
+    manager = await identity(brand.ledger, "m1", Grant(Role.STORE_MANAGER, "S1"))
+
+    async def counted() -> list[list[int]]:
+        named = ("claimed", "confirmed", "contradicted", "unconfirmed")
+        told = [await asked(accused, token, "/v1/claims/counts") for token in (accused.token, manager)]
+        return [[one["total"][name] for name in named] for one in told]
+
+    assert await counted() == [[3, 2, 1, 0]] * 2
+    await records.correct(call, known_at=at(2, 10), guide_id=other, member_id=elsewhere)
+    assert await counted() == [[3, 1, 1, 1]] * 2
+
+
 async def test_counts_by_guide_store_and_plan_are_the_same_check_ins(accused: Api) -> None:
     for by, code in (("guide", "G1"), ("store", "S1"), ("plan", "p1")):
         told = (await accused.get("/v1/claims/counts", by=by)).json()

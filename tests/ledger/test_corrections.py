@@ -13,11 +13,13 @@ import pytest_asyncio
 
 from domain.errors import Conflict, NotFound, Refused
 from domain.identifiers import derived_id
+from ledger.late_reports import Why, report_late
 from ledger.recorded import Recorded
 from ledger.sequencer import sequence
 from ledger.tasks import Moving, change_tasks
 from ledger.verify import verify
 from tests.brand import Brand, at, plan
+from tests.ledger.test_replay import counted_otherwise
 
 COUNTS = (
     "SELECT done, reached, carried, late, corrected, figures_version FROM guide_day WHERE state = 'closed'"
@@ -266,6 +268,91 @@ async def test_a_correction_to_another_day_counts_both_days_anew(
     await shop.correct(tasks[0], 2, at(4, 9), why="the day before", **right(guide, "came"))
     assert await shop.rows(f"{COUNTS} ORDER BY business_date") == [(1, 1, 2, 1, 1, 2), (0, 0, 2, 0, 0, 2)]
     assert await shop.rows("SELECT business_date, late FROM check_in") == [(date(2026, 3, 2), True)]
+
+
+VERSIONS = "SELECT done, reached, carried, figures_version FROM guide_day ORDER BY business_date"
+
+
+async def test_later_closed_days_that_listed_the_item_are_counted_anew_where_it_changes_them(
+    shop: Brand, guide: UUID, tasks: list[UUID]
+) -> None:
+    for task in tasks[:2]:
+        await shop.report(task, guide, at(2, 10), "no_answer")
+    await shop.evening(2, guide)
+    for day in (3, 4):
+        await shop.morning(day, guide)
+        await shop.evening(day, guide)
+    stream = f"guide-day/{guide}/2026-03-03"
+    sealed = await shop.rows("SELECT version, hash FROM event WHERE stream = $1 ORDER BY version", stream)
+    assert await shop.rows(VERSIONS) == [(2, 0, 1, 1), (0, 0, 3, 1), (0, 0, 3, 1)]
+    # What changes nothing on later days leaves them as they are.
+    await shop.correct(tasks[0], 2, at(5, 9), why="another reason", **right(guide, "unreachable"))
+    assert await shop.rows(VERSIONS) == [(2, 0, 1, 2), (0, 0, 3, 1), (0, 0, 3, 1)]
+    # Nothing was left open on them that had been done before.
+    await shop.correct(tasks[0], 3, at(5, 9), why="she came", **right(guide, "came"))
+    assert await shop.rows(VERSIONS) == [(2, 1, 1, 3), (0, 0, 2, 2), (0, 0, 2, 2)]
+    await shop.correct(tasks[0], 4, at(5, 10), why="she did not", **right(guide, "no_answer"))
+    assert await shop.rows(VERSIONS) == [(2, 0, 1, 4), (0, 0, 3, 3), (0, 0, 3, 3)]
+    assert await counted_otherwise(shop.ledger) == []
+    events = await shop.rows("SELECT version, hash FROM event WHERE stream = $1 ORDER BY version", stream)
+    assert events[: len(sealed)] == sealed
+    told = await shop.value("SELECT payload->>'cause_stream' FROM event WHERE stream = $1 ORDER BY version DESC LIMIT 1",
+                            stream)  # fmt: skip
+    assert told == f"task/{tasks[0]}"
+
+
+async def test_a_late_fact_reaches_later_closed_days_too_whoever_had_the_item_by_then(
+    shop: Brand, guide: UUID, tasks: list[UUID]
+) -> None:
+    other = await shop.hire("G2")
+    await shop.evening(2, guide)
+    async with shop.ledger.transaction() as connection:
+        moving = [Moving(tasks[0], 0, guide, other)]
+        await change_tasks(connection, 1, shop.command(when=at(2, 22)), moving=moving)
+    await shop.morning(3, guide, other)
+    await shop.evening(3, guide, other)
+    late = shop.report_command(tasks[0], guide, at(2, 18), "came", known_at=at(4, 9))
+    await report_late(shop.ledger, late, why=Why("her phone was lost", b"w" * 16))
+    days = await shop.rows(
+        "SELECT guide_id, business_date, done, carried, figures_version FROM guide_day ORDER BY business_date, done"
+    )
+    first, second = date(2026, 3, 2), date(2026, 3, 3)
+    assert sorted(days) == sorted([
+        (guide, first, 1, 2, 2), (guide, second, 0, 2, 1), (other, second, 0, 0, 2)
+    ])  # fmt: skip
+    assert await counted_otherwise(shop.ledger) == []
+
+
+async def test_what_expired_on_a_later_day_that_the_item_was_done_before_did_not_expire(shop: Brand) -> None:
+    await shop.due_on(2, "M1")
+    await shop.start(plan(day={"open_items": "expire"}))
+    guide = UUID(str(await shop.value("SELECT guide_id FROM guide")))
+    await shop.morning(2, guide)
+    task = UUID(str(await shop.value("SELECT task_id FROM task")))
+    await shop.report(task, guide, at(2, 10), "no_answer")
+    await shop.evening(2, guide)
+    await shop.morning(3, guide)
+    await shop.evening(3, guide)
+    expired = "SELECT (payload->>'expired')::int FROM event WHERE stream = $1 AND payload ? 'expired' ORDER BY version"
+    assert await shop.rows(expired, f"guide-day/{guide}/2026-03-03") == [(1,)]
+    await shop.correct(task, 2, at(4, 9), why="she came", **right(guide, "came"))
+    assert await shop.rows(expired, f"guide-day/{guide}/2026-03-03") == [(1,), (0,)]
+    assert await counted_otherwise(shop.ledger) == []
+
+
+async def test_a_later_day_that_is_being_closed_counts_the_correction_or_is_counted_by_it(
+    shop: Brand, guide: UUID, tasks: list[UUID]
+) -> None:
+    for task in tasks:
+        await shop.report(task, guide, at(2, 10), "no_answer")
+    await shop.evening(2, guide)
+    await shop.morning(3, guide)
+    await asyncio.gather(
+        shop.evening(3, guide),
+        *(shop.correct(task, 2, at(3, 20), why="w", **right(guide, "came")) for task in tasks),
+    )
+    assert await counted_otherwise(shop.ledger) == []
+    assert await shop.value("SELECT carried FROM guide_day WHERE business_date = '2026-03-03'") == 0
 
 
 async def test_the_same_correction_sent_many_times_at_once_counts_once(

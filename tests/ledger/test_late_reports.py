@@ -14,7 +14,7 @@ import pytest_asyncio
 from domain.errors import NotFound, Refused
 from domain.identifiers import derived_id
 from ledger.late_reports import Why, report_late
-from ledger.recounting import count_day
+from ledger.recounting import count_days
 from ledger.sequencer import sequence
 from ledger.tasks import Moving, change_tasks
 from ledger.today import read_todays_list
@@ -136,8 +136,8 @@ async def test_a_day_counted_anew_without_a_late_fact_is_as_it_was_closed(shop: 
         " (payload->>'carried')::int, (payload->>'expired')::int FROM event WHERE type = 'day_closed'"
     )
     async with shop.ledger.connection() as connection:
-        figures = await count_day(connection, 1, guide_id=guide, day=MONDAY)
-    assert figures == dict(zip(("listed", "done", "reached", "carried", "expired"), closed, strict=True)) | {
+        counted = await count_days(connection, 1, [(guide, MONDAY)])
+    assert counted[guide, MONDAY] == dict(zip(("listed", "done", "reached", "carried", "expired"), closed, strict=True)) | {
         "late": 0, "corrected": 0,
     }  # fmt: skip
     assert closed == ((8, 3, 2, 2, 0) if rule == "carry_over" else (8, 3, 2, 0, 2))

@@ -107,7 +107,7 @@ def _report_by(asked: Asked) -> Any:
 
 def _amends(reach: Reach, thing: Thing) -> bool:
     """Closed days are changed by supervisors in their region, and by HQ."""
-    return reach.changes_all or thing.guide in reach.amends
+    return reach.changes_all or thing.store in reach.amends
 
 
 def _corrects(reach: Reach, thing: Thing) -> bool:

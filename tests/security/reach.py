@@ -36,7 +36,7 @@ class Reach:
     """Whose days and items are theirs."""
     acts_for: frozenset[str]
     amends: frozenset[str]
-    """Guides whose closed days may be changed."""
+    """Stores whose closed days may be changed."""
     binds: frozenset[str]
     writes: bool
     """Whether anything at all: a token that reads only changes not even its own account."""
@@ -152,7 +152,7 @@ def reach_of(who: Who) -> Reach:
         stores=stores,
         guides=guides,
         acts_for=guides if acts else frozenset(),
-        amends=guides if writes and role in AMENDS_CLOSED_DAYS else frozenset(),
+        amends=stores if Right.AMEND_CLOSED_DAY in rights and role in AMENDS_CLOSED_DAYS else frozenset(),
         binds=stores if writes and role is Role.STORE_MANAGER else frozenset(),
         writes=writes,
         plans=plans,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import product
 from typing import Any
 
 import asyncpg
@@ -12,16 +13,18 @@ import pytest
 import pytest_asyncio
 
 from activities.sessions import digest
+from domain.policy import Right
 from imports.loading import import_frame
 from imports.report import Kind, Tenant
 from ledger.asking import sign_on
 from ledger.database import API, driver_connection, open_database
 from ledger.door import Driver
+from tests.brand import MONDAY
 from tests.conftest import ID_SECRET
 from tests.security.conftest import Stage
 from tests.security.reach import Reach, reach_of
 from tests.security.row_rules import CHANGES, EMPTY, HIDDEN, SEES, Facts, Row
-from tests.security.world import ASKERS, GUIDES, NOW, OTHERS
+from tests.security.world import ASKERS, GUIDES, NOW, OTHERS, PAST, PAST_DAY
 
 EVERYBODY = ASKERS | OTHERS
 
@@ -248,6 +251,8 @@ DEFINED_BY_THE_OWNER = {
     "member_id_of": "a digest of what the asker says; of members it says nothing",
     "oldest_transaction_s": "one number of the server",
     "record_in_reach": "answers yes or no of what the asker reaches, by a guide and an instant that are asked for",
+    "day_at": "a date and a time zone of a guide and an instant that are asked for: nothing of what was done",
+    "record_superseded": "answers yes or no of a record by its name and revision, which whoever asks has just read",
     "rights_over": "answers yes or no of what the asker may report or correct, by ids that are asked for; see below",
     "sees_member": "answers yes or no of what the asker reaches, by an id that is asked for",
     "sees_stream": "the same of a stream",
@@ -303,14 +308,22 @@ async def test_whose_work_may_be_reported_and_corrected_is_as_the_policy_table_s
 ) -> None:
     reach = reach_of(EVERYBODY[login])
     async with signed_on(stage, login) as connection:
-        for guide, guide_id in stage.world.guides.items():
-            for holder, task in stage.world.tasks.items():
-                works, amends = await connection.fetchrow("SELECT * FROM rights_over($1, $2)", task, guide_id)
-                in_sight = reach.sees_all or holder in reach.guides or GUIDES[holder].plan in reach.plans
-                own = guide in reach.acts_for and (guide == holder or in_sight)
-                assert works is (reach.changes_all or own), (login, guide, holder)
-                theirs = guide in reach.amends and guide == holder
-                assert amends is (reach.changes_all or theirs), (login, guide, holder)
+        for (guide, guide_id), (holder, task), day in product(
+            stage.world.guides.items(), stage.world.tasks.items(), (PAST_DAY, MONDAY)
+        ):
+            over = "SELECT works, amends FROM rights_over($1, $2, $3)"
+            works, amends = await connection.fetchrow(over, task, guide_id, day)
+            stood = PAST[guide].store if day == PAST_DAY and guide in PAST else GUIDES[guide].store
+            in_sight = reach.sees_all or holder in reach.guides or GUIDES[holder].plan in reach.plans
+            dated = guide == reach.myself or stood in reach.binds
+            own = guide in reach.acts_for and dated and (guide == holder or in_sight)
+            assert works is (reach.changes_all or own), (login, guide, holder, day)
+            theirs = stood in reach.amends and guide == holder
+            may = reach.changes_all and Right.AMEND_CLOSED_DAY in reach.rights
+            assert amends is (may or theirs), (login, guide, holder, day)
+            # The version before names no day.
+            _, always = await connection.fetchrow("SELECT * FROM rights_over($1, $2)", task, guide_id)
+            assert amends or not always
 
 
 @pytest.mark.parametrize("login", EVERYBODY)
