@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import Refused
+from domain.identifiers import personal_id
+from imports.loading import import_frame
+from imports.report import ImportReport, Kind, Tenant
 from infra.databases import ensure_tenant
-from ledger.database import DATABASE_LOST
+from ledger.database import DATABASE_LOST, open_database
 from ledger.folding.comparing import PROJECTIONS, Difference, differences
 from ledger.folding.rebuilding import Rebuilt, owner, rebuild
 from ledger.ledger import Ledger
@@ -318,6 +323,34 @@ async def test_check_ins_that_go_on_meanwhile_are_not_lost(
     assert await found(week.ledger) == []
     kept = await week.rows("SELECT task_id FROM check_in WHERE business_date = '2026-03-04'")
     assert {row[0] for row in kept} >= set(taken)
+
+
+async def test_an_opt_out_that_is_imported_between_fold_and_swap_stays(
+    shared_database: LedgerDatabase, week: Brand
+) -> None:
+    when = at(4, 11)
+    loaded: list[ImportReport] = []
+
+    async def load() -> None:
+        engine = open_database(shared_database.urls.worker, tenant_id=1)
+        told = pl.DataFrame({"code": ["M1"], "store": ["S1"], "opted_out_at": [when]})
+        tenant = Tenant(1, ID_SECRET, keys=week.ledger.keys)
+        loaded.append(await import_frame(engine, tenant, Kind.MEMBERS, told, known_at=when, actor="hq"))
+        await engine.dispose()
+
+    def meanwhile(stage: str, _table: str) -> None:
+        if stage == "mend":
+            loading = threading.Thread(target=lambda: asyncio.run(load()))
+            loading.start()
+            loading.join()
+
+    member = personal_id(week.secret, "member", "M1")
+    async with owner(shared_database.admin_url) as forger:
+        await forger.execute("UPDATE member SET opted_out_at = $2 WHERE member_id = $1", member, at(20))
+        await rebuild(forger, 1, on_progress=meanwhile)
+    assert [one.rows_new for one in loaded] == [1], loaded
+    assert await week.value("SELECT opted_out_at FROM member WHERE member_id = $1", member) == when
+    assert await found(week.ledger) == []
 
 
 async def test_two_rebuilds_do_not_run_at_once(shared_database: LedgerDatabase, week: Brand) -> None:
