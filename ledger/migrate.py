@@ -1,21 +1,29 @@
-"""Bring a database to the newest schema."""
+"""Bring a database to the newest schema, beside whoever is working on it: decision 10."""
 
 from __future__ import annotations
 
+import asyncio
 from importlib.resources import files
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import pool, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ledger.door import Driver
 
+LOCK_TIMEOUT_S = 3.0
+"""How long a migration waits for a table: whoever comes to it meanwhile waits behind."""
+TRIES = 30
+"""How often a migration that did not get its table is tried again."""
+_BETWEEN_TRIES_S = 1.0
 _MAY_NOT = "42501"
 _NO_TABLE = "42P01"
+_LOCKED = "55P03"
 
 
 def _config() -> Config:
@@ -24,10 +32,10 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, to: str) -> None:
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _is_newer(connection: Connection) -> bool:
@@ -39,11 +47,12 @@ def _is_newer(connection: Connection) -> bool:
     return bool(stands - known_revisions())
 
 
-def _engine(url: str) -> AsyncEngine:
+def _engine(url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> AsyncEngine:
+    settings = {"lock_timeout": f"{lock_timeout_s * 1000:.0f}ms", "statement_timeout": "300s"}
     return create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
         poolclass=pool.NullPool,
-        connect_args={"server_settings": {"lock_timeout": "10s", "statement_timeout": "300s"}},
+        connect_args={"server_settings": settings},
     )
 
 
@@ -86,19 +95,39 @@ async def stands_at(connection: Driver) -> set[str]:
     return {row["version_num"] for row in rows}
 
 
-async def migrate(admin_url: str) -> None:
+async def migrate(admin_url: str, *, to: str = "head", lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
     """Run every missing migration, in one transaction each; running it again changes nothing.
+
+    One that does not get its table in time lets everybody through and is tried again; those before it are done.
 
     Args:
         admin_url: a login that may create roles, or is already a member of `daogou_owner`.
+        to: the last one to run.
+        lock_timeout_s: how long it, and so whoever comes after it, waits for a table.
     """
-    engine = _engine(admin_url)
+    engine = _engine(admin_url, lock_timeout_s)
     try:
         async with engine.connect() as connection:
+            # Whoever migrates just now is waited for, as long as one migration may take.
+            await connection.execute(text("SELECT set_config('lock_timeout', '300s', false)"))
             await connection.execute(text("SELECT pg_advisory_lock(hashtext('daogou.migrate'))"))
+            await connection.execute(text("RESET lock_timeout"))
             await connection.commit()
             if not await connection.run_sync(_is_newer):
-                await connection.run_sync(_upgrade)
+                await _upgrade_beside(connection, to)
             await connection.commit()
     finally:
         await engine.dispose()
+
+
+async def _upgrade_beside(connection: AsyncConnection, to: str) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            await connection.run_sync(_upgrade, to)
+        except (DBAPIError, asyncpg.PostgresError) as error:  # a script goes to the driver itself
+            if getattr(getattr(error, "orig", error), "sqlstate", None) != _LOCKED or not left:
+                raise
+            await connection.rollback()
+            await asyncio.sleep(_BETWEEN_TRIES_S)
+        else:
+            return

@@ -9,6 +9,7 @@ context.configure(
     version_table="daogou_migration",
     version_table_schema="public",
     transactional_ddl=True,
+    transaction_per_migration=True,  # what one has locked is let go before the next begins
 )
 with context.begin_transaction():
     context.run_migrations()

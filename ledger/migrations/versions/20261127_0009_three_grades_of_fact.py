@@ -17,4 +17,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_script(op.get_bind(), files("ledger.migrations").joinpath("0009.sql").read_text(encoding="utf-8"))
+    script = files("ledger.migrations").joinpath("0009.sql").read_text(encoding="utf-8")
+    run_script(op.get_bind(), script, unhurried=True)
