@@ -37,7 +37,7 @@ from ledger.account_places import Grant
 from ledger.consents import Heard
 from ledger.outbox import resume_messages, stop_messages
 from ledger.sequencer import sequence
-from tests.brand import Brand, at, plan
+from tests.brand import ZONE, Brand, at, plan
 
 MEMBERS = 6
 PLAN = plan(
@@ -71,11 +71,11 @@ class History:
     accounts: list[UUID] = field(default_factory=list)
     grants: list[UUID] = field(default_factory=list)
 
-    async def begin(self, *, canary: bool = False) -> None:
-        """Two stores, three guides, six members, and a plan whose first cycle has begun."""
+    async def begin(self, *, canary: bool = False, apart: bool = False) -> None:
+        """Two stores, `apart` in two time zones, three guides, six members, and a plan whose first cycle has begun."""
         brand = self.brand
         await brand.open_store("S1")
-        await brand.open_store("S2")
+        await brand.open_store("S2", zone="America/Los_Angeles" if apart else ZONE)
         for code, store in (("G1", "S1"), ("G2", "S1"), ("G3", "S2")):
             await brand.hire(code, store)
         await brand.category("TIN")

@@ -11,10 +11,12 @@ import pytest_asyncio
 from activities.acting import Asked
 from activities.staff import transfer
 from domain.calendar import local_instant
+from domain.confirmation import Standing
 from ledger.publishing import list_published_at
 from ledger.staff import apply_staff_changes
 from tests.brand import ZONE, Brand, at
 from tests.ledger.test_replay import counted_otherwise
+from tests.records import Records
 
 WEST = "America/Los_Angeles"
 DAYS = "SELECT business_date, done, reached, corrected, figures_version FROM guide_day ORDER BY business_date"
@@ -147,3 +149,16 @@ async def test_what_another_guide_did_after_a_close_in_the_west_leaves_the_close
     await shop.report(tasks[0], other, at(2, 12, zone=WEST), "came")
     assert await shop.rows("SELECT guide_id, business_date FROM check_in") == [(other, SECOND)]
     assert await counted_otherwise(shop.ledger) == []
+
+
+async def test_a_claim_is_held_against_what_was_recorded_on_its_day_in_the_zone_of_then(
+    shop: Brand, guide: UUID, tasks: list[UUID]
+) -> None:
+    records = Records(shop)
+    await shop.report(tasks[0], guide, at(2, 13), "came", channel="in_store")
+    # In the west, where she is to go, it was Sunday still.
+    seen = await records.other("visits", (await shop.listed(2, guide))[0], at(2, 11))
+    await move(shop, "W1", THIRD, at(2, 22))
+    assert [(claim.standing, claim.records) for claim in await records.claims()] == [
+        (Standing.CONFIRMED, (seen,))
+    ]

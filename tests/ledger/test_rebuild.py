@@ -44,11 +44,13 @@ async def rebuilt(database: LedgerDatabase, *only: str, **options: Any) -> dict[
         return {one.projection: one for one in await rebuild(connection, 1, only=only, **options)}
 
 
-async def lived(database: LedgerDatabase, history: list[Step], *, canary: bool = False) -> History:
+async def lived(
+    database: LedgerDatabase, history: list[Step], *, canary: bool = False, apart: bool = False
+) -> History:
     await empty(database)
     await ensure_tenant(database.ledger, ID_SECRET)
     told = History(Brand(database.ledger))
-    await told.begin(canary=canary)
+    await told.begin(canary=canary, apart=apart)
     await told.go(history)
     return told
 

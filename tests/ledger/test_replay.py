@@ -23,11 +23,11 @@ CHEAP = settings(
 
 
 @CHEAP
-@given(history=st.lists(steps, min_size=6, max_size=30))
+@given(history=st.lists(steps, min_size=6, max_size=30), apart=st.booleans())
 async def test_replaying_any_history_gives_the_rows_as_they_stand(
-    shared_database: LedgerDatabase, history: list[Step]
+    shared_database: LedgerDatabase, history: list[Step], apart: bool
 ) -> None:
-    await lived(shared_database, closed_in_time(history))
+    await lived(shared_database, closed_in_time(history), apart=apart)
     assert await replayed_otherwise(shared_database.ledger) == []
     assert await counted_otherwise(shared_database.ledger) == []
 
