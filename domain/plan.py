@@ -193,10 +193,9 @@ class Plan(_Strict):
 
     @property
     def working_calendar(self) -> WorkingCalendar:
-        """The days the plan's stores work."""
-        return WorkingCalendar(
-            weekdays=self.calendar.weekdays, closed=self.calendar.closed, opened=self.calendar.opened
-        )
+        """The plan's own working days: the innermost layer of every store's calendar."""
+        own = self.calendar
+        return WorkingCalendar.stated(own.weekdays, own.closed, own.opened, plan=self.plan)
 
     @property
     def attribution_window(self) -> timedelta:

@@ -4,20 +4,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.calendar import WorkingCalendar, business_date, local_instant
+from domain.calendar import DayLayer, LayerName, NamedDay, WorkingCalendar, business_date, local_instant
 
 # No deadline: a busy machine is no defect.
 QUICKLY = settings(max_examples=60, deadline=None)
 DAYS = st.dates(date(2026, 1, 1), date(2026, 3, 1))
 CALENDARS = st.builds(
-    WorkingCalendar,
+    WorkingCalendar.stated,
     weekdays=st.sets(st.integers(1, 7), min_size=1).map(tuple),
     closed=st.lists(DAYS, max_size=20).map(tuple),
     opened=st.lists(DAYS, max_size=20).map(tuple),
 )
 SPRING_FESTIVAL = date(2026, 2, 17)
 SATURDAY = date(2026, 2, 14)
-OFFICE = WorkingCalendar(weekdays=(1, 2, 3, 4, 5), closed=(SPRING_FESTIVAL,), opened=(SATURDAY,))
+OFFICE = WorkingCalendar.stated(weekdays=(1, 2, 3, 4, 5), closed=(SPRING_FESTIVAL,), opened=(SATURDAY,))
 
 
 def test_a_store_works_all_seven_days_unless_told_otherwise() -> None:
@@ -31,7 +31,7 @@ def test_a_public_holiday_is_closed_and_a_make_up_day_is_worked() -> None:
 
 
 def test_a_make_up_day_wins_over_a_closure() -> None:
-    assert WorkingCalendar(closed=(SATURDAY,), opened=(SATURDAY,)).is_working(SATURDAY)
+    assert WorkingCalendar.stated(closed=(SATURDAY,), opened=(SATURDAY,)).is_working(SATURDAY)
 
 
 def test_searches_step_over_closed_days_in_both_directions() -> None:
@@ -50,15 +50,15 @@ def test_searches_step_over_closed_days_in_both_directions() -> None:
 
 def test_a_calendar_without_a_working_day_is_refused_by_the_field_name() -> None:
     with pytest.raises(ValueError, match=r"^weekdays: "):
-        WorkingCalendar(weekdays=())
+        WorkingCalendar.stated(weekdays=())
     with pytest.raises(ValueError, match=r"^weekdays: 8"):
-        WorkingCalendar(weekdays=(1, 8))
+        WorkingCalendar.stated(weekdays=(1, 8))
     with pytest.raises(ValueError, match=r"^count: "):
         OFFICE.working_days(SATURDAY, -1)
 
 
 def test_a_search_beyond_the_only_opened_days_ends_with_a_refusal() -> None:
-    fair = WorkingCalendar(weekdays=(), opened=(SATURDAY,))
+    fair = WorkingCalendar.stated(weekdays=(), opened=(SATURDAY,))
     assert fair.working_on_or_after(date(2026, 1, 1)) == SATURDAY
     with pytest.raises(ValueError, match=r"^opened: .* after"):
         fair.next_working(SATURDAY)
@@ -68,8 +68,57 @@ def test_a_search_beyond_the_only_opened_days_ends_with_a_refusal() -> None:
 
 def test_a_calendar_is_the_same_in_whatever_order_it_is_told() -> None:
     days = (SATURDAY, SPRING_FESTIVAL)
-    assert WorkingCalendar((2, 1), closed=days) == WorkingCalendar((1, 2), closed=days[::-1])
-    assert WorkingCalendar(opened=frozenset(days)) == WorkingCalendar(opened=days)
+    assert WorkingCalendar.stated((2, 1), closed=days) == WorkingCalendar.stated((1, 2), closed=days[::-1])
+    assert WorkingCalendar.stated(opened=frozenset(days)) == WorkingCalendar.stated(opened=days)
+
+
+def _holidays(**more: object) -> DayLayer:
+    named = {
+        "closed": (NamedDay(on=SPRING_FESTIVAL, name="春节"),),
+        "opened": (NamedDay(on=SATURDAY, name="春节调休"),),
+    }
+    return DayLayer.model_validate(
+        {"layer": LayerName.NATIONAL, "subject": "CN", "years": (2026,), **named, **more}
+    )
+
+
+def test_a_public_holiday_closes_what_works_all_week_and_a_make_up_day_opens_what_does_not() -> None:
+    national = WorkingCalendar((_holidays(),))
+    assert not WorkingCalendar.stated().within(national).is_working(SPRING_FESTIVAL)
+    office = WorkingCalendar.stated((1, 2, 3, 4, 5)).within(national)
+    assert office.is_working(SATURDAY)
+    assert not office.is_working(SATURDAY + timedelta(days=7))
+    ground = office.ground(SPRING_FESTIVAL)
+    assert (ground.code, ground.layer, ground.subject, ground.name) == (
+        "closed",
+        LayerName.NATIONAL,
+        "CN",
+        "春节",
+    )
+    assert office.ground(SATURDAY + timedelta(days=7)).layer is LayerName.PLAN
+
+
+def test_the_innermost_dated_fact_has_the_last_word() -> None:
+    national = WorkingCalendar((_holidays(),))
+    store = DayLayer(layer=LayerName.STORE, subject="S1", opened=(NamedDay(on=SPRING_FESTIVAL),))
+    opened = WorkingCalendar.stated().within(WorkingCalendar((*national.layers, store)))
+    assert opened.is_working(SPRING_FESTIVAL)
+    closed = WorkingCalendar.stated(closed=(SPRING_FESTIVAL,)).within(opened)
+    assert closed.ground(SPRING_FESTIVAL).layer is LayerName.PLAN
+
+
+def test_weekly_patterns_must_agree_and_where_they_cannot_the_innermost_counts() -> None:
+    store = DayLayer(layer=LayerName.STORE, weekdays=(1, 2, 3, 4, 5, 6))
+    outer = WorkingCalendar((store,))
+    assert not WorkingCalendar.stated().within(outer).is_working(SATURDAY + timedelta(days=1))
+    assert WorkingCalendar.stated((7,)).within(outer).is_working(SATURDAY + timedelta(days=1))
+
+
+def test_years_that_are_not_announced_yet_are_named_and_nothing_is_guessed() -> None:
+    calendar = WorkingCalendar.stated().within(WorkingCalendar((_holidays(),)))
+    assert calendar.unknown_years(date(2026, 12, 1), date(2027, 1, 5)) == {"CN": (2027,)}
+    assert calendar.unknown_years(date(2026, 1, 1), date(2026, 12, 31)) == {}
+    assert calendar.is_working(date(2027, 2, 6))
 
 
 @QUICKLY

@@ -65,7 +65,7 @@ def test_a_purchase_after_running_out_starts_afresh() -> None:
 
 
 def test_a_due_day_that_is_closed_moves_to_the_working_day_before() -> None:
-    closed = WorkingCalendar(closed=(date(2026, 5, 19), date(2026, 5, 18)))
+    closed = WorkingCalendar.stated(closed=(date(2026, 5, 19), date(2026, 5, 18)))
     assert due_date(date(2026, 5, 24), 5, closed) == date(2026, 5, 17)
 
 
@@ -192,7 +192,7 @@ def test_stock_lasts_at_least_as_long_as_what_was_bought_last(
 def test_the_due_day_is_worked_and_leaves_the_lead(
     day: date, lead: int, weekdays: set[int], closed: list[date]
 ) -> None:
-    calendar = WorkingCalendar(tuple(weekdays), tuple(closed))
+    calendar = WorkingCalendar.stated(tuple(weekdays), tuple(closed))
     due = due_date(day, lead, calendar)
     assert calendar.is_working(due)
     assert due <= day - timedelta(days=lead)
