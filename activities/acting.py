@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from activities.plan_hours import look_at_hours
 from activities.plans import plan_zone
 from activities.replacing import Replacement, replace_guide
 from domain.act import adjust_goal, tune_means
@@ -83,6 +84,7 @@ async def launch_plan(ledger: Ledger, plan: Plan, asked: Asked, *, canary: tuple
                 for store in canary
                 if store not in known.stores
             ]
+            problems += (await look_at_hours(connection, ledger.tenant_id, plan)).problems
             if problems:
                 raise Refused(problems)
     if not there:

@@ -21,7 +21,7 @@ from domain.assignment import (
     assign,
     staffing,
 )
-from domain.calendar import business_date
+from domain.calendar import WorkingCalendar, business_date
 from domain.cycle import History, longest_span, task_for, use_rates
 from domain.events import CycleStarted, MemberAssigned, TaskCreated
 from domain.messages import CycleOpened, PlanStep
@@ -29,6 +29,7 @@ from domain.plan import Plan
 from domain.segment import select
 from domain.value_quadrant import quadrant
 from ledger import facts
+from ledger.calendars import days_of_guides
 from ledger.cycles import dialled_out, start_cycle
 from ledger.door import Driver
 from ledger.plans import read_plan
@@ -103,7 +104,8 @@ async def draw_cycle(connection: Driver, tenant_id: int, plan: Plan, cycle: int,
     # They stay in the plan, but nobody may dial them again in it: an item would be due that cannot be done.
     spent = await dialled_out(connection, tenant_id, plan_id=plan.plan, cycle=cycle, as_of=at)
     callable_ = {member: guide for member, guide in guide_of.items() if member not in spent}
-    tasks = _tasks(plan, cycle, own, callable_, rates_and_days=(rates, days[0], days[-1]))
+    calendars = await days_of_guides(connection, tenant_id, plan.working_calendar, guide_of.values())
+    tasks = _tasks(plan, cycle, own, callable_, calendars, rates_and_days=(rates, days[0], days[-1]))
     started = CycleStarted(
         cycle=cycle,
         starts_on=days[0],
@@ -126,6 +128,7 @@ def _tasks(
     cycle: int,
     histories: list[History],
     guide_of: dict[UUID, UUID],
+    calendars: Mapping[UUID, WorkingCalendar],
     *,
     rates_and_days: tuple[dict[int, Decimal], date, date],
 ) -> tuple[TaskCreated, ...]:
@@ -139,6 +142,7 @@ def _tasks(
             rates=rates,
             first_day=first_day,
             last_day=last_day,
+            calendar=calendars[guide_of[history.member_id]],
         )
         for history in histories
         if history.member_id in guide_of

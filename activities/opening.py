@@ -23,6 +23,7 @@ from domain.errors import Conflict, Problem, Refused
 from domain.events import ClockedIn
 from domain.messages import DayStep, PlanStep
 from domain.plan import clock_text
+from ledger.calendars import days_off, zone_days
 from ledger.closing import close
 from ledger.door import Driver
 from ledger.guide_zones import GuideAt, GuideZones, guide_zones
@@ -82,11 +83,14 @@ async def releases_of(
         if guide
         else await guide_zones(connection, tenant_id, [one.plan for one in plans])
     )
+    calendars = await zone_days(connection, tenant_id, guide=guide.code if guide else None)
     found: dict[tuple[str, str], ZoneRelease] = {}
     for one in plans:
         for zone in zones.of(one.plan):
             day = business_date(at, zone)
-            if not one.starts_on <= day <= one.ends_on or not one.plan.working_calendar.is_working(day):
+            if not one.starts_on <= day <= one.ends_on:
+                continue
+            if not calendars.works(one.plan.working_calendar, zone, day):
                 continue
             release = clock_text(one.plan.day.release)
             opens_at = local_instant(day, time_of_day.fromisoformat(release), zone)
@@ -130,11 +134,19 @@ async def _cut(connection: Driver, tenant_id: int, step: DayStep) -> OpenedDay:
     if not found:
         return OpenedDay(cut=False, lists=0)
     closes = max(standing.plan.day.close for standing, _ in found)
+    off = await days_off(
+        connection,
+        tenant_id,
+        {standing.plan.plan: standing.plan.working_calendar for standing, _ in found},
+        day=step.day,
+        zone=step.time_zone,
+    )
     lists = await cut_lists(
         connection,
         tenant_id,
         day=step.day,
         time_zone=step.time_zone,
+        off=off,
         plans=[
             PlanOnDay(
                 standing.plan.plan,

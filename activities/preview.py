@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from activities.assignment import Drawn, draw_cycle
+from activities.plan_hours import look_at_hours
 from activities.plans import plan_zone
 from domain.calendar import business_date, local_instant
-from domain.errors import Refused
+from domain.errors import Problem, Refused
 from domain.plan import Plan
 from domain.playbook import check_plan
 from ledger.ledger import Ledger
@@ -23,6 +24,8 @@ class Preview:
     drawn: Drawn
     guides: int
     unassigned: tuple[UnassignedReason, ...]
+    notes: tuple[Problem, ...] = ()
+    """What should be known and may be launched with."""
 
 
 async def preview_plan(ledger: Ledger, plan: Plan, *, at: datetime, on: date | None = None) -> Preview:
@@ -35,10 +38,12 @@ async def preview_plan(ledger: Ledger, plan: Plan, *, at: datetime, on: date | N
         known = await references(connection, ledger.tenant_id)
         zone = await plan_zone(connection, ledger.tenant_id, plan)
         problems = check_plan(plan, references=known, today=on or business_date(at, zone))
+        hours = await look_at_hours(connection, ledger.tenant_id, plan)
+        problems += hours.problems
         if problems:
             raise Refused(problems)
         async with connection.transaction(readonly=True):
             instant = at if on is None else local_instant(on, time(0), zone)
             drawn = await draw_cycle(connection, ledger.tenant_id, plan, 1, instant)
     nobody = by_reasons(one.tried for one in drawn.assigned if one.guide is None)
-    return Preview(drawn, sum(plan.care.takes_part(code) for code in known.guides), nobody)
+    return Preview(drawn, sum(plan.care.takes_part(code) for code in known.guides), nobody, hours.notes)

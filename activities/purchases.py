@@ -11,6 +11,7 @@ from domain.events import TaskCreated
 from domain.messages import DayStep, Settled
 from domain.plan import clock_text
 from ledger import facts
+from ledger.calendars import days_of_guides, zone_days
 from ledger.cycles import CycleState, read_cycle
 from ledger.door import Driver
 from ledger.ledger import Ledger
@@ -64,6 +65,7 @@ async def plans_on(
     Those of this release hour, unless `any_release`: a guide's list is of all plans, whenever each releases.
     """
     found = []
+    zones = await zone_days(connection, tenant_id, zone=step.time_zone)
     for standing in await running_plans(connection, tenant_id):
         plan = standing.plan
         cycle = await read_cycle(connection, tenant_id, plan.plan, standing.cycle)
@@ -72,7 +74,7 @@ async def plans_on(
             and cycle.state == "running"
             and cycle.starts_on <= step.day <= cycle.ends_on
             and (any_release or clock_text(plan.day.release) == step.release)
-            and plan.working_calendar.is_working(step.day)
+            and zones.works(plan.working_calendar, step.time_zone, step.day)
         ):
             found.append((standing, cycle))
     return found
@@ -103,6 +105,7 @@ async def _next_tasks(
         as_of=step.at,
         members=sorted({member for member, _ in again}),
     )
+    calendars = await days_of_guides(connection, ledger.tenant_id, plan.working_calendar, again.values())
     made = [
         task
         for history in histories
@@ -116,6 +119,7 @@ async def _next_tasks(
                 rates=cycle.days_per_unit,
                 first_day=step.day,
                 last_day=cycle.ends_on,
+                calendar=calendars[again[history.member_id, history.category_id]],
             )
         )
         is not None

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from domain.calendar import WorkingCalendar
 from domain.events import TaskCreated
 from domain.identifiers import derived_id
 from domain.plan import Plan
@@ -58,12 +59,16 @@ def task_for(
     rates: Mapping[int, Decimal],
     first_day: date,
     last_day: date,
+    calendar: WorkingCalendar,
 ) -> TaskCreated | None:
     """The item that `history` calls for in a cycle; None if the member runs out after it.
 
     An item that should have come before `first_day` is due on it: overdue members come first, none is lost.
     Its id follows from plan, cycle, member, category and the purchase it rests on, so that the same purchase
     never makes two items.
+
+    `calendar`: the working days where the member is looked after; a due date on which it is closed moves to the
+    working day before.
     """
     means = plan.means[0]
     out = estimate(
@@ -73,7 +78,7 @@ def task_for(
     )
     if out is None:
         return None
-    due_on = max(due_date(out.run_out, means.lead_days, plan.working_calendar), first_day)
+    due_on = max(due_date(out.run_out, means.lead_days, calendar), first_day)
     if due_on > last_day:
         return None
     return TaskCreated(

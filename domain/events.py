@@ -627,3 +627,17 @@ class MemberErased(Event):
 
     type: ClassVar[str] = "member_erased"
     member: UUID
+
+
+# --- stream calendar/{scope}/{subject} -------------------------------------------------------------------
+
+
+class CalendarSet(Event):
+    """What a brand, a region, a store or a guide says of its days and hours, all of it, from now on."""
+
+    type: ClassVar[str] = "calendar_set"
+    scope: str
+    subject: str
+    """A region's name, the id of a store or a guide; empty: the brand."""
+    facts: dict[str, Any]
+    """As `domain.calendar_facts` has them."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from activities.plan_hours import look_at_hours
 from domain.errors import Refused
 from domain.plan import Plan
 from domain.playbook import check_plan
@@ -175,6 +176,7 @@ async def launch_for_rehearsal(ledger: Ledger, plan: Plan) -> None:
     async with ledger.transaction() as connection:
         known = await references(connection, ledger.tenant_id)
         problems = check_plan(plan, references=known, today=at.date())
+        problems += (await look_at_hours(connection, ledger.tenant_id, plan)).problems
         if problems:
             raise Refused(problems)
         command = Command(f"plan/{plan.plan}/launch", at, at, "hq")

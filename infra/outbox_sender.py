@@ -25,6 +25,7 @@ from domain.delivery import Delivery, End
 from ledger.claims import (
     LEASE,
     Claimed,
+    Contact,
     Nudge,
     SealNews,
     claim,
@@ -169,7 +170,9 @@ class Sender:
         self._stuck[claimed.endpoint_id] = attempt
         return Delivery(End.UNKNOWN, "no_answer")
 
-    def _text(self, says: Nudge | SealNews) -> Text:
+    def _text(self, says: Nudge | SealNews | Contact) -> Text:
+        if isinstance(says, Contact):
+            return Text(title="", body=says.text)
         if isinstance(says, SealNews):
             return seal_text(self.language, position=says.position, anchor=says.anchor)
         return nudge_text(

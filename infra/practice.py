@@ -164,7 +164,9 @@ def stores_frame(zone: str) -> pl.DataFrame:
     frame = pl.DataFrame(
         STORES, schema=["code", "name", "region", "dealer", "latitude", "longitude"], orient="row"
     )
-    return frame.with_columns(time_zone=pl.lit(zone), opens_at=pl.lit("09:00"), closes_at=pl.lit("21:00"))
+    return frame.with_columns(
+        time_zone=pl.lit(zone), opens_at=pl.lit(f"{OPENS:%H:%M}"), closes_at=pl.lit(f"{LATEST_CLOSE:%H:%M}")
+    )
 
 
 def guides_frame() -> pl.DataFrame:
@@ -229,6 +231,8 @@ name: 练习：用量提醒的一天
 period:
   start: {today.day}        # 门店所在时区的今天 / today where the stores are ({today.zone})
   working_days: 1
+calendar:
+  opened: [{today.day}]     # 这一天即使是法定假日也上班 / worked even if it is a public holiday
 
 # 1. 哪些会员？ / Which members?
 members:

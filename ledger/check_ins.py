@@ -19,6 +19,7 @@ from domain.check_in import CheckIn, TaskBefore, decide_check_in, in_order
 from domain.errors import Conflict, Problem, Refused
 from domain.events import CheckedIn
 from domain.identifiers import derived_id
+from ledger.calendars import LAYERS_OF_STORE, working_days
 from ledger.consents import LATEST
 from ledger.door import (
     GUARD_SELECT,
@@ -43,6 +44,7 @@ from ledger.sealing import seal
 _READ = f"""
 SELECT t.plan_id, t.cycle, t.member_id, t.guide_id, t.state, t.due_on, t.attempts, t.last_attempt_on,
        c.ends_on, pm.grade, pm.dial_days, pm.last_dial_on, pm.last_reached_at, t.known_at AS made_at, s.on_day, s.time_zone,
+       w.store, w.store_zone, w.region, w.said,
        p.spec::text AS spec, p.cycle > t.cycle AS later_cycle, $4 <@ p.paused AS while_paused, p.status AS plan_status, p.ended_at,
        coalesce(m.opted_out_at <= $4, false) AS opted_out,
        {LATEST.format(member="t.member_id", purpose="phone", at="$4")} AS phone_agreed,
@@ -63,6 +65,9 @@ CROSS JOIN LATERAL (SELECT * FROM plan_member pm WHERE pm.tenant_id = $1 AND pm.
 CROSS JOIN LATERAL (SELECT m.opted_out_at FROM member m
     WHERE m.tenant_id = $1 AND m.member_id = t.member_id OFFSET 0) m
 CROSS JOIN LATERAL (SELECT a.on_day, a.time_zone FROM day_at(t.guide_id, $4) a WHERE a.on_day IS NOT NULL OFFSET 0) s
+CROSS JOIN LATERAL (SELECT s.time_zone AS store_zone, s.code AS store, s.region, {LAYERS_OF_STORE} AS said FROM guide g
+    JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+    WHERE g.tenant_id = $1 AND g.guide_id = t.guide_id OFFSET 0) w
 CROSS JOIN (SELECT h.version, h.hash FROM stream_head h WHERE h.tenant_id = $1 AND h.stream = $5 OFFSET 0) h
 LEFT JOIN LATERAL (SELECT d.closes_at, d.state FROM guide_day d WHERE d.tenant_id = $1 AND d.guide_id = t.guide_id
     AND d.business_date = s.on_day OFFSET 0) d ON true
@@ -208,7 +213,14 @@ async def _check_in(
     )
     if not in_order(before, command, on):
         return None
-    event = decide_check_in(before, command, on=on, next_working_day=plan.working_calendar.next_working(on))
+    days = working_days(
+        plan.working_calendar,
+        code=row["store"],
+        zone=row["store_zone"],
+        region=row["region"],
+        said=row["said"],
+    )
+    event = decide_check_in(before, command, on=on, next_working_day=days.next_working(on))
     event, note_id = _with_note(event, command, salt)
     kept = await _sealed_note(ledger, before.member_id, note_id, salt, command.note)
     written = Command(command.command_id, command.occurred_at, command.known_at, command.actor)

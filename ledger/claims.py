@@ -13,6 +13,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from domain.delivery import RATE_LIMITED, Delivery, standing_after
+from domain.errors import Refused
+from domain.permitted import Purpose, next_permitted
+from ledger.calendars import LAYERS_OF_STORE, STORE_COLUMNS, layers_of, with_guide
 from ledger.door import Driver
 from ledger.ledger import Ledger
 from ledger.open_items import ITEM_OPEN, ITEM_UNTOUCHED, ITEMS_OF_DAY
@@ -22,20 +25,29 @@ LEASE = timedelta(minutes=2)
 RATE_WINDOW = timedelta(seconds=60)
 SEAL = "seal"
 """The kind of message that carries a seal; its purpose is `seal/{position}`."""
+CONTACT = "contact"
+"""The kind of message that reaches a member (`outbox.member_id`)."""
 LOOKED_AT = 50
 """Messages one recheck looks at; those that can never become right are ended on the way to one that can be sent."""
 
 _RECHECK = f"""
 WITH candidate AS (
-    SELECT purpose, kind, guide_id, content, created_at, expires_at, attempts FROM outbox
+    SELECT purpose, kind, guide_id, member_id, content, created_at, expires_at, attempts FROM outbox
     WHERE tenant_id = $1 AND endpoint_id = $2 AND state = 'waiting' AND (not_before IS NULL OR not_before <= $3)
     ORDER BY created_at, purpose LIMIT {LOOKED_AT} FOR UPDATE SKIP LOCKED
 )
 SELECT c.purpose, c.attempts, (c.content->>'date')::date AS day, c.content->>'slot' AS slot, g.code AS guide_code,
-       h.name AS guide_name, n.open_items, CASE c.kind WHEN 'seal' THEN c.created_at ELSE d.opens_at END AS opens_at,
-       c.kind, c.content->>'anchor' AS anchor,
+       h.name AS guide_name, n.open_items, coalesce(d.opens_at, c.created_at) AS opens_at, c.kind, c.member_id,
+       c.content->>'anchor' AS anchor, c.content->>'text' AS text, g.code, g.on_leave_from, g.on_leave_to,
+       (SELECT k.facts::text FROM calendar_layer k WHERE k.tenant_id = $1 AND k.scope = 'guide'
+        AND k.subject = g.guide_id::text) AS facts, {STORE_COLUMNS}, {LAYERS_OF_STORE} AS said,
        CASE WHEN c.expires_at <= $3 THEN 'too_late'
             WHEN c.kind = 'seal' THEN NULL
+            WHEN c.kind = 'contact' AND m.member_id IS NULL OR m.erased_at IS NOT NULL THEN 'member_gone'
+            WHEN m.opted_out_at <= $3 THEN 'opted_out'
+            WHEN EXISTS (SELECT FROM plan_member q WHERE q.tenant_id = $1 AND q.plan_id = c.content->>'plan'
+                         AND q.member_id = c.member_id AND q.grade = 'D') THEN 'graded_d'
+            WHEN c.kind = 'contact' THEN NULL
             WHEN g.guide_id IS NULL OR NOT g.active THEN 'guide_gone'
             WHEN (c.content->>'date')::date BETWEEN g.on_leave_from AND coalesce(g.on_leave_to, 'infinity')
                 THEN 'guide_on_leave'
@@ -46,7 +58,8 @@ SELECT c.purpose, c.attempts, (c.content->>'date')::date AS day, c.content->>'sl
 FROM candidate c
 LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = c.guide_id
 LEFT JOIN guide_person h ON h.tenant_id = $1 AND h.guide_id = c.guide_id
-LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
+LEFT JOIN member m ON m.tenant_id = $1 AND m.member_id = c.member_id
+LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = coalesce(m.home_store_id, g.store_id)
 LEFT JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = c.guide_id
      AND d.business_date = (c.content->>'date')::date
 CROSS JOIN LATERAL (
@@ -82,6 +95,13 @@ class SealNews:
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """A text of the house's own for a member: nothing personal, so that it may stand in the queue."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A message that is marked as being sent, and what it says."""
 
@@ -91,7 +111,7 @@ class Claimed:
     kind: str
     address: str
     attempt: int
-    says: Nudge | SealNews
+    says: Nudge | SealNews | Contact
 
     def __repr__(self) -> str:
         """Without address, so that no log or failure message tells it."""
@@ -104,6 +124,33 @@ class Overdue:
 
     expired: int
     lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class _LookedAt:
+    """What the recheck says: send it (neither is set), end it (`why`), or let it wait (`not_before`)."""
+
+    purpose: str
+    why: str | None = None
+    not_before: datetime | None = None
+
+
+def _looked_at(row: Mapping[str, Any], now: datetime) -> _LookedAt:
+    purpose: str = row["purpose"]
+    if row["why"] is not None or row["kind"] == SEAL:
+        return _LookedAt(purpose, row["why"])
+    reaches = Purpose.WORK if row["member_id"] is None else Purpose.CONTACT
+    layers = layers_of(row)
+    if reaches is Purpose.WORK:
+        layers = with_guide(layers, row)
+    begins = max(now, row["opens_at"])
+    try:
+        permitted = next_permitted(begins, layers, reaches)
+    except Refused:
+        return _LookedAt(purpose, "never_permitted")
+    if permitted.instant <= now:
+        return _LookedAt(purpose)
+    return _LookedAt(purpose, permitted.reason.code if permitted.reason else None, permitted.instant)
 
 
 async def end_overdue(connection: Driver, tenant_id: int, now: datetime) -> Overdue:
@@ -140,7 +187,8 @@ async def claim(ledger: Ledger, *, endpoint_id: int, token: str, now: datetime) 
     """Mark the endpoint's next message as being sent, if it still may be; None: nothing may be sent to it now.
 
     Everything is looked at again in the transaction that marks: the switch, the message's time, the guide, her day,
-    what is open, the endpoint and its rate. What can never become right ends as `expired`, with the reason.
+    what is open, the endpoint and its rate; of a member her opt-out, erasure and D; and whether the instant is permitted
+    (`domain.permitted`). What can never become right ends as `expired`, what comes too early waits, each with the reason.
 
     Args:
         ledger: the brand's.
@@ -173,9 +221,10 @@ async def claim(ledger: Ledger, *, endpoint_id: int, token: str, now: datetime) 
         if await _resting(connection, tenant_id, endpoint_id, endpoint["per_minute"], now):
             return None
         while rows := await connection.fetch(_RECHECK, tenant_id, endpoint_id, now):
-            await _end_wrong(connection, tenant_id, endpoint_id, rows, now)
-            for row in rows:
-                if row["why"] is None and row["opens_at"] <= now:
+            looked = [_looked_at(row, now) for row in rows]
+            await _end_wrong(connection, tenant_id, endpoint_id, looked, now)
+            for row, again in zip(rows, looked, strict=True):
+                if again.why is None and again.not_before is None:
                     await _mark(connection, tenant_id, endpoint_id, row["purpose"], token, now)
                     return Claimed(
                         purpose=row["purpose"],
@@ -189,7 +238,9 @@ async def claim(ledger: Ledger, *, endpoint_id: int, token: str, now: datetime) 
     return None
 
 
-def _says(row: Mapping[str, Any], *, shared: bool) -> Nudge | SealNews:
+def _says(row: Mapping[str, Any], *, shared: bool) -> Nudge | SealNews | Contact:
+    if row["kind"] == CONTACT:
+        return Contact(row["text"] or "")
     if row["kind"] == SEAL:
         return SealNews(row["purpose"].removeprefix(f"{SEAL}/"), row["anchor"])
     return Nudge(
@@ -274,11 +325,11 @@ async def _resting(
 
 
 async def _end_wrong(
-    connection: Driver, tenant_id: int, endpoint_id: int, rows: Sequence[Mapping[str, Any]], now: datetime
+    connection: Driver, tenant_id: int, endpoint_id: int, rows: Sequence[_LookedAt], now: datetime
 ) -> None:
-    """End what can never become right; let wait what is too early for the guide's shift."""
-    wrong = [row for row in rows if row["why"] is not None]
-    early = [row for row in rows if row["why"] is None and row["opens_at"] > now]
+    """End what can never become right; let wait what is not permitted yet."""
+    wrong = [row for row in rows if row.not_before is None and row.why is not None]
+    early = [row for row in rows if row.not_before is not None]
     if wrong:
         await connection.execute(
             "UPDATE outbox o SET state = 'expired', why = w.why, ended_at = $3"
@@ -287,17 +338,18 @@ async def _end_wrong(
             tenant_id,
             endpoint_id,
             now,
-            [row["purpose"] for row in wrong],
-            [row["why"] for row in wrong],
+            [row.purpose for row in wrong],
+            [row.why for row in wrong],
         )
     if early:
         await connection.execute(
-            "UPDATE outbox o SET not_before = w.opens_at FROM unnest($3::text[], $4::timestamptz[])"
-            " AS w(purpose, opens_at) WHERE o.tenant_id = $1 AND o.endpoint_id = $2 AND o.purpose = w.purpose",
+            "UPDATE outbox o SET not_before = w.at, why = w.why FROM unnest($3::text[], $4::timestamptz[], $5::text[])"
+            " AS w(purpose, at, why) WHERE o.tenant_id = $1 AND o.endpoint_id = $2 AND o.purpose = w.purpose",
             tenant_id,
             endpoint_id,
-            [row["purpose"] for row in early],
-            [row["opens_at"] for row in early],
+            [row.purpose for row in early],
+            [row.not_before for row in early],
+            [row.why for row in early],
         )
 
 

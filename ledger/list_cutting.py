@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from domain.check_in import MOST_DIAL_DAYS
+from ledger.calendars import NOBODY_OFF, DaysOff
 from ledger.door import Driver
 
 
@@ -27,13 +28,15 @@ async def cut_lists(
     day: date,
     time_zone: str,
     plans: Sequence[PlanOnDay],
+    off: DaysOff = NOBODY_OFF,
     opens_at: datetime,
     closes_at: datetime,
 ) -> int:
     """Cut the lists of every guide of a zone with something due; returns the lists there are for the day.
 
     Order: grade (A, B, never called, C), due date, value, member; one item a member. The largest capacity among the day's plans
-    cuts the list. Cutting again changes nothing: a list that is there stays. Call it in a transaction.
+    cuts the list. Who is off that day gets none. Cutting again changes nothing: a list that is there stays. Call it in
+    a transaction.
     """
     await connection.execute(
         """
@@ -48,8 +51,10 @@ async def cut_lists(
             JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
                  AND pm.member_id = t.member_id
             JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id AND g.active
-                 AND NOT coalesce($2 BETWEEN g.on_leave_from AND coalesce(g.on_leave_to, 'infinity'), false)
+                 AND g.guide_id <> ALL ($10::uuid[])
             JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id AND s.time_zone = $3
+                 AND NOT EXISTS (SELECT FROM unnest($11::text[], $12::uuid[]) AS x(plan_id, store_id)
+                                 WHERE x.plan_id = t.plan_id AND x.store_id = s.store_id)
             JOIN plan l ON l.tenant_id = $1 AND l.plan_id = t.plan_id
                  AND l.status = 'running' AND (l.canary IS NULL OR s.code = ANY(l.canary))
             JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
@@ -84,6 +89,9 @@ async def cut_lists(
         opens_at,
         closes_at,
         MOST_DIAL_DAYS,
+        list(off.guides),
+        [plan_id for plan_id, _ in off.stores],
+        [store_id for _, store_id in off.stores],
     )
     return int(
         await connection.fetchval(

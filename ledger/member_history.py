@@ -13,8 +13,10 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from domain.calendar import WorkingCalendar
 from domain.plan import Plan
 from domain.standing import Bought, Closed, Cycle, History, Item, Left, Moved, Reported
+from ledger.calendars import LAYERS_OF_STORE, working_days
 from ledger.door import Driver, Head, lock_heads
 from ledger.ledger import plan_member_stream, plan_stream, task_stream
 from ledger.plans import parse_spec
@@ -98,7 +100,7 @@ async def read_history(connection: Driver, tenant_id: int, plan_id: str, member_
     plan, spans, recalled_at = await _plan(connection, tenant_id, plan_id, cycles)
     told = await _events(connection, tenant_id, streams)
     history = History(
-        calendar=plan.working_calendar,
+        calendar=await _calendar(connection, tenant_id, plan, carers),
         cycles=tuple(Cycle(row["cycle"], row["began_at"], row["ended_at"]) for row in spans),
         items=tuple(
             Item(row["task_id"], row["cycle"], row["first_due_on"], row["known_at"], told.makers[stream])
@@ -214,6 +216,23 @@ def _fact(task: UUID, report: Report) -> Reported:
         reached=report.payload["reached"],
         grade=told_grade(report.payload),
         next_on=None if next_on is None else date.fromisoformat(next_on),
+    )
+
+
+async def _calendar(
+    connection: Driver, tenant_id: int, plan: Plan, carers: Mapping[int, UUID | None]
+) -> WorkingCalendar:
+    """The plan's working days in the store of whoever looks after the member now, as a check-in in order counts them."""
+    row = await connection.fetchrow(
+        f"SELECT s.code, s.time_zone, s.region, {LAYERS_OF_STORE} AS said FROM guide g"
+        " JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id WHERE g.tenant_id = $1 AND g.guide_id = $2",
+        tenant_id,
+        carers[max(carers)] if carers else None,
+    )
+    if row is None:
+        return plan.working_calendar
+    return working_days(
+        plan.working_calendar, code=row["code"], zone=row["time_zone"], region=row["region"], said=row["said"]
     )
 
 

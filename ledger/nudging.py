@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from domain.events import Event, Nudged
+from domain.permitted import Purpose, blocked
+from ledger.calendars import guide_calendars
 from ledger.door import Driver
 from ledger.endpoints import SERVING
 from ledger.ledger import Command, guide_day_stream, record
@@ -24,7 +26,8 @@ async def nudge(
     """Put one reminder a guide with open items into the outbox; returns how many were new.
 
     One transaction looks at the lists and writes the messages, so nobody is nudged for what is finished; the
-    purpose makes a second nudge for the same slot impossible. A message goes to each endpoint that serves the
+    purpose makes a second nudge for the same slot impossible. Who is not at work by then (store hours, shift, leave) is
+    not nudged. A message goes to each endpoint that serves the
     guide; where none does, one row says so (`unrouted`).
     """
     # Two release hours may share a slot: the second looks when the first is through, and finds its messages.
@@ -53,6 +56,12 @@ async def nudge(
         time_zone,
         slot,
     )
+    calendars = await guide_calendars(connection, tenant_id, guides=[row["guide_id"] for row in rows])
+    rows = [
+        row
+        for row in rows
+        if blocked(command.occurred_at, calendars[row["guide_id"]].layers, Purpose.WORK) is None
+    ]
     if not rows:
         return 0
     events: list[tuple[str, Event]] = [

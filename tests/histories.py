@@ -29,11 +29,13 @@ from activities.handing_over import settle_staff_changes
 from activities.members import erase_member, set_consent
 from activities.opening import clock_in
 from activities.staff import close_store, leave, transfer
+from domain.calendar_facts import CalendarFacts, Scope
 from domain.consent import Purpose, Source
 from domain.errors import DaogouError
 from domain.messages import PlanStep
 from domain.policy import Right, Role
 from ledger.account_places import Grant
+from ledger.calendars import hold_calendars, write_facts
 from ledger.consents import Heard
 from ledger.outbox import resume_messages, stop_messages
 from ledger.sequencer import sequence
@@ -50,7 +52,7 @@ PLAN = plan(
 STEPS = (
     "report", "report", "report", "report", "morning", "morning", "next_day", "next_day", "buy", "evening", "clock_in",
     "late_report", "late_report", "correct", "correct", "void", "former", "pause", "resume", "replace", "transfer", "leave", "close_store", "consent", "erase", "check",
-    "check", "settle", "adjust", "confirm", "close", "recall", "nudge", "switch", "account", "account", "sequence",
+    "check", "settle", "adjust", "confirm", "close", "recall", "nudge", "switch", "account", "account", "sequence", "calendar",
 )  # fmt: skip
 """Every command a history may hold; what matters most comes more often."""
 
@@ -111,6 +113,20 @@ class History:
     async def _items(self, where: str) -> list[tuple[UUID, UUID]]:
         found = await self.brand.rows(f"SELECT task_id, guide_id FROM task WHERE {where} ORDER BY task_id")
         return [(row[0], row[1]) for row in found]
+
+    async def _calendar(self, first: int, second: int) -> None:
+        """A date is closed or opened by one of the scopes, or a guide is off."""
+        guide = (await self._guides())[first % 3]
+        store = await self.brand.value("SELECT store_id FROM store ORDER BY code LIMIT 1")
+        scopes: tuple[tuple[Scope, str], ...] = (("brand", ""), ("store", str(store)), ("guide", str(guide)))
+        scope, subject = scopes[first % len(scopes)]
+        day = {"on": date(2026, 3, 2 + second)}
+        facts = CalendarFacts.model_validate(
+            {"closed": [day]} if first % 2 else {"opened": [day], "weekdays": [1, 2, 3, 4, 5]}
+        )
+        async with self.brand.ledger.transaction() as connection:
+            await hold_calendars(connection, 1)
+            await write_facts(connection, 1, self.brand.command("", self.now), scope, {subject: facts})
 
     async def _morning(self, first: int, _: int) -> None:
         self.now = max(self.now, at(self.day, 9))  # nothing is decided at nine of what is known at ten

@@ -187,6 +187,8 @@ def playbook(plan: str, hours: Hours) -> dict[str, Any]:
         "plan": plan,
         "name": plan,
         "period": {"start": hours.day.isoformat(), "working_days": WORKING_DAYS},
+        # Whatever the day of the run is, it is worked.
+        "calendar": {"opened": [(hours.day + timedelta(days=ahead)).isoformat() for ahead in range(WORKING_DAYS)]},
         "members": {"bought_categories": [CATEGORIES[plan]], "within_days": 180},
         "care": {
             "strategies": [{"strategy": "reception"}],
@@ -209,7 +211,9 @@ def tomorrow(hours: Hours) -> date:
 def stores_frame(zone: str) -> pl.DataFrame:
     """The stores."""
     codes = [f"S{number}" for number in range(1, STORES + 1)]
-    return pl.DataFrame({"code": codes, "name": codes}).with_columns(time_zone=pl.lit(zone))
+    return pl.DataFrame({"code": codes, "name": codes}).with_columns(
+        time_zone=pl.lit(zone), opens_at=pl.lit("00:00"), closes_at=pl.lit("23:59")
+    )
 
 
 def guides_frame() -> pl.DataFrame:

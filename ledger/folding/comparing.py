@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from ledger.door import Driver
+from ledger.folding.calendars import CALENDAR
 from ledger.folding.days import DAY, ITEM_OF_LIST
 from ledger.folding.items import CHECK_IN, CHECK_IN_SUPERSEDED, MEMBER, TASK
 from ledger.folding.people import (
@@ -28,7 +29,7 @@ from ledger.folding.telling import Fields, Scope, forget, newer_than_known, tell
 
 PROJECTIONS = (
     DAY, ITEM_OF_LIST, PLAN, CYCLE, CHECK, MEMBER, TASK, CHECK_IN, CHECK_IN_SUPERSEDED, IMPORT_BATCH, MESSAGE_STOP, ROLE_GRANT, ACCOUNT,
-    CONSENT, OPT_OUT, ERASURE, POSTING, CLOSING,
+    CONSENT, OPT_OUT, ERASURE, POSTING, CLOSING, CALENDAR,
 )  # fmt: skip
 """In the order in which writers lock their rows: guides' days, plans, members of cycles, items."""
 

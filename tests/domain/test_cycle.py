@@ -43,6 +43,7 @@ def task(bought: History, what: Plan | None = None, **more: Any) -> TaskCreated 
             "rates": {},
             "first_day": FIRST,
             "last_day": LAST,
+            "calendar": (what or plan()).working_calendar,
         }
         | more,
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from domain.errors import Conflict
+from ledger.calendars import days_off
 from ledger.list_cutting import PlanOnDay, cut_lists
 from ledger.open_days import OpenDay, count_open_days, open_days
 from ledger.tasks import Moving, change_tasks, open_tasks_of_guide
@@ -16,11 +17,14 @@ from tests.brand import Brand, at, plan
 
 
 async def cut(brand: Brand, day: int = 2, *, capacity: int = 50) -> int:
+    on = date(2026, 3, day)
     async with brand.ledger.transaction() as connection:
+        off = await days_off(connection, 1, {"p1": plan().working_calendar}, day=on, zone="Asia/Shanghai")
         return await cut_lists(
             connection,
             1,
-            day=date(2026, 3, day),
+            off=off,
+            day=on,
             time_zone="Asia/Shanghai",
             plans=[PlanOnDay("p1", 1, capacity, expire=False)],
             opens_at=at(day, 9),

@@ -87,7 +87,7 @@ CHECKED = {
     ("role_grant", "role"): "CASE role WHEN 'hq' THEN 'owner' ELSE 'hq' END",
 }
 """Columns that take some values only."""
-KEYS_THAT_CHECK = {"kind", "purpose"}
+KEYS_THAT_CHECK = {"kind", "purpose", "scope"}
 DRAFTS = {"guide_day": "state <> 'cut'", "list_item": "EXISTS (SELECT FROM guide_day d WHERE d.guide_id = k.guide_id"
           " AND d.business_date = k.business_date AND d.state <> 'cut')", "consent": "version > 0",
           "message_stop": "version > 0"}  # fmt: skip

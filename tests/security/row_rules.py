@@ -144,6 +144,14 @@ def _serving(facts: Facts, row: Row) -> set[str]:
     }
 
 
+def _calendar(facts: Facts, reach: Reach, row: Row) -> bool:
+    """Brand and region bind everybody; a store's and a guide's are seen by whoever sees these."""
+    if row["scope"] in {"brand", "region"}:
+        return True
+    known = {row["scope"] + "_id": UUID(row["subject"])}
+    return (_known_store if row["scope"] == "store" else _known_guide)(facts, reach, known)
+
+
 def _known_guide(facts: Facts, reach: Reach, row: Row) -> bool:
     return facts.guide(row["guide_id"]) in reach.known_guides
 
@@ -252,6 +260,7 @@ def _found(facts: Facts, reach: Reach, rule: Rule, table: str, **named: Any) -> 
 
 SEES: Mapping[str, Rule] = {
     "account": _account,
+    "calendar_layer": _calendar,
     "category": _signed_in,
     "check_in": _item,
     "check_in_superseded": _item,

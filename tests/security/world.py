@@ -423,6 +423,15 @@ async def _fill(world: World) -> None:
             " VALUES (1, $1, $2, $3, $4)",
             store, date(2026, 12, 31), at(date(2027, 1, 1)), at(1),
         )  # fmt: skip
+    said = [("brand", ""), ("region", "reg-north")]
+    said += [("store", str(store)) for store in world.stores.values()]
+    said += [("guide", str(guide)) for guide in world.guides.values()]
+    for scope, subject in said:
+        await world.brand.execute(
+            "INSERT INTO calendar_layer (tenant_id, scope, subject, facts, version, decided_at)"
+            " VALUES (1, $1, $2, '{}', 1, $3)",
+            scope, subject, at(1),
+        )  # fmt: skip
     for statement in (
         "INSERT INTO feed (tenant_id, source, created_at) VALUES (1, 'pbx', $1)",
         (
