@@ -41,12 +41,22 @@ class FirstCycle(Answer):
     unassigned_reasons: list[UnassignedAnswer]
 
 
+class Note(Answer):
+    """What should be known of a plan and may be launched with."""
+
+    field: str
+    value: str
+    code: str
+    params: dict[str, str | int]
+
+
 class CheckedPlan(Answer):
     """A playbook that could be launched now; nothing was written."""
 
     plan: str
     ok: Literal[True] = True
     preview: FirstCycle
+    notes: list[Note] = Field(description="E.g. a year whose public holidays are not announced yet.")
 
 
 class Acted(Answer):

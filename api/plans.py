@@ -79,6 +79,7 @@ async def check_plan(
             "guides_taking_part": preview.guides,
             "unassigned_reasons": preview.unassigned,
         },
+        "notes": preview.notes,
     })  # fmt: skip
 
 

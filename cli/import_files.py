@@ -15,6 +15,7 @@ from cli.layout import heading, number, table
 from cli.progress import Stages
 from cli.session import Session, json_option, pass_session
 from domain.errors import Problem
+from imports.calendar_rows import import_calendar
 from imports.check_ins import SheetTerms, import_check_ins
 from imports.columns import in_chinese
 from imports.loading import import_file
@@ -93,6 +94,11 @@ for _kind, _text in (
     (Kind.REDEMPTIONS, "导入核销记录 / Import redemptions of vouchers."),
     (Kind.VISITS, "导入到店记录 / Import visits to stores."),
     (Kind.RETURNS, "导入退货 / Import returns of purchases."),
+    (
+        Kind.CALENDAR,
+        "导入品牌、大区、门店的日历和营业时间 / Import calendars and hours of brand, regions, stores.",
+    ),
+    (Kind.SHIFTS, "导入导购班次 / Import guides' shifts."),
     (Kind.CHECK_INS, "按表格补录签到（代录）/ Enter check-ins from a sheet, on the guides' behalf."),
 ):
     import_group.add_command(_command(_kind, _text))
@@ -107,6 +113,10 @@ async def _import(
 ) -> ImportReport:
     async with session.ledger(create=True) as (ledger, _):
         tenant = Tenant(ledger.tenant_id, await read_id_secret(ledger), ledger.keys)
+        if kind in {Kind.CALENDAR, Kind.SHIFTS}:
+            return await import_calendar(
+                ledger, kind, file, known_at=now(), actor=ACTOR, on_progress=on_progress, **options
+            )
         if kind is Kind.CHECK_INS:
             terms = SheetTerms(now(), ACTOR, words=_words(), **options)
             return await import_check_ins(ledger, tenant, file, terms, on_progress)

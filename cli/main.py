@@ -17,6 +17,7 @@ from rich.text import Text
 from cli.account import account
 from cli.audit import audit
 from cli.backup import backup_command, restore_command
+from cli.calendar import calendar
 from cli.check_in import check_in_group, clock_in_command
 from cli.check_in_before import register as register_check_in_before
 from cli.click_words import speak, speak_option, teach_click
@@ -193,6 +194,7 @@ root.add_command(token)
 root.add_command(member)
 root.add_command(staff)
 root.add_command(store)
+root.add_command(calendar)
 root.add_command(audit)
 root.add_command(feed)
 root.add_command(outbox)

@@ -58,8 +58,18 @@ def check_command(session: Session, file: Path, on: datetime | None) -> None:
                 "guides_taking_part": preview.guides,
                 "unassigned_reasons": preview.unassigned,
             },
+            "notes": [
+                {
+                    "field": one.field,
+                    "value": one.value,
+                    "code": one.code,
+                    "reason": session.words.reason(one),
+                }
+                for one in preview.notes
+            ],
         },
         *screens.preview(session, written, preview.drawn.started, preview.guides, preview.unassigned),
+        *(f"{session.words.reason(one)} {session.words.remedy(one)}" for one in preview.notes),
     )
 
 

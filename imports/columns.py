@@ -57,6 +57,14 @@ _REVISION = (
     _column("voided", "cancelled", "void", "作废", "已作废", "撤销"),
 )
 
+_DAYS = (
+    _column("date", "on", "day", "日期", "开始日期"),
+    _column("until", "to", "last day", "截止", "截止日期", "结束日期"),
+    _column("weekday", "day of week", "星期", "周几"),
+    _column("state", "open", "status", "营业", "状态", "班休"),
+    _column("name", "reason", "note", "说明", "原因", "名称"),
+)
+
 COLUMNS: dict[Kind, tuple[Column, ...]] = {
     Kind.STORES: (
         _column("code", "store", *_STORE, required=True),
@@ -169,6 +177,21 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         _column("category", "product category", "品类", "类别"),
         _column("plan", "plan code", "计划", "计划编号"),
         _column("note", "remark", "comment", "备注"),
+    ),
+    Kind.CALENDAR: (
+        _column("scope", "level", "级别", "层级", "范围"),
+        _column("subject", "code", "store", "region", *_STORE, "编码", "对象"),
+        *_DAYS,
+        _column("opens_at", "opens", "open from", "opening time", "开门时间", "营业开始"),
+        _column("closes_at", "closes", "closing time", "关门时间", "营业结束"),
+        _column("country", "public holidays", "国家", "法定假日"),
+        _column("quiet", "quiet hours", "免打扰", "免打扰时段"),
+    ),
+    Kind.SHIFTS: (
+        _column("subject", "guide", "guide code", "guide id", "导购编号", "导购编码", "导购", "工号", "员工号", required=True),
+        *_DAYS,
+        _column("opens_at", "begins", "from time", "start", "上班", "上班时间", "开始时间"),
+        _column("closes_at", "ends", "to time", "end", "下班", "下班时间", "结束时间"),
     ),
     Kind.ACCOUNTS: (
         _column("login", "user", "username", "登录名", "用户名", "账号", required=True),
