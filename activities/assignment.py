@@ -24,6 +24,7 @@ from domain.assignment import (
 from domain.calendar import WorkingCalendar, business_date
 from domain.cycle import History, longest_span, task_for, use_rates
 from domain.events import CycleStarted, MemberAssigned, TaskCreated
+from domain.layers import Leave
 from domain.messages import CycleOpened, PlanStep
 from domain.plan import Plan
 from domain.segment import select
@@ -186,11 +187,9 @@ async def guides_on_duty(connection: Driver, tenant_id: int, plan: Plan, *, toda
 
 def on_duty(guide: facts.GuideFacts, plan: Plan, today: date) -> GuideOnDuty:
     """A guide as the assignment sees it on `today`."""
-    away = (
-        guide.on_leave_from is not None
-        and guide.on_leave_from <= today
-        and (guide.on_leave_to is None or today <= guide.on_leave_to)
-    )
+    leave = None
+    if guide.on_leave_from is not None:
+        leave = Leave(first=guide.on_leave_from, last=guide.on_leave_to)
     return GuideOnDuty(
         guide_id=str(guide.guide_id),
         store_id=str(guide.store_id),
@@ -198,7 +197,7 @@ def on_duty(guide: facts.GuideFacts, plan: Plan, today: date) -> GuideOnDuty:
         capacity=plan.care.members_per_guide,
         skills=guide.skills,
         performance=guide.performance,
-        on_leave=away,
+        on_leave=leave is not None and leave.holds(today),
     )
 
 

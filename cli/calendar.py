@@ -20,6 +20,7 @@ from domain.layers import Layers
 from domain.permitted import Permitted, Purpose, Reason, next_permitted
 from infra.clock import now
 from ledger.calendars import calendar_named
+from ledger.calendars_then import say_then
 from wording.catalogue import Catalogue
 
 LONGEST = 400
@@ -27,6 +28,13 @@ SHOWN = 13
 """Days shown after today where no end is named: two weeks."""
 _guide = click.option(
     "--guide", is_flag=True, help="编码是导购的 / the code is a guide's, should a store have it too."
+)
+
+_as_of = click.option(
+    "--as-of",
+    metavar="INSTANT",
+    callback=lambda _context, _option, told: None if told is None else read_instant("--as-of", told),
+    help="按当时说过的 / as it had been said by then.",
 )
 
 
@@ -44,11 +52,14 @@ def calendar() -> None:
     "--to", "last", metavar="DATE", help="到哪天（默认两周）/ up to which day (default: two weeks)."
 )
 @_guide
+@_as_of
 @json_option
 @pass_session
-def show_command(session: Session, subject: str, first: str | None, last: str | None, guide: bool) -> None:
+def show_command(
+    session: Session, subject: str, first: str | None, last: str | None, guide: bool, as_of: datetime | None
+) -> None:
     """逐日显示是否营业、时间、依据 / Day by day: whether worked, when, and which layer says so."""
-    layers = session.run(_layers(session, subject, guide=guide))
+    layers = session.run(_layers(session, subject, guide=guide, as_of=as_of))
     begin = _day("--from", first) or business_date(now(), layers.zone)
     end = _day("--to", last) or begin + timedelta(days=SHOWN)
     if not 0 <= (end - begin).days <= LONGEST:
@@ -85,11 +96,14 @@ def show_command(session: Session, subject: str, first: str | None, last: str | 
     help="导购工作、联系会员、或两者 / a guide's work, contact with a member, or both.",
 )
 @_guide
+@_as_of
 @json_option
 @pass_session
-def explain_command(session: Session, subject: str, at: str | None, purpose: str, guide: bool) -> None:
+def explain_command(
+    session: Session, subject: str, at: str | None, purpose: str, guide: bool, as_of: datetime | None
+) -> None:
     """为什么这个时刻不可以，什么时候可以 / Why an instant is not permitted, and which is the next that is."""
-    layers = session.run(_layers(session, subject, guide=guide))
+    layers = session.run(_layers(session, subject, guide=guide, as_of=as_of))
     instant = now().replace(microsecond=0) if at is None else read_instant("--at", at)
     found = next_permitted(instant, layers, Purpose(purpose))
     session.show(
@@ -105,8 +119,10 @@ def explain_command(session: Session, subject: str, at: str | None, purpose: str
     )
 
 
-async def _layers(session: Session, subject: str, *, guide: bool) -> Layers:
-    async with session.ledger() as (ledger, _), ledger.connection() as connection:
+async def _layers(session: Session, subject: str, *, guide: bool, as_of: datetime | None) -> Layers:
+    async with session.ledger() as (ledger, _), ledger.transaction() as connection:
+        if as_of is not None:
+            await say_then(connection, ledger.tenant_id, as_of)
         return await calendar_named(connection, ledger.tenant_id, subject, guide=True if guide else None)
 
 

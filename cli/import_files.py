@@ -15,7 +15,7 @@ from cli.layout import heading, number, table
 from cli.progress import Stages
 from cli.session import Session, json_option, pass_session
 from domain.errors import Problem
-from imports.calendar_rows import import_calendar
+from imports.calendars import import_calendar
 from imports.check_ins import SheetTerms, import_check_ins
 from imports.columns import in_chinese
 from imports.loading import import_file

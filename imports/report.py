@@ -30,7 +30,7 @@ class Kind(StrEnum):
     CHECK_INS = "check-ins"
     """Read by `imports.check_ins`: each row goes through the door of check-ins."""
     CALENDAR = "calendar"
-    """Read by `imports.calendar_rows`, like shifts: dated decisions, each an event of its subject."""
+    """Read by `imports.calendars`, like shifts: dated decisions, each an event of its subject."""
     SHIFTS = "shifts"
     ACCOUNTS = "accounts"
     """Read by `daogou account import`; not a fact of the trade, so `import_file` does not take it."""

@@ -6,8 +6,7 @@ come from the pinned packages (`ledger/national_days.py`).
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -17,25 +16,20 @@ from uuid import UUID
 from domain.calendar import DayLayer, WorkingCalendar
 from domain.calendar_facts import (
     NO_COUNTRY,
-    CalendarFacts,
     Said,
-    Scope,
     StoreKnown,
     country_of,
     of_guide,
     store_layers,
 )
 from domain.errors import NotFound, Problem
-from domain.events import CalendarSet
 from domain.layers import Hours, Layers, Leave, QuietHours
+from ledger.calendar_facts import facts_of
 from ledger.door import Driver
-from ledger.ledger import Command, record
 from ledger.national_days import national_days
 
 NO_STORE_ZONE = "Asia/Shanghai"
 """The clocks of a member without a home store."""
-BRAND = ""
-"""The brand's own subject."""
 STORE_COLUMNS = """s.code AS store_code, s.time_zone AS store_zone, s.region AS store_region, s.opens_at AS store_opens,
 s.closes_at AS store_closes, (SELECT x.last_on FROM store_closing x WHERE x.tenant_id = $1 AND x.store_id = s.store_id)
 AS store_last_on"""
@@ -44,72 +38,6 @@ LAYERS_OF_STORE = """
 (SELECT jsonb_object_agg(k.scope, k.facts)::text FROM calendar_layer k
  WHERE k.tenant_id = $1 AND (k.scope, k.subject) IN (('brand', ''), ('region', s.region), ('store', s.store_id::text)))"""
 """SQL: what is said about the store `s`, for `said_of`; null: nothing."""
-
-
-def calendar_stream(scope: Scope, subject: str) -> str:
-    """The stream of a subject's calendar."""
-    return f"calendar/{scope}/{subject}"
-
-
-async def read_facts(
-    connection: Driver, tenant_id: int, scope: Scope, subjects: Sequence[str] | None = None
-) -> dict[str, CalendarFacts]:
-    """What subjects of a scope say (None: all that say anything). One round trip."""
-    rows = await connection.fetch(
-        "SELECT subject, facts::text AS facts FROM calendar_layer WHERE tenant_id = $1 AND scope = $2"
-        " AND ($3::text[] IS NULL OR subject = ANY($3))",
-        tenant_id,
-        scope,
-        None if subjects is None else list(subjects),
-    )
-    return {row["subject"]: _facts(row["facts"]) for row in rows}
-
-
-async def hold_calendars(connection: Driver, tenant_id: int) -> None:
-    """Decide on calendars one at a time until the transaction ends: two files would else undo each other."""
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('daogou.calendar'), $1)", tenant_id)
-
-
-async def write_facts(
-    connection: Driver,
-    tenant_id: int,
-    command: Command,
-    scope: Scope,
-    said: Mapping[str, CalendarFacts],
-) -> frozenset[str]:
-    """Say what differs from what is said, of any number of subjects; returns the subjects that changed.
-
-    Four round trips; call it in a transaction after `hold_calendars`. What is said already leaves no event.
-    """
-    before = await read_facts(connection, tenant_id, scope, sorted(said))
-    ordered = {subject: said[subject].in_order() for subject in sorted(said)}
-    changed = {
-        subject: facts for subject, facts in ordered.items() if facts != before.get(subject, CalendarFacts())
-    }
-    if not changed:
-        return frozenset()
-    payloads = {subject: facts.model_dump(mode="json") for subject, facts in changed.items()}
-    events = [
-        (calendar_stream(scope, subject), CalendarSet(scope=scope, subject=subject, facts=payload))
-        for subject, payload in payloads.items()
-    ]
-    if (await record(connection, tenant_id, command, events)).duplicate:
-        return frozenset()
-    await connection.execute(
-        """
-        INSERT INTO calendar_layer AS k (tenant_id, scope, subject, facts, version, decided_at)
-        SELECT $1, $2, n.subject, n.facts::jsonb, h.version, $5
-        FROM unnest($3::text[], $4::text[]) AS n(subject, facts)
-        JOIN stream_head h ON h.tenant_id = $1 AND h.stream = format('calendar/%s/%s', $2::text, n.subject)
-        ON CONFLICT (tenant_id, scope, subject) DO UPDATE
-            SET facts = EXCLUDED.facts, version = EXCLUDED.version, decided_at = EXCLUDED.decided_at""",
-        tenant_id,
-        scope,
-        list(payloads),
-        [json.dumps(payload, ensure_ascii=False) for payload in payloads.values()],
-        command.known_at,
-    )
-    return frozenset(changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +185,7 @@ def with_guide(layers: Layers, row: Mapping[str, Any]) -> Layers:
     leave = None
     if row["on_leave_from"] is not None:
         leave = Leave(first=row["on_leave_from"], last=row["on_leave_to"])
-    return of_guide(layers, row["code"], None if row["facts"] is None else _facts(row["facts"]), leave)
+    return of_guide(layers, row["code"], None if row["facts"] is None else facts_of(row["facts"]), leave)
 
 
 def layers_of(row: Mapping[str, Any]) -> Layers:
@@ -303,11 +231,6 @@ _ANY_HOURS = Hours.model_validate({"opens": "00:00", "closes": "00:00"})
 @lru_cache(maxsize=4096)
 def _said(said: str | None) -> Said:
     return Said() if said is None else Said.model_validate_json(said)
-
-
-@lru_cache(maxsize=4096)
-def _facts(facts: str) -> CalendarFacts:
-    return CalendarFacts.model_validate_json(facts)
 
 
 async def calendar_named(

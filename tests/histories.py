@@ -35,7 +35,7 @@ from domain.errors import DaogouError
 from domain.messages import PlanStep
 from domain.policy import Right, Role
 from ledger.account_places import Grant
-from ledger.calendars import hold_calendars, write_facts
+from ledger.calendar_facts import hold_calendars, write_facts
 from ledger.consents import Heard
 from ledger.outbox import resume_messages, stop_messages
 from ledger.sequencer import sequence

@@ -19,10 +19,12 @@ from domain.calendar_facts import CalendarFacts, Scope
 from domain.errors import Refused
 from domain.layers import DatedHours, Hours, QuietHours, WeekdayHours
 from domain.permitted import Purpose, next_permitted
-from imports.calendar_rows import import_calendar
+from imports.calendars import import_calendar
 from imports.report import ImportReport, Kind
 from infra.databases import ensure_tenant
-from ledger.calendars import calendar_named, guide_calendars, hold_calendars, read_facts, write_facts
+from ledger.calendar_facts import hold_calendars, read_facts, write_facts
+from ledger.calendars import calendar_named, guide_calendars
+from ledger.calendars_then import say_then
 from ledger.claims import claim, due_endpoints
 from ledger.endpoints import add_endpoint
 from ledger.folding.comparing import differences
@@ -308,6 +310,21 @@ async def test_what_is_said_twice_is_one_event_and_the_projection_is_its_fold(
     async with shop.ledger.connection() as connection:
         facts = await read_facts(connection, 1, "store")
     assert facts[str(store)].closed == (NamedDay(on=date(2026, 5, 1), name="盘点"),)
+
+
+async def test_a_calendar_is_read_as_it_had_been_said(shop: Brand) -> None:
+    store = str(await store_of(shop))
+    for day, hour in ((3, 8), (4, 9)):
+        async with shop.ledger.transaction() as connection:
+            facts = CalendarFacts(closed=(NamedDay(on=date(2026, 3, day)),))
+            await write_facts(connection, 1, shop.command("", at(1, hour)), "store", {store: facts})
+    closed = {}
+    for hour, minute in ((7, 0), (8, 30), (9, 30)):
+        async with shop.ledger.transaction() as connection:
+            await say_then(connection, 1, at(1, hour, minute))
+            days = (await calendar_named(connection, 1, "S1")).days
+        closed[hour] = [day for day in (3, 4) if not days.is_working(date(2026, 3, day))]
+    assert closed == {7: [], 8: [3], 9: [4]}
 
 
 # --- imports ----------------------------------------------------------------------------------------------

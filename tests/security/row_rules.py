@@ -145,11 +145,8 @@ def _serving(facts: Facts, row: Row) -> set[str]:
 
 
 def _calendar(facts: Facts, reach: Reach, row: Row) -> bool:
-    """Brand and region bind everybody; a store's and a guide's are seen by whoever sees these."""
-    if row["scope"] in {"brand", "region"}:
-        return True
-    known = {row["scope"] + "_id": UUID(row["subject"])}
-    return (_known_store if row["scope"] == "store" else _known_guide)(facts, reach, known)
+    """Brand, region and store bind everybody; shifts are seen by whoever looks after the guide."""
+    return row["scope"] != "guide" or facts.guide(UUID(row["subject"])) in reach.guides
 
 
 def _known_guide(facts: Facts, reach: Reach, row: Row) -> bool:
