@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import Field, ValidationError, model_validator
 
-from activities.feeds import FeedMessage, ToldRecord
+from activities.feed_messages import FeedMessage, ToldRecord
 from api.fields import STORABLE, Body, Code, Instant
 from api.problems import Declined, invalid_body
 from domain.errors import Problem

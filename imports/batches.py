@@ -108,7 +108,7 @@ async def _write(
     if kind in RECORDS:
         outcome = await load_records(
             connection,
-            tenant_id,
+            tenant,
             kind,
             terms.source,
             rows,

@@ -15,21 +15,19 @@ from time import perf_counter
 import polars as pl
 
 from domain.errors import Problem, Refused
-from domain.identifiers import personal_id
 from imports import cells
 from imports.batches import Counts, Terms, write_batch
 from imports.checking import Findings
+from imports.known import bought, known, known_guides, known_members, record_codes, without_erased
 from imports.masters import sealed_members
 from imports.people import check_people
 from imports.purchases import KnownCodes, check_purchases
 from imports.reading import Table, read_table, table_of
-from imports.records import RECORDS, RecordCodes, check_records
+from imports.records import RECORDS, check_records
 from imports.report import ImportReport, Kind, Progress, Tenant
 from imports.returns import check_returns
-from ledger.database import driver_connection
 from ledger.feeds import check_source
 from ledger.ledger import Ledger
-from ledger.phone_index import digest_of, members_of_phones, records_key
 from ledger.pool import Pool
 from ledger.watermarks import check_until, move_by_import
 
@@ -125,11 +123,11 @@ async def _run(
     rows, repeated, outside = await _check(engine, tenant, kind, table.frame, terms, findings)
     erased = 0
     if kind is Kind.MEMBERS and (terms.skip_bad or not findings.rows):
-        rows, marked = await _without_erased(engine, tenant, rows, "id")
+        rows, marked = await without_erased(engine, tenant, rows, "id")
         rows, keyless = await sealed_members(tenant, rows)
         erased = marked + keyless
     elif kind in {Kind.PURCHASES, Kind.RETURNS, *RECORDS}:
-        rows, erased = await _without_erased(engine, tenant, rows, "member_id")
+        rows, erased = await without_erased(engine, tenant, rows, "member_id")
     on_progress("check", read_rows, read_rows)
 
     held = await write_batch(
@@ -158,7 +156,7 @@ async def _check(
     engine: Pool, tenant: Tenant, kind: Kind, table: pl.DataFrame, terms: Terms, findings: Findings
 ) -> tuple[pl.DataFrame, int, int]:
     """The valid rows, how many repeat another one, and how many are of numbers that no member has."""
-    stores = await _known(
+    stores = await known(
         engine,
         "SELECT code, store_id::text, time_zone FROM store WHERE tenant_id = $1",
         ("store", "store_id", "zone"),
@@ -166,7 +164,7 @@ async def _check(
     )
     latest = None if terms.known_as_occurred else terms.known_at
     if kind in RECORDS:
-        codes = await _record_codes(engine, tenant, table, stores)
+        codes = await record_codes(engine, tenant, table, stores)
         told = await asyncio.to_thread(
             check_records,
             kind,
@@ -178,9 +176,9 @@ async def _check(
         )
         return told.rows, told.repeated, told.outside
     if kind is Kind.RETURNS:
-        bought = await _bought(engine, tenant, table)
+        returned = await bought(engine, tenant, table)
         checked = await asyncio.to_thread(
-            check_returns, table, bought, findings, latest=latest, naive_zone=terms.naive_zone
+            check_returns, table, returned, findings, latest=latest, naive_zone=terms.naive_zone
         )
         return checked.rows, checked.repeated, 0
     if kind is not Kind.PURCHASES:
@@ -193,107 +191,15 @@ async def _check(
         check_purchases,
         table,
         KnownCodes(
-            members=await _known_members(engine, tenant, named),
+            members=await known_members(engine, tenant, named),
             stores=stores,
-            guides=(await _guides(engine, tenant)).drop("guide_zone"),
+            guides=(await known_guides(engine, tenant)).drop("guide_zone"),
         ),
         findings,
         latest=latest,
         naive_zone=terms.naive_zone,
     )
     return checked.rows, checked.repeated, 0
-
-
-async def _record_codes(
-    engine: Pool, tenant: Tenant, table: pl.DataFrame, stores: pl.DataFrame
-) -> RecordCodes:
-    """Who and what a file of records names. Numbers are looked up here, and nowhere written."""
-
-    def told(column: str) -> pl.Series:
-        if column not in table.columns:
-            return pl.Series(column, [], dtype=pl.String)
-        return table.select(cells.text(column, table.schema[column])).to_series().drop_nulls().unique()
-
-    ledger = Ledger(engine, tenant.tenant_id, keys=tenant.keys)
-    phones = await members_of_phones(ledger, told("phone").to_list())
-    key = await records_key(ledger) if told("code").len() else b""
-    found = [
-        (phone, str(members[0]), "{" + ",".join(map(str, members[1:])) + "}")
-        for phone, members in sorted(phones.items())
-    ]
-    return RecordCodes(
-        members=await _known_members(engine, tenant, told("member")),
-        phones=pl.DataFrame(
-            found, schema=dict.fromkeys(("phone", "of_phone", "also"), pl.String), orient="row"
-        ),
-        stores=stores,
-        guides=await _guides(engine, tenant),
-        digest=lambda code: digest_of(key, "voucher", code).hex(),
-    )
-
-
-async def _guides(engine: Pool, tenant: Tenant) -> pl.DataFrame:
-    return await _known(
-        engine,
-        "SELECT g.code, g.guide_id::text, s.time_zone FROM guide g"
-        " JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id WHERE g.tenant_id = $1",
-        ("guide", "guide_id", "guide_zone"),
-        tenant.tenant_id,
-    )
-
-
-async def _bought(engine: Pool, tenant: Tenant, table: pl.DataFrame) -> pl.DataFrame:
-    """The purchases that a file of returns names."""
-    baskets = (
-        table.select(cells.text("return_of", table.schema["return_of"])).to_series().drop_nulls().unique()
-    )
-    return await _known(
-        engine,
-        "SELECT p.basket, p.product, p.member_id::text, p.store_id::text, s.time_zone, c.name, p.guide_id::text"
-        " FROM purchase p JOIN store s ON s.tenant_id = $1 AND s.store_id = p.store_id"
-        " JOIN category c ON c.tenant_id = $1 AND c.category_id = p.category_id"
-        " WHERE p.tenant_id = $1 AND NOT p.is_return AND p.basket = ANY($2)",
-        ("return_of", "product", "member_id", "store_id", "zone", "category", "guide_id"),
-        tenant.tenant_id,
-        baskets.to_list(),
-    )
-
-
-async def _known_members(engine: Pool, tenant: Tenant, codes: pl.Series) -> pl.DataFrame:
-    """Code and id of the members that exist; a code is found by its digest, for it is kept sealed."""
-    ids = [str(personal_id(tenant.id_secret, "member", code)) for code in codes]
-    there = await _known(
-        engine,
-        "SELECT member_id::text FROM member WHERE tenant_id = $1 AND member_id = ANY($2::text[]::uuid[])",
-        ("member_id",),
-        tenant.tenant_id,
-        ids,
-    )
-    return pl.DataFrame({"member": codes, "member_id": pl.Series(ids, dtype=pl.String)}).join(
-        there, on="member_id", how="semi"
-    )
-
-
-async def _without_erased(
-    engine: Pool, tenant: Tenant, rows: pl.DataFrame, member: str
-) -> tuple[pl.DataFrame, int]:
-    """The rows that are not of members who were erased, and how many are: what they do now is not kept."""
-    erased = await _known(
-        engine,
-        "SELECT member_id::text FROM member WHERE tenant_id = $1 AND erased_at IS NOT NULL",
-        ("member_id",),
-        tenant.tenant_id,
-    )
-    if not erased.height:
-        return rows, 0
-    left = rows.join(erased, left_on=member, right_on="member_id", how="anti", maintain_order="left")
-    return left, rows.height - left.height
-
-
-async def _known(engine: Pool, query: str, names: tuple[str, ...], *arguments: object) -> pl.DataFrame:
-    async with driver_connection(engine) as connection:
-        found = await connection.fetch(query, *arguments)
-    return pl.DataFrame([tuple(row) for row in found], schema=dict.fromkeys(names, pl.String), orient="row")
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 import polars as pl
 
@@ -10,9 +11,10 @@ from domain.errors import NotFound, Problem
 from imports.checking import Findings
 from imports.facts import Outcome, batch_of_root, into
 from imports.records import KEY, RECORDS, STAGED
-from imports.report import LISTED, BadRow, Kind, Progress
+from imports.report import LISTED, BadRow, Kind, Progress, Tenant
 from imports.staging import root_of, stage, start_root
 from ledger.door import Driver
+from ledger.naming import Standing, keys_of, names_the_same
 
 _DDL = """key text COLLATE "C", revision bigint, voided boolean, guide_id uuid, member_id uuid, also uuid[], store_id uuid,
     occurred_us bigint, ended_us bigint, seconds integer, answered boolean, code bytea, value_minor bigint"""
@@ -21,19 +23,21 @@ _OCCURRED, _ENDED = _AT.format(column="s.occurred_us"), _AT.format(column="s.end
 
 _OVERLAP = f"""
 SELECT s.key, s.revision,
-       (r.voided, r.guide_id, r.member_id, r.also, r.store_id, r.occurred_at, r.ended_at, r.seconds, r.answered, r.code,
-        r.value_minor) IS NOT DISTINCT FROM
-       (s.voided, s.guide_id, s.member_id, s.also, s.store_id, {_OCCURRED}, {_ENDED}, s.seconds, s.answered, s.code,
-        s.value_minor) AS same
+       (r.voided, r.guide_id, r.store_id, r.occurred_at, r.ended_at, r.seconds, r.answered, r.code, r.value_minor)
+       IS NOT DISTINCT FROM
+       (s.voided, s.guide_id, s.store_id, {_OCCURRED}, {_ENDED}, s.seconds, s.answered, s.code, s.value_minor) AS same,
+       r.member_id, r.also, r.named
 FROM stage s JOIN system_record r
   ON r.tenant_id = $1 AND r.source = $2 AND r.kind = $3 AND r.key = s.key AND r.revision = s.revision"""
 
 _INSERT = f"""
 INSERT INTO system_record (tenant_id, source, kind, key, revision, voided, guide_id, member_id, also, store_id, occurred_at,
-                           ended_at, seconds, answered, code, value_minor, known_at, batch_id)
+                           ended_at, seconds, answered, code, value_minor, named, known_at, batch_id)
 SELECT $1, $2, $3, s.key, s.revision, s.voided, s.guide_id, s.member_id, s.also, s.store_id, {_OCCURRED}, {_ENDED},
-       s.seconds, s.answered, s.code, s.value_minor, $4, $5
-FROM stage s WHERE NOT EXISTS (
+       s.seconds, s.answered, s.code, s.value_minor, n.named, $4, $5
+FROM stage s LEFT JOIN (SELECT * FROM unnest($6::text[], $7::bigint[], $8::text[]::bytea[])) AS n(key, revision, named)
+    USING (key, revision)
+WHERE NOT EXISTS (
     SELECT FROM system_record r WHERE r.tenant_id = $1 AND r.source = $2 AND r.kind = $3 AND r.key = s.key
       AND r.revision = s.revision)
 ORDER BY s.key, s.revision
@@ -72,7 +76,7 @@ async def recompute_record_root(connection: Driver, tenant_id: int, batch_id: in
 
 async def load_records(  # noqa: PLR0913 - the parts of one import, all by name
     connection: Driver,
-    tenant_id: int,
+    tenant: Tenant,
     kind: Kind,
     source: str,
     rows: pl.DataFrame,
@@ -86,7 +90,7 @@ async def load_records(  # noqa: PLR0913 - the parts of one import, all by name
 
     Args:
         connection: the driver's connection, in a transaction.
-        tenant_id: the brand.
+        tenant: the brand.
         kind: of the records.
         source: which system they come from.
         rows: `CheckedRecords.rows`, sorted by key.
@@ -95,13 +99,12 @@ async def load_records(  # noqa: PLR0913 - the parts of one import, all by name
         findings: takes rows that contradict what was told before under the same revision.
         on_progress: told of stages and rows.
     """
+    tenant_id = tenant.tenant_id
     staged = rows.select(STAGED)
     name = f"{kind.value} {source}"
     await stage(connection, _DDL, staged, name, on_progress)
     await connection.execute("ANALYZE stage")
-    overlap = await connection.fetch(_OVERLAP, tenant_id, source, kind.value)
-    schema = {"key": pl.String, "revision": pl.Int64, "same": pl.Boolean}
-    there = pl.DataFrame([tuple(row) for row in overlap], schema=schema, orient="row")
+    there = await _there(connection, tenant, source, kind, rows)
     differing = rows.join(there.filter(~pl.col("same")), on=KEY, how="semi").sort("line")
     findings.add(
         [
@@ -111,13 +114,41 @@ async def load_records(  # noqa: PLR0913 - the parts of one import, all by name
         rows=differing.height,
         problems=differing.height,
     )
-    new = rows.join(there, on=KEY, how="anti", maintain_order="left").select(STAGED)
-    root = root_of(name, new)
+    new = rows.join(there, on=KEY, how="anti", maintain_order="left")
+    root = root_of(name, new.select(STAGED))
     same = there.height - differing.height
     if not new.height:
         earlier = await batch_of_root(connection, tenant_id, kind.value, root_of(name, staged))
         return Outcome(0, same, root, earlier)
     on_progress("insert", 0, new.height)
-    await connection.execute(_INSERT, tenant_id, source, kind.value, known_at, batch_id)
+    by_number = new.filter(pl.col("named").is_not_null())
+    named = [by_number[column].to_list() for column in (*KEY, "named")]
+    await connection.execute(_INSERT, tenant_id, source, kind.value, known_at, batch_id, *named)
     on_progress("insert", new.height, new.height)
     return Outcome(new.height, same, root)
+
+
+async def _there(
+    connection: Driver, tenant: Tenant, source: str, kind: Kind, rows: pl.DataFrame
+) -> pl.DataFrame:
+    """Which rows stand there already, and whether they say the same: key, revision, same."""
+    found = await connection.fetch(_OVERLAP, tenant.tenant_id, source, kind.value)
+    meant = [
+        Standing(UUID(str(row["member_id"])), tuple(UUID(str(one)) for one in row["also"]), row["named"])
+        for row in found
+    ]
+    keys = await keys_of(tenant.keys, meant)
+    schema = {"key": pl.String, "revision": pl.Int64, "same": pl.Boolean}
+    there = pl.DataFrame(
+        [(row["key"], row["revision"], row["same"]) for row in found], schema=schema, orient="row"
+    )
+    sent = there.join(rows, on=KEY, how="left", maintain_order="left").select("member_id", "also", "number")
+    same = [
+        names_the_same(whom, keys, [UUID(one) for one in (member, *_ids(also))], number)
+        for whom, (member, also, number) in zip(meant, sent.iter_rows(), strict=True)
+    ]
+    return there.with_columns(pl.col("same") & pl.Series(same, dtype=pl.Boolean))
+
+
+def _ids(array: str) -> list[str]:
+    return [one for one in array.strip("{}").split(",") if one]

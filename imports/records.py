@@ -36,6 +36,8 @@ STAGED = (
     "value_minor",
 )
 """Columns of the stage, in the order of the bytes that a batch's root is taken over."""
+NAMED = ("number", "named")
+"""How a number named the member; both null where a code did. In no stage and under no root."""
 _TEXTS = ("key", "guide", "member", "phone", "store", "code")
 _PHONE = r"^\+?[\d\s()-]{5,24}$"
 _KEY = r"^[\x21-\x7e]+$"
@@ -51,7 +53,7 @@ class RecordCodes:
     """What a file may name; all String.
 
     `members` has columns member, member_id; `phones` phone, of_phone (a member's id), also (the others of the number, as
-    text of an array); `stores` store, store_id, zone; `guides` guide, guide_id, guide_zone. `digest` makes the digest of
+    text of an array), number (its digits), named (what a record keeps of it, in hex: `ledger.naming`); `stores` store, store_id, zone; `guides` guide, guide_id, guide_zone. `digest` makes the digest of
     a voucher's code, in hex.
     """
 
@@ -64,7 +66,7 @@ class RecordCodes:
 
 @dataclass(frozen=True, slots=True)
 class CheckedRecords:
-    """Valid rows sorted by `KEY`, with `line` and `STAGED`; rows that repeat another, and rows of numbers nobody has."""
+    """Valid rows sorted by `KEY`, with `line`, `STAGED` and `NAMED`; rows that repeat another, and rows of nobody's numbers."""
 
     rows: pl.DataFrame
     repeated: int
@@ -127,6 +129,7 @@ def check_records(
         pl.col("_answered").alias("answered"),
         pl.col("_code").alias("code"),
         "value_minor",
+        *NAMED,
     )
     once, repeated = without_duplicates(rows, KEY, findings)
     return CheckedRecords(once, repeated, good.height - inside.height)

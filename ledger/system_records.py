@@ -1,6 +1,7 @@
 """What systems of record say: rows are added, and of one key the highest revision holds, in whatever order they come.
 
 The same revision said twice is one row; said with another content it is refused, for nothing tells which one is right.
+Who is meant is compared as the source sent it (`ledger.naming`): a number may have changed hands in between.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
 from ledger.door import Driver
+from ledger.member_keys import NO_KEYS, MemberKeys
+from ledger.naming import Standing, digests_of_numbers, keys_of, names_the_same
 
 CONTENT = (
     "voided",
@@ -29,6 +32,9 @@ CONTENT = (
 )
 """What a record says, besides its name."""
 NAME = ("source", "kind", "key", "revision")
+_RESOLVED = ("member_id", "also")
+"""What we made of whom the source named; not its own words."""
+_SAID = tuple(column for column in CONTENT if column not in _RESOLVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class SystemRecord:
     answered: bool | None = None
     code: bytes | None = None
     value_minor: int | None = None
+    number: str | None = field(default=None, repr=False)
+    """Digits of the number that named the member; None: a code did. Never stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +69,19 @@ class Kept:
 
 # One statement a message: what is there already is left, and told apart by a second one.
 _ADD = f"""
-INSERT INTO system_record (tenant_id, {", ".join((*NAME, *CONTENT))}, known_at, batch_id, message)
+INSERT INTO system_record (tenant_id, {", ".join((*NAME, *CONTENT))}, named, known_at, batch_id, message)
 SELECT $1, $2, kind, key, revision, voided, guide_id, member_id, ARRAY(SELECT unnest(string_to_array(also, ','))::uuid),
-       store_id, occurred_at, ended_at, seconds, answered, code, value_minor, $3, NULL, $4
+       store_id, occurred_at, ended_at, seconds, answered, code, value_minor, named, $3, NULL, $4
 FROM unnest($5::text[], $6::text[], $7::bigint[], $8::boolean[], $9::uuid[], $10::uuid[], $11::text[], $12::uuid[],
-            $13::timestamptz[], $14::timestamptz[], $15::int[], $16::boolean[], $17::bytea[], $18::bigint[])
+            $13::timestamptz[], $14::timestamptz[], $15::int[], $16::boolean[], $17::bytea[], $18::bigint[], $19::bytea[])
     AS s(kind, key, revision, voided, guide_id, member_id, also, store_id, occurred_at, ended_at, seconds, answered,
-         code, value_minor)
+         code, value_minor, named)
 ORDER BY kind, key, revision
 ON CONFLICT DO NOTHING
 RETURNING kind, key, revision"""
 
 _STANDING = f"""
-SELECT {", ".join(("kind", "key", "revision", *CONTENT))} FROM system_record r
+SELECT {", ".join(("kind", "key", "revision", *CONTENT, "named"))} FROM system_record r
 WHERE tenant_id = $1 AND source = $2
   AND (kind, key, revision) IN (SELECT * FROM unnest($3::text[], $4::text[], $5::bigint[]))"""
 
@@ -86,10 +94,11 @@ async def add_records(
     *,
     known_at: datetime,
     message: str,
+    keys: MemberKeys = NO_KEYS,
 ) -> Kept:
     """Add the records of one message; call it in a transaction, and undo that where something differs.
 
-    Two round trips, whatever the number of records.
+    Two round trips, whatever the number of records, and as many to the key store where members are named by number.
 
     Args:
         connection: in a transaction.
@@ -98,9 +107,11 @@ async def add_records(
         records: no name twice.
         known_at: when they became known.
         message: which message brought them.
+        keys: the members', for records that name one by number.
     """
     if not records:
         return Kept((), ())
+    named = await digests_of_numbers(keys, [(one.member_id, one.number) for one in records])
     added = await connection.fetch(
         _ADD,
         tenant_id,
@@ -121,6 +132,7 @@ async def add_records(
         [one.answered for one in records],
         [one.code for one in records],
         [one.value_minor for one in records],
+        named,
     )
     new = {(row["kind"], row["key"], row["revision"]) for row in added}
     at = {(one.kind, one.key, one.revision): place for place, one in enumerate(records)}
@@ -130,10 +142,15 @@ async def add_records(
     standing = await connection.fetch(
         _STANDING, tenant_id, source, *(list(column) for column in zip(*left, strict=True))
     )
+    meant = [Standing(UUID(str(row["member_id"])), _ids(row["also"]), row["named"]) for row in standing]
+    held = await keys_of(keys, meant)
     differing = []
-    for row in standing:
+    for row, whom in zip(standing, meant, strict=True):
         place = at[row["kind"], row["key"], row["revision"]]
-        if any(_plain(row[column]) != _plain(getattr(records[place], column)) for column in CONTENT):
+        one = records[place]
+        if not names_the_same(whom, held, (one.member_id, *one.also), one.number) or any(
+            _plain(row[column]) != _plain(getattr(one, column)) for column in _SAID
+        ):
             differing.append(place)
     return Kept(tuple(sorted(at[name] for name in new)), tuple(sorted(differing)))
 
@@ -147,9 +164,11 @@ def root_of_records(records: Sequence[SystemRecord]) -> str:
     return digest.hexdigest()
 
 
+def _ids(values: Sequence[object]) -> tuple[UUID, ...]:
+    return tuple(UUID(str(value)) for value in values)
+
+
 def _plain(value: object) -> object:
-    if isinstance(value, list | tuple):
-        return tuple(str(one) for one in value)
     return str(value) if isinstance(value, UUID) or type(value).__name__ == "UUID" else value
 
 

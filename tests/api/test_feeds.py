@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import permutations
 from typing import Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
 from api.replayed import REPLAYED
-from domain.identifiers import derived_id
+from domain.identifiers import derived_id, personal_id
 from ledger.ending_access import end_all_access
 from ledger.feeds import OVERLAP, end_feed, rotate_secret
+from ledger.people import seal_text
 from tests.api.conftest import Api, problem
 from tests.api.sender import Sender, call, sender
-from tests.brand import at
+from tests.brand import Brand, at
 from tests.conftest import LedgerDatabase
 from tests.whole_database import tables_that_hold
 
@@ -112,6 +114,12 @@ async def test_after_a_restore_a_source_needs_a_new_secret(pbx: Sender) -> None:
     assert (await pbx.send([], secret=new)).status_code == 200
 
 
+async def give_number(brand: Brand, member: UUID, number: str) -> None:
+    keys = await brand.ledger.keys.get_many([member])
+    sealed = seal_text(keys[member], brand.ledger.tenant_id, member, "phone", number)
+    await brand.execute("UPDATE member_person SET phone_sealed = $2 WHERE member_id = $1", member, sealed)
+
+
 REVISIONS = (
     call("c1", occurred_at=CALLED, revision=1, seconds=0, answered=False),
     call("c1", occurred_at=CALLED, revision=2, seconds=70),
@@ -136,6 +144,34 @@ async def test_a_record_said_otherwise_under_the_same_revision_is_refused_whole(
     answer = await pbx.send([call("c2", occurred_at=CALLED), call(occurred_at=CALLED, seconds=61)])
     assert problem(answer) == (409, [("records.1.revision", "record_differs")])
     assert [row[1] for row in await valid(pbx)] == ["c1"]
+
+
+async def test_a_record_is_the_same_when_its_number_has_more_or_other_members_since(pbx: Sender) -> None:
+    brand = pbx.api.brand
+    told = call(phone="13800001234", occurred_at=CALLED)
+    assert (await pbx.send([told])).json()["new"] == 1
+    await brand.join("M2", "M0", "M9")
+    again = await pbx.send([told | {"phone": "+86 138-0000-1234"}, call("c2", occurred_at=CALLED)])
+    assert (again.json()["new"], again.json()["same"]) == (1, 1)
+    # M1 gives the number up, another member has it now: the source still says what it said.
+    await give_number(brand, personal_id(brand.secret, "member", "M1"), "13900009999")
+    assert (await pbx.send([told])).json()["same"] == 1
+    # Erased, nothing says any more which number it was.
+    await brand.ledger.keys.destroy(personal_id(brand.secret, "member", "M1"))
+    assert (await pbx.send([told])).json()["same"] == 1
+
+
+async def test_another_number_under_the_same_revision_is_another_content(pbx: Sender) -> None:
+    brand = pbx.api.brand
+    (other,) = await brand.join("M2")
+    await pbx.send([call(phone="13800001234", occurred_at=CALLED)])
+    await give_number(brand, other, "13900009999")
+    answer = await pbx.send([call(phone="13900009999", occurred_at=CALLED)])
+    assert problem(answer) == (409, [("records.0.revision", "record_differs")])
+    assert (await pbx.send([call(member="M2", occurred_at=CALLED)])).json()["same"] == 1
+    await brand.join("M3")
+    answer = await pbx.send([call(member="M3", occurred_at=CALLED)])
+    assert problem(answer) == (409, [("records.0.revision", "record_differs")])
 
 
 async def test_a_message_with_one_wrong_record_is_not_taken(pbx: Sender) -> None:

@@ -76,6 +76,16 @@ async def test_calls_by_number_are_of_whoever_has_it_and_no_number_is_kept(
     assert (again.rows_new, again.rows_same, again.rows_outside, again.already_imported) == (0, 2, 1, True)
 
 
+async def test_a_file_is_the_same_when_its_numbers_have_more_members_since(brand: Brand) -> None:
+    await load(brand, Kind.CALLS, CALLS)
+    more = {"code": [f"N{n}" for n in range(8)], "phone": [PHONE] * 4 + ["13900001111"] * 4}
+    await brand.load(Kind.MEMBERS, pl.DataFrame(more))
+    again = await load(brand, Kind.CALLS, CALLS)
+    assert (again.rows_new, again.rows_same, again.rows_bad) == (0, 2, 0)
+    other = await load(brand, Kind.CALLS, CALLS.replace("c1,G1,+86 13800001234", "c1,G1,13900001111"))
+    assert [(bad.line, bad.code) for bad in other.bad] == [(2, "import.record_differs")]
+
+
 async def test_in_whatever_order_corrections_come_the_highest_revision_holds(brand: Brand) -> None:
     header = "key,guide,member,occurred_at,seconds,revision,voided\n"
     said = ("10,1,no", "20,2,no", "30,3,yes")
