@@ -17,6 +17,7 @@ from activities.feed_messages import FeedMessage, resolved
 from domain.errors import Problem, Refused
 from domain.events import RecordsReceived
 from ledger.door import Driver
+from ledger.feed_terms import check_told, kinds_at
 from ledger.feeds import feed_stream
 from ledger.ledger import Command, Ledger, record
 from ledger.returns import add_returns
@@ -56,14 +57,16 @@ async def take_message(ledger: Ledger, message: FeedMessage, at: datetime) -> Ta
         at: now.
 
     Raises:
-        Refused: a code nobody has, an instant in the future, a record that contradicts what it said before under the same
+        Refused: a kind the source may not tell, a code nobody has, an instant in the future, a record that contradicts what it said before under the same
             revision, or a message id used for something else; nothing was written.
     """
     name = hashlib.sha256(message.message_id.encode()).hexdigest()
     async with ledger.connection() as connection:
         before = await _taken_before(connection, ledger.tenant_id, message, name)
+        may = await kinds_at(connection, ledger.tenant_id, message.source, at)
     if before is not None:
         return before
+    check_told(message.source, _told(message), may)
     _check(message, at)
     records, outside, erased = await resolved(ledger, message)
     try:
@@ -97,6 +100,15 @@ async def _taken_before(connection: Driver, tenant_id: int, message: FeedMessage
     if row["body"] != message.body:
         raise Refused([Problem("webhook-id", message.message_id[:80], "message_used_otherwise")])
     return Taken(**json.loads(row["answer"]), duplicate=True)
+
+
+def _told(message: FeedMessage) -> list[tuple[str, str]]:
+    """Field and kind of everything that is told."""
+    kinds = (*(one.record.kind for one in message.records), *("returns" for _ in message.returns))
+    return [
+        *((f"{place}.kind", kind) for place, kind in zip(message.places, kinds, strict=True)),
+        *((f"complete_until.{kind}", kind) for kind in message.complete_until),
+    ]
 
 
 def _check(message: FeedMessage, at: datetime) -> None:

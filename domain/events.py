@@ -332,6 +332,8 @@ class FeedCreated(Event):
     type: ClassVar[str] = "feed_created"
     source: str
     secret: UUID
+    kinds: tuple[str, ...] = ()
+    """What it may tell; empty: of before this was said, everything."""
 
 
 class FeedSecretRotated(Event):
@@ -341,6 +343,8 @@ class FeedSecretRotated(Event):
     source: str
     secret: UUID
     before_ends_at: datetime
+    kinds: tuple[str, ...] = ()
+    """What it may tell from now on; empty: what it could before."""
 
 
 class FeedSecretsEnded(Event):

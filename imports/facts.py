@@ -17,6 +17,7 @@ from domain.errors import NotFound, Problem
 from imports.checking import Findings
 from imports.purchases import KEY, STAGED
 from imports.report import LISTED, BadRow, Kind, Progress
+from imports.returned import without_too_many
 from imports.staging import root_of, stage, start_root
 from ledger.door import Driver
 
@@ -104,6 +105,10 @@ async def load_purchases(
         "SELECT EXISTS (SELECT FROM purchase WHERE tenant_id = $1)", tenant_id
     )
     root = await stage(connection, _DDL, staged, name, on_progress)
+    good = await without_too_many(connection, tenant_id, rows, findings)
+    if good.height < rows.height:
+        rows = good
+        root = root_of(name, rows.select(STAGED))
     if first_ever:
         await _insert(
             connection, tenant_id, batch_id, known_at, rows.height, only_new="", on_progress=on_progress

@@ -14,6 +14,7 @@ from time import perf_counter
 
 import polars as pl
 
+from domain.confirmation import KINDS
 from domain.errors import Problem, Refused
 from imports import cells
 from imports.batches import Counts, Terms, write_batch
@@ -26,6 +27,8 @@ from imports.reading import Table, read_table, table_of
 from imports.records import RECORDS, check_records
 from imports.report import ImportReport, Kind, Progress, Tenant
 from imports.returns import check_returns
+from ledger.database import driver_connection
+from ledger.feed_terms import check_file
 from ledger.feeds import check_source
 from ledger.ledger import Ledger
 from ledger.pool import Pool
@@ -68,13 +71,17 @@ async def import_file(  # noqa: PLR0913 - the options of a command, all by name
         What was found and done; look at `refused`.
 
     Raises:
-        Refused: the file cannot be read, lacks a column, or `naive_zone` is unknown; nothing was written.
+        Refused: the file cannot be read, lacks a column, `naive_zone` is unknown, or the source sends and was not
+            registered for this kind; nothing was written.
         Conflict: another import ended at the same moment; do it again.
     """
     terms = Terms(known_at, actor, skip_bad, known_as_occurred, naive_zone, source)
     check_source(source, "--source")
     if complete_until is not None:
         check_until(complete_until, known_at, "--complete-until")
+    if kind.value in KINDS:
+        async with driver_connection(engine) as connection:
+            await check_file(connection, tenant.tenant_id, source, kind.value, known_at)
     report = await _run(engine, tenant, kind, lambda: read_table(path, kind), terms, on_progress or _silent)
     if complete_until is not None and not report.refused:
         # After the rows: whoever reads in between takes the data for less complete than it is.

@@ -1,30 +1,38 @@
 """Feeds: who may send what systems of record say, with which secrets. A secret is a key of the key store, nothing else.
 
-A feed is created, its secret rotated, and it is ended; each is an event of the stream `feed/{source}`.
+A feed is created, its secret rotated, and it is ended; each is an event of the stream `feed/{source}`, and what it may tell
+is kept with its times (`ledger.feed_terms`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from domain.confirmation import KINDS
 from domain.errors import NotFound, Problem, Refused
 from domain.events import FeedCreated, FeedEnded, FeedSecretRotated
+from domain.feed_purposes import kinds_of_source
 from ledger.door import Driver
+from ledger.feed_terms import LATEST, add_terms
 from ledger.ledger import Command, Ledger, record
 
 SOURCE = re.compile(r"[a-z][a-z0-9-]{0,39}")
 OVERLAP = timedelta(hours=24)
 """A rotated secret works on for so long, so that the sender can change over (ours)."""
+LISTED_SPAN = timedelta(days=30)
+"""A list goes back so far: it does not grow with the years (ours)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedLine:
-    """A source: whether it may send, and how far it has told everything, by kind."""
+    """A source: whether it may send and what, and how far it has told everything, by kind."""
 
     source: str
+    kinds: tuple[str, ...]
     created_at: datetime
     ended_at: datetime | None
     secrets: int
@@ -50,13 +58,23 @@ def check_source(source: str, field: str = "source") -> str:
     return source
 
 
-async def create_feed(ledger: Ledger, command: Command, source: str, secret_id: UUID) -> bytes:
+async def create_feed(
+    ledger: Ledger, command: Command, source: str, secret_id: UUID, *, kinds: Collection[str] = ()
+) -> bytes:
     """Let a source send; gives its secret. One that was ended may send again, with a new secret.
 
+    Args:
+        ledger: of the worker.
+        command: by whom, when.
+        source: its name.
+        secret_id: of the secret, new.
+        kinds: what it may tell; none: what is usual for a system of this name (`domain.feed_purposes`).
+
     Raises:
-        Refused: it may send already, or this is no name.
+        Refused: it may send already, this is no name, or it is not said what it may tell.
     """
     check_source(source)
+    may = kinds_of_source(source, kinds)
     tenant_id = ledger.tenant_id
     secret = (await ledger.keys.make_many([secret_id]))[secret_id]
     async with ledger.transaction() as connection:
@@ -71,19 +89,28 @@ async def create_feed(ledger: Ledger, command: Command, source: str, secret_id: 
         if not made:
             raise Refused([Problem("source", source, "feed_exists")])
         await _add_secret(connection, tenant_id, source, secret_id, command.known_at)
-        created = FeedCreated(source=source, secret=secret_id)
+        await add_terms(connection, tenant_id, source, may, command.known_at)
+        created = FeedCreated(source=source, secret=secret_id, kinds=may)
         await record(connection, tenant_id, command, [(feed_stream(source), created)])
     return secret
 
 
 async def rotate_secret(
-    ledger: Ledger, command: Command, source: str, secret_id: UUID, *, overlap: timedelta = OVERLAP
+    ledger: Ledger,
+    command: Command,
+    source: str,
+    secret_id: UUID,
+    *,
+    overlap: timedelta = OVERLAP,
+    kinds: Collection[str] = (),
 ) -> bytes:
-    """Give a source a new secret; the ones before end after `overlap`.
+    """Give a source a new secret; the ones before end after `overlap`. With `kinds` it may tell these from now on.
 
     Raises:
         NotFound: it may not send.
+        Refused: one of the kinds is none.
     """
+    may = kinds_of_source(source, kinds) if kinds else ()
     tenant_id = ledger.tenant_id
     secret = (await ledger.keys.make_many([secret_id]))[secret_id]
     ends_at = command.known_at + overlap
@@ -97,7 +124,9 @@ async def rotate_secret(
             ends_at,
         )
         await _add_secret(connection, tenant_id, source, secret_id, command.known_at)
-        rotated = FeedSecretRotated(source=source, secret=secret_id, before_ends_at=ends_at)
+        if may:
+            await add_terms(connection, tenant_id, source, may, command.known_at)
+        rotated = FeedSecretRotated(source=source, secret=secret_id, before_ends_at=ends_at, kinds=may)
         await record(connection, tenant_id, command, [(feed_stream(source), rotated)])
     return secret
 
@@ -120,6 +149,7 @@ async def end_feed(ledger: Ledger, command: Command, source: str, reason: str) -
             source,
             command.known_at,
         )
+        await add_terms(connection, tenant_id, source, (), command.known_at)
         secrets = await connection.fetch(
             "UPDATE feed_secret SET ends_at = $3 WHERE tenant_id = $1 AND source = $2"
             " AND (ends_at IS NULL OR ends_at > $3) RETURNING secret_id",
@@ -144,16 +174,6 @@ async def end_secrets(connection: Driver, tenant_id: int, at: datetime) -> list[
     return sorted({row["source"] for row in rows})
 
 
-async def ensure_source(connection: Driver, tenant_id: int, source: str, at: datetime) -> None:
-    """Note a source whose data comes by file, so that it is known and can be ended."""
-    await connection.execute(
-        "INSERT INTO feed (tenant_id, source, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        tenant_id,
-        source,
-        at,
-    )
-
-
 async def secrets_of(ledger: Ledger, source: str, at: datetime) -> list[bytes]:
     """The secrets a source signs with at an instant; empty where nobody of this name may send."""
     async with ledger.connection() as connection:
@@ -168,28 +188,49 @@ async def secrets_of(ledger: Ledger, source: str, at: datetime) -> list[bytes]:
     return list((await ledger.keys.get_many([row["secret_id"] for row in rows])).values())
 
 
-async def list_feeds(connection: Driver, tenant_id: int, at: datetime) -> list[FeedLine]:
-    """Every source, by name."""
+async def list_feeds(
+    connection: Driver, tenant_id: int, at: datetime, *, since: timedelta = LISTED_SPAN
+) -> list[FeedLine]:
+    """Every source that has not ended, and those that ended within `since`, by name.
+
+    Messages are counted within `since`, too; the last one is found by an index, however long ago it was.
+    """
     rows = await connection.fetch(
-        """
-        SELECT f.source, f.created_at, f.ended_at,
+        f"""
+        SELECT f.source, f.created_at, f.ended_at, t.kinds,
                (SELECT count(*) FROM feed_secret k WHERE k.tenant_id = $1 AND k.source = f.source
                 AND (k.ends_at IS NULL OR k.ends_at > $2)) AS secrets,
-               count(m.message) AS messages, max(m.known_at) AS last_message_at
-        FROM feed f LEFT JOIN feed_message m ON m.tenant_id = $1 AND m.source = f.source
-        WHERE f.tenant_id = $1 GROUP BY 1, 2, 3 ORDER BY 1""",
+               (SELECT count(*) FROM feed_message m WHERE m.tenant_id = $1 AND m.source = f.source
+                AND m.known_at > $3) AS messages,
+               (SELECT max(m.known_at) FROM feed_message m WHERE m.tenant_id = $1 AND m.source = f.source)
+               AS last_message_at
+        FROM feed f LEFT JOIN LATERAL ({LATEST.format(source="f.source")}) t ON true
+        WHERE f.tenant_id = $1 AND (f.ended_at IS NULL OR f.ended_at > $3) ORDER BY 1""",
         tenant_id,
         at,
+        at - since,
     )
     marks = await connection.fetch(
-        "SELECT source, kind, max(complete_until) AS complete_until FROM feed_watermark"
-        " WHERE tenant_id = $1 GROUP BY 1, 2 ORDER BY 1, 2",
+        """
+        SELECT f.source, k.kind, (SELECT max(w.complete_until) FROM feed_watermark w
+                                  WHERE w.tenant_id = $1 AND w.source = f.source AND w.kind = k.kind) AS complete_until
+        FROM unnest($2::text[]) AS f(source), unnest($3::text[]) WITH ORDINALITY AS k(kind, place)
+        ORDER BY 1, k.place""",
         tenant_id,
+        [row["source"] for row in rows],
+        list(KINDS),
     )
     until: dict[str, dict[str, datetime]] = {}
     for mark in marks:
-        until.setdefault(mark["source"], {})[mark["kind"]] = mark["complete_until"]
-    return [FeedLine(**dict(row), complete_until=until.get(row["source"], {})) for row in rows]
+        if mark["complete_until"] is not None:
+            until.setdefault(mark["source"], {})[mark["kind"]] = mark["complete_until"]
+    return [
+        FeedLine(
+            **{**row, "kinds": KINDS if row["kinds"] is None else tuple(row["kinds"])},
+            complete_until=until.get(row["source"], {}),
+        )
+        for row in rows
+    ]
 
 
 async def _lock(connection: Driver, tenant_id: int, source: str) -> None:

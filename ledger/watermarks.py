@@ -1,7 +1,7 @@
 """Up to when is the data complete? Said by the sources, never guessed; it only ever moves on.
 
-A kind is complete until the earliest of what its sources say: those that have not ended, each by its latest word. Both
-times hold here too: what was said after the instant asked of does not count.
+A kind is complete until the earliest of what its sources say: those that may tell it and have not ended, each by its latest
+word. Both times hold here too: what was said, ended or begun again after the instant asked of does not count.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from domain.confirmation import KINDS
 from domain.errors import Problem, Refused
 from domain.events import WatermarkMoved
 from ledger.door import Driver
-from ledger.feeds import ensure_source, feed_stream
+from ledger.feed_terms import LATEST, take_file
+from ledger.feeds import feed_stream
 from ledger.ledger import Command, Ledger, record
 
 AHEAD = timedelta(minutes=5)
@@ -27,12 +28,14 @@ WHERE w.until > coalesce((SELECT max(o.complete_until) FROM feed_watermark o
 ON CONFLICT DO NOTHING
 RETURNING kind, complete_until"""
 
-COMPLETE = """
+COMPLETE = f"""
 SELECT kind, min(until) AS complete_until FROM (
     SELECT w.kind, w.source, max(w.complete_until) AS until FROM feed_watermark w
     JOIN feed f ON f.tenant_id = $1 AND f.source = w.source AND (f.ended_at IS NULL OR f.ended_at > $2)
-    WHERE w.tenant_id = $1 AND w.known_at <= $2 GROUP BY 1, 2
+    LEFT JOIN LATERAL ({LATEST.format(source="f.source")}) t ON true
+    WHERE w.tenant_id = $1 AND w.known_at <= $2 AND (t.kinds IS NULL OR w.kind = ANY(t.kinds)) GROUP BY 1, 2
 ) s GROUP BY 1 ORDER BY 1"""
+"""`ended_at` says no more than the terms do, but for what the version before this one ended."""
 
 
 def check_until(until: datetime, at: datetime, field: str) -> None:
@@ -63,12 +66,12 @@ async def move_by_import(
     """Note what whoever imports says: this source has told everything of a kind up to an instant; whether it moved.
 
     Raises:
-        Refused: the instant is ahead of now.
+        Refused: the instant is ahead of now, or the source sends and was not registered for this kind.
     """
     check_until(until, known_at, "--complete-until")
     tenant_id = ledger.tenant_id
     async with ledger.transaction() as connection:
-        await ensure_source(connection, tenant_id, source, known_at)
+        await take_file(connection, tenant_id, source, kind, known_at)
         moved = await move(connection, tenant_id, source, {kind: until}, known_at=known_at)
         if moved:
             mark = moved[kind]

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import httpx
 
+from domain.confirmation import KINDS
 from domain.webhook_signature import signature
 from ledger.feeds import create_feed
 from tests.api.conftest import Api
@@ -55,10 +56,11 @@ class Sender:
         return await self.api.http.post(address, content=raw if sent is None else sent, headers=headers)
 
 
-async def sender(api: Api, source: str = "pbx") -> Sender:
+async def sender(api: Api, source: str = "pbx", kinds: Sequence[str] = KINDS) -> Sender:
     """A source that may send."""
     brand = api.brand
-    secret = await create_feed(brand.ledger, brand.command(f"feed/{source}/create"), source, uuid4())
+    command = brand.command(f"feed/{source}/create")
+    secret = await create_feed(brand.ledger, command, source, uuid4(), kinds=kinds)
     return Sender(api, source, secret)
 
 

@@ -12,10 +12,12 @@ import pytest
 import pytest_asyncio
 
 from api.replayed import REPLAYED
+from domain.errors import Refused
 from domain.identifiers import derived_id, personal_id
 from ledger.ending_access import end_all_access
-from ledger.feeds import OVERLAP, end_feed, rotate_secret
+from ledger.feeds import OVERLAP, create_feed, end_feed, rotate_secret
 from ledger.people import seal_text
+from ledger.watermarks import complete_until
 from tests.api.conftest import Api, problem
 from tests.api.sender import Sender, call, sender
 from tests.brand import Brand, at
@@ -223,6 +225,72 @@ async def test_a_return_takes_back_what_was_bought(pbx: Sender) -> None:
         "SELECT member_id, quantity, value_minor, return_of FROM purchase WHERE is_return"
     )
     assert kept == [(member, -2, -5000, basket)]
+
+
+async def test_no_more_is_returned_than_was_bought(pbx: Sender) -> None:
+    brand = pbx.api.brand
+    member = (await brand.rows("SELECT member_id FROM member"))[0][0]
+    basket = await brand.buy(member, at(1), 4)
+    told = {
+        "kind": "returns", "return_of": basket, "product": "TIN-1", "value_minor": 0, "occurred_at": CALLED,
+    }  # fmt: skip
+    assert (await pbx.send([told | {"key": "r1", "quantity": 3}])).status_code == 200
+    over = await pbx.send([told | {"key": "r2", "quantity": 2}])
+    assert problem(over) == (422, [("records.0.quantity", "returned_more_than_bought")])
+    assert "只买了 4，其中 3 以前已退" in over.text
+    together = [told | {"key": key, "quantity": 0.6} for key in ("r3", "r4")]
+    assert problem(await pbx.send(together)) == (422, [("records.1.quantity", "returned_more_than_bought")])
+    other = [told | {"key": "r5", "quantity": quantity} for quantity in (0.2, 0.3)]
+    assert problem(await pbx.send(other)) == (422, [("records.1.key", "return_twice")])
+    assert await brand.value("SELECT sum(quantity) FROM purchase") == 1
+    again = await pbx.send([told | {"key": "r1", "quantity": 3}, told | {"key": "r6", "quantity": 1}])
+    assert (again.json()["new"], again.json()["same"]) == (1, 1)
+
+
+async def test_a_source_tells_only_what_it_was_registered_for(pbx: Sender) -> None:
+    brand, api = pbx.api.brand, pbx.api
+    wecom = await sender(api, "wecom", ())
+    friend = {"kind": "friends", "key": "f1", "guide": "G1", "member": "M1", "occurred_at": CALLED}
+    refused = await wecom.send([friend, call(occurred_at=CALLED)], {"purchases": CALLED, "friends": CALLED})
+    assert problem(refused) == (
+        422,
+        [("records.1.kind", "kind_not_of_source"), ("complete_until.purchases", "kind_not_of_source")],
+    )
+    assert "daogou feed rotate wecom --kinds friends,calls" in refused.text
+    assert not await valid(wecom, "wecom")
+    assert (await wecom.send([friend], {"friends": CALLED})).json()["new"] == 1
+    await rotate_secret(
+        brand.ledger,
+        brand.command("more", api.now),
+        "wecom",
+        derived_id("secret", "w"),
+        kinds=["calls", "friends"],
+    )
+    assert (await wecom.send([call(occurred_at=CALLED)])).json()["new"] == 1
+    with pytest.raises(Refused) as nothing_said:
+        await sender(api, "crm", ())
+    assert [one.code for one in nothing_said.value.problems] == ["feed_kinds_not_said"]
+
+
+async def test_ending_a_source_and_beginning_it_again_changes_no_answer_of_the_past(pbx: Sender) -> None:
+    brand, api = pbx.api.brand, pbx.api
+    await pbx.send([], {"calls": at(2, 9)})
+    api.now = at(5)
+    other = await sender(api, "pbx-2")
+    await other.send([], {"calls": at(4)})
+    await end_feed(brand.ledger, brand.command("end", at(6)), "pbx", "replaced")
+
+    async def told() -> list[datetime | None]:
+        async with brand.ledger.connection() as connection:
+            asked = [at(5, 12), at(6), at(7), at(9), at(12)]
+            return [(await complete_until(connection, 1, when))["calls"] for when in asked]
+
+    assert await told() == [at(2, 9), *[at(4)] * 4]
+    command = brand.command("again", at(9))
+    await create_feed(brand.ledger, command, "pbx", derived_id("secret", "4"))
+    assert await told() == [at(2, 9), at(4), at(4), at(2, 9), at(2, 9)]
+    await end_feed(brand.ledger, brand.command("end again", at(10)), "pbx", "replaced")
+    assert await told() == [at(2, 9), at(4), at(4), at(2, 9), at(4)]
 
 
 async def test_a_watermark_only_moves_on_and_never_into_the_future(pbx: Sender) -> None:

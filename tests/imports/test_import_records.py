@@ -13,11 +13,13 @@ import pytest
 import pytest_asyncio
 
 from domain.errors import Refused
+from domain.identifiers import derived_id
 from imports.facts import recompute_root
 from imports.record_facts import recompute_record_root
 from imports.report import ImportReport, Kind
 from ledger.database import driver_connection
-from ledger.ledger import Ledger
+from ledger.feeds import create_feed
+from ledger.ledger import Command, Ledger
 from ledger.watermarks import complete_until
 from tests.conftest import LedgerDatabase
 from tests.imports.brand import KNOWN_AT, Brand
@@ -181,4 +183,52 @@ async def test_how_far_the_data_is_complete_is_said_and_never_guessed(brand: Bra
     assert await told() == datetime(2026, 2, 11, tzinfo=UTC)
     assert await brand.fetch("SELECT payload->>'kind' FROM event WHERE type = 'watermark_moved'") == [
         ("calls",)
+    ]
+
+
+async def test_a_file_returns_no_more_than_was_bought(brand: Brand) -> None:
+    bought = (
+        "member,store,basket,product,category,occurred_at,quantity,value,return_of\n"
+        "M1,S1,b1,TIN,T,2026-02-10 10:00,4,100,\nM1,S1,b2,TIN,T,2026-02-10 10:00,4,100,\n"
+    )
+    over = bought + "M1,S1,b2,TIN,T,2026-02-11 10:00,-5,-1,\nM1,S1,r0,TIN,T,2026-02-11 10:00,-4,-1,b1\n"
+    report = await load(brand, Kind.PURCHASES, over)
+    assert [(bad.line, bad.column, bad.code) for bad in report.bad] == [
+        (4, "quantity", "import.returned_more_than_bought")
+    ]
+    assert await brand.value("SELECT count(*) FROM purchase") == 0
+    assert (await load(brand, Kind.PURCHASES, bought)).rows_new == 2
+    header = "basket,return_of,product,occurred_at,quantity,value\n"
+    first = header + "r1,b1,TIN,2026-02-12 10:00,3,0\n"
+    assert (await load(brand, Kind.RETURNS, first)).rows_new == 1
+    more = (
+        first
+        + "r2,b1,TIN,2026-02-12 10:00,0.5,0\nr3,b1,TIN,2026-02-12 10:00,0.6,0\nr4,b2,TIN,2026-02-12 10:00,4,0\n"
+    )
+    report = await load(brand, Kind.RETURNS, more)
+    assert [(bad.line, bad.value, bad.params) for bad in report.bad] == [
+        (3, "0.5", {"bought": "4", "returned": "3.6"}),
+        (4, "0.6", {"bought": "4", "returned": "3.5"}),
+    ]
+    report = await load(brand, Kind.RETURNS, more, skip_bad=True)
+    assert (report.rows_new, report.rows_same, report.rows_bad) == (1, 1, 2)
+    async with driver_connection(brand.engine) as connection:
+        assert await recompute_root(connection, 1, report.batch_id or 0) == report.root
+    assert await brand.value("SELECT sum(quantity) FROM purchase") == 1
+
+
+async def test_a_file_tells_only_what_its_source_may(brand: Brand) -> None:
+    until = datetime(2026, 2, 10, 12, tzinfo=UTC)
+    calls = "key,guide,member,occurred_at,seconds\nc1,G1,M1,2026-02-10 10:00,1\n"
+    visits = "key,store,member,occurred_at\nv1,S1,M1,2026-02-10 10:00\n"
+    # Of a source that does not send, HQ says what it tells.
+    await load(brand, Kind.CALLS, calls, source="crm", complete_until=until)
+    await load(brand, Kind.VISITS, visits, source="crm", complete_until=until)
+    ledger = Ledger(brand.engine, 1, keys=brand.tenant.keys)
+    await create_feed(ledger, Command("c", KNOWN_AT, KNOWN_AT, "hq"), "pbx", derived_id("secret", "1"))
+    assert (await load(brand, Kind.CALLS, calls, source="pbx")).rows_new == 1
+    with pytest.raises(Refused) as refused:
+        await load(brand, Kind.VISITS, visits, source="pbx")
+    assert [(one.field, one.value, one.code) for one in refused.value.problems] == [
+        ("--source", "visits", "kind_not_of_source")
     ]

@@ -31,6 +31,7 @@ NEVER_CHANGED = (
     "system_record",
     "system_record_also",
     "feed_message",
+    "feed_terms",
     "feed_watermark",
 )
 WRITERS = ("daogou_worker", "daogou_api")

@@ -272,6 +272,7 @@ SEES: Mapping[str, Rule] = {
     "feed": _signed_in,
     "feed_message": _of_hq,
     "feed_secret": _of_hq,
+    "feed_terms": _signed_in,
     "feed_watermark": _signed_in,
     "event_pending": _of_hq,
     "event_position": _of_hq,

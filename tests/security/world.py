@@ -439,6 +439,10 @@ async def _fill(world: World) -> None:
             " VALUES (1, '00000000-0000-0000-0000-000000000001', 'pbx', $1)"
         ),
         (
+            "INSERT INTO feed_terms (tenant_id, source, number, known_at, kinds)"
+            " VALUES (1, 'pbx', 1, $1, '{calls}')"
+        ),
+        (
             "INSERT INTO feed_message (tenant_id, source, message, body, root, answer, known_at)"
             " VALUES (1, 'pbx', 'm', '', '', '{}', $1)"
         ),
