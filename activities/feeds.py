@@ -20,6 +20,7 @@ from ledger.door import Driver
 from ledger.feed_terms import check_told, kinds_at
 from ledger.feeds import feed_stream
 from ledger.ledger import Command, Ledger, record
+from ledger.phone_index import digest_of, records_key
 from ledger.returns import add_returns
 from ledger.system_records import SystemRecord, add_records, root_of_records
 from ledger.watermarks import check_until, move
@@ -60,7 +61,7 @@ async def take_message(ledger: Ledger, message: FeedMessage, at: datetime) -> Ta
         Refused: a kind the source may not tell, a code nobody has, an instant in the future, a record that contradicts what it said before under the same
             revision, or a message id used for something else; nothing was written.
     """
-    name = hashlib.sha256(message.message_id.encode()).hexdigest()
+    name = await name_of(ledger, message.message_id)
     async with ledger.connection() as connection:
         before = await _taken_before(connection, ledger.tenant_id, message, name)
         may = await kinds_at(connection, ledger.tenant_id, message.source, at)
@@ -88,12 +89,20 @@ async def take_message(ledger: Ledger, message: FeedMessage, at: datetime) -> Ta
         return before
 
 
+async def name_of(ledger: Ledger, message_id: str) -> str:
+    """What a message is known by: an id may be a serial number or hold a number, so it is keyed."""
+    return digest_of(await records_key(ledger), "message", message_id).hex()
+
+
 async def _taken_before(connection: Driver, tenant_id: int, message: FeedMessage, name: str) -> Taken | None:
+    # The version before this one named messages by a digest without a key: one of then is sent again, too.
+    plain = hashlib.sha256(message.message_id.encode()).hexdigest()
     row = await connection.fetchrow(
-        "SELECT body, answer::text AS answer FROM feed_message WHERE tenant_id = $1 AND source = $2 AND message = $3",
+        "SELECT body, answer::text AS answer FROM feed_message"
+        " WHERE tenant_id = $1 AND source = $2 AND message = ANY($3)",
         tenant_id,
         message.source,
-        name,
+        [name, plain],
     )
     if row is None:
         return None

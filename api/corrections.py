@@ -28,7 +28,7 @@ from domain.check_in import Channel, CheckIn, Grade, Outcome
 from domain.errors import NotFound, Problem, Refused
 from domain.policy import Right
 from ledger.corrections import correct, read_report
-from ledger.exceptions import CheckInException, Kind, Place, Wanted, list_exceptions
+from ledger.exceptions import LISTED_DAYS, CheckInException, Kind, Place, Wanted, first_day, list_exceptions
 from ledger.late_reports import Why, report_late
 
 MOST_FREE_TEXT = 500
@@ -191,13 +191,22 @@ async def exceptions(
     here: AtHand,
     store: Annotated[Code | None, Query(description="Of this store only.")] = None,
     guide: Annotated[Code | None, Query(description="Of this guide only.")] = None,
-    first: Annotated[Day | None, Query(alias="from", description="First business date.")] = None,
+    first: Annotated[
+        Day | None,
+        Query(
+            alias="from",
+            description=f"First business date; else {LISTED_DAYS} days before `to`, or before today.",
+        ),
+    ] = None,
     last: Annotated[Day | None, Query(alias="to", description="Last business date.")] = None,
     kind: Annotated[Kind | None, Query(description="Only these.")] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[ExceptionAnswer]:
-    """Late, corrected, voided and conflicting check-ins, and those from a phone with a wrong clock; the last known first."""
+    """Late, corrected, voided and conflicting check-ins, and those from a phone with a wrong clock; the last known first.
+
+    Of the last 30 business dates, where `from` names no earlier one.
+    """
     place = read_cursor(after, datetime, str, int)
     if place is not None:
         _check_id(place[1], after)
@@ -205,7 +214,7 @@ async def exceptions(
         found = await list_exceptions(
             connection,
             here.ledger,
-            Wanted(first, last, store, guide, kind),
+            Wanted(first_day(first, last, here.clock().date()), last, store, guide, kind),
             after=place and (place[0], place[1], place[2]),
             limit=limit + 1,
         )

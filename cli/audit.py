@@ -20,9 +20,10 @@ from cli.machine import verification_json
 from cli.progress import Stages
 from cli.session import Session, json_option, pass_session, to_json
 from infra.anchor_file import anchor_path, read_anchor_file
+from infra.clock import now
 from infra.seal_workflow import remembered_anchors
 from ledger.anchors import Anchor, anchor_fields, check_value
-from ledger.exceptions import CheckInException, Kind, Wanted, list_exceptions
+from ledger.exceptions import LISTED_DAYS, CheckInException, Kind, Wanted, first_day, list_exceptions
 from ledger.proofs import Proof, proof_fields, prove
 from ledger.seals import Seal, last_seal
 from ledger.timeline import Subject, TimelineEntry, timeline, told_with_codes, with_codes
@@ -124,7 +125,12 @@ def _is_nested(value: Any) -> bool:
 @audit.command("conflicts")
 @click.option("--store", metavar="CODE", help="只看这家门店 / of this store only.")
 @click.option("--guide", metavar="CODE", help="只看这位导购 / of this guide only.")
-@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="从哪天起 / first day.")
+@click.option(
+    "--from",
+    "first",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help=f"从哪天起，默认 {LISTED_DAYS} 天 / first day; else {LISTED_DAYS} days back.",
+)
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="到哪天止 / last day.")
 @click.option("--kind", type=click.Choice(get_args(Kind)), help="只看这一类 / only these.")
 @click.option("--limit", type=click.IntRange(min=1, max=100_000), default=200, show_default=True)
@@ -135,7 +141,9 @@ def conflicts_command(
 ) -> None:
     """补报、更正、作废、冲突的签到，最近得知的在前 / Check-ins late, corrected, voided or in conflict, last known first."""
     limit = options.pop("limit")
-    wanted = Wanted(first and first.date(), last and last.date(), **options)
+    until = last and last.date()
+    since = first_day(first and first.date(), until, now().date())
+    wanted = Wanted(since, until, **options)
     found = session.run(_exceptions(session, wanted, limit))
     words = session.words
     made = table(
@@ -156,9 +164,10 @@ def conflicts_command(
         )
     footer = [words("timeline.cut", limit=number(limit))] if len(found) == limit else []
     session.show(
-        {"exceptions": found},
+        {"exceptions": found, "from": since},
         heading(words("conflicts.title")),
         made if found else words("conflicts.none"),
+        words("conflicts.since", day=f"{since:%Y-%m-%d}"),
         *footer,
     )
 

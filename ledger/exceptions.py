@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -46,13 +46,24 @@ class CheckInException:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which of them: days from `first` to `last`, store and guide by code, one kind; None: all."""
+    """Which of them: business dates from `first` to `last`, store and guide by code, one kind; None: all."""
 
-    first: date | None = None
+    first: date
     last: date | None = None
     store: str | None = None
     guide: str | None = None
     kind: Kind | None = None
+
+
+LISTED_DAYS = 30
+"""Who names no first day is shown so many days back: a list does not grow with the years (ours)."""
+
+
+def first_day(first: date | None, last: date | None, today: date) -> date:
+    """The first business date to list: as told, or `LISTED_DAYS` before the last one told, or before today."""
+    if first is not None:
+        return first
+    return max(last or today, date.min + timedelta(LISTED_DAYS)) - timedelta(LISTED_DAYS)
 
 
 Place = tuple[datetime, str, int]
@@ -96,7 +107,7 @@ async def list_exceptions(
           AND ($7::timestamptz IS NULL OR (f.known_at, f.task_id, f.version) < ($7, $8::uuid, $9::int))
         ORDER BY f.known_at DESC, f.task_id DESC, f.version DESC LIMIT $10""",
         ledger.tenant_id,
-        wanted.first or date.min,
+        wanted.first,
         wanted.last or date.max,
         wanted.store,
         wanted.guide,

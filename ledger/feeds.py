@@ -7,6 +7,7 @@ is kept with its times (`ledger.feed_terms`).
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,13 +17,19 @@ from domain.confirmation import KINDS
 from domain.errors import NotFound, Problem, Refused
 from domain.events import FeedCreated, FeedEnded, FeedSecretRotated
 from domain.feed_purposes import kinds_of_source
+from domain.identifiers import derived_id
 from ledger.door import Driver
 from ledger.feed_terms import LATEST, add_terms
 from ledger.ledger import Command, Ledger, record
+from ledger.member_keys import KEY_BYTES
 
 SOURCE = re.compile(r"[a-z][a-z0-9-]{0,39}")
 OVERLAP = timedelta(hours=24)
 """A rotated secret works on for so long, so that the sender can change over (ours)."""
+SECRETS = 2
+"""Secrets that a signature is held against at least: the one in force and the one it was rotated from."""
+_NOBODYS = tuple(derived_id("no secret", str(number)) for number in range(SECRETS))
+_NO_SECRETS = tuple(secrets.token_bytes(KEY_BYTES) for _ in range(SECRETS))
 LISTED_SPAN = timedelta(days=30)
 """A list goes back so far: it does not grow with the years (ours)."""
 
@@ -150,7 +157,7 @@ async def end_feed(ledger: Ledger, command: Command, source: str, reason: str) -
             command.known_at,
         )
         await add_terms(connection, tenant_id, source, (), command.known_at)
-        secrets = await connection.fetch(
+        ending = await connection.fetch(
             "UPDATE feed_secret SET ends_at = $3 WHERE tenant_id = $1 AND source = $2"
             " AND (ends_at IS NULL OR ends_at > $3) RETURNING secret_id",
             tenant_id,
@@ -159,7 +166,7 @@ async def end_feed(ledger: Ledger, command: Command, source: str, reason: str) -
         )
         ended = FeedEnded(source=source, reason=reason)
         await record(connection, tenant_id, command, [(feed_stream(source), ended)])
-    for row in secrets:
+    for row in ending:
         await ledger.keys.destroy(row["secret_id"])
 
 
@@ -175,17 +182,24 @@ async def end_secrets(connection: Driver, tenant_id: int, at: datetime) -> list[
 
 
 async def secrets_of(ledger: Ledger, source: str, at: datetime) -> list[bytes]:
-    """The secrets a source signs with at an instant; empty where nobody of this name may send."""
+    """The secrets a source signs with at an instant, never fewer than `SECRETS`: others stand in, that nobody has.
+
+    So a source that is not there, or whose name can be none, takes the same round trip, the same look into the key store
+    and as many signatures as one that is: how long a refusal takes does not tell them apart.
+    """
+    name = source if SOURCE.fullmatch(source) else ""
     async with ledger.connection() as connection:
         rows = await connection.fetch(
             "SELECT k.secret_id FROM feed_secret k JOIN feed f ON f.tenant_id = $1 AND f.source = k.source"
             " WHERE k.tenant_id = $1 AND k.source = $2 AND (k.ends_at IS NULL OR k.ends_at > $3)"
             " AND f.ended_at IS NULL",
             ledger.tenant_id,
-            source,
+            name,
             at,
         )
-    return list((await ledger.keys.get_many([row["secret_id"] for row in rows])).values())
+    wanted = [row["secret_id"] for row in rows]
+    found = await ledger.keys.get_many([*wanted, *_NOBODYS[len(wanted) :]])
+    return [*found.values(), *_NO_SECRETS[len(found) :]]
 
 
 async def list_feeds(

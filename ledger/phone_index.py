@@ -41,7 +41,7 @@ async def records_key(ledger: Ledger) -> bytes:
 
 
 def digest_of(key: bytes, kind: str, text: str) -> bytes:
-    """The digest of a number (`phone`) or a voucher's code (`voucher`)."""
+    """The digest of a number (`phone`), a voucher's code (`voucher`) or a message's id (`message`)."""
     return hmac.digest(key, kind.encode() + b"\x1f" + text.encode(), "sha256")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from domain.policy import Right, Role
 from ledger.accounts import Grant
+from ledger.exceptions import first_day
 from ledger.ledger import Ledger
 from ledger.tasks import Moving, change_tasks
 from tests.api.conftest import Api, problem
@@ -249,6 +250,11 @@ async def test_the_list_tells_what_is_late_corrected_voided_or_from_a_wrong_cloc
     ):  # fmt: skip
         answer = await supervisor.get("/v1/check-ins/exceptions", **query)
         assert [one["task_id"] for one in answer.json()["items"]] == [str(task) for task in expected], query
+    for last, count in (("2026-04-01", 3), ("2026-04-02", 0)):
+        answer = await supervisor.get("/v1/check-ins/exceptions", to=last)
+        assert len(answer.json()["items"]) == count, last
+    assert first_day(None, None, date(2026, 4, 1)) == date(2026, 3, 2)
+    assert first_day(None, date.min, date(2026, 4, 1)) == date.min
     pages, after = [], None
     while True:
         page = (

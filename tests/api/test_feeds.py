@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from itertools import permutations
 from typing import Any
 from uuid import UUID
@@ -11,11 +13,13 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from activities.feeds import name_of
 from api.replayed import REPLAYED
 from domain.errors import Refused
 from domain.identifiers import derived_id, personal_id
+from infra.key_store import SqliteKeys
 from ledger.ending_access import end_all_access
-from ledger.feeds import OVERLAP, create_feed, end_feed, rotate_secret
+from ledger.feeds import OVERLAP, SECRETS, create_feed, end_feed, rotate_secret, secrets_of
 from ledger.people import seal_text
 from ledger.watermarks import complete_until
 from tests.api.conftest import Api, problem
@@ -82,6 +86,48 @@ async def test_nobody_is_told_which_sources_there_are(pbx: Sender) -> None:
     pbx.source = "nowhere"
     unknown = await pbx.send([], secret=b"another")
     assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
+
+
+async def test_a_source_that_is_not_there_is_as_much_work_as_one_that_is(pbx: Sender) -> None:
+    """One look into database and key store, and the signatures: nothing that could be timed is left out."""
+    ledger, now = pbx.api.brand.ledger, pbx.api.now
+    asked: list[int] = []
+
+    class Watched(SqliteKeys):
+        async def get_many(self, members: Collection[UUID]) -> dict[UUID, bytes]:
+            asked.append(len(members))
+            return await super().get_many(members)
+
+    keys = ledger.keys
+    assert isinstance(keys, SqliteKeys)
+    watched = replace(ledger, keys=Watched(keys.path, 1))
+    found = [await secrets_of(watched, source, now) for source in ("pbx", "nowhere", "%00", "\0")]
+    assert [len(one) for one in found] == [SECRETS] * 4
+    assert asked == [SECRETS] * 4
+    assert pbx.secret in found[0]
+    await rotate_secret(ledger, pbx.api.brand.command("rotate", now), "pbx", derived_id("secret", "2"))
+    assert len(await secrets_of(watched, "pbx", now)) == SECRETS
+    watched.keys.close()
+
+
+async def test_the_id_of_a_message_is_kept_under_a_key_alone(pbx: Sender, database: LedgerDatabase) -> None:
+    await pbx.send([call(occurred_at=CALLED)], {"calls": CALLED}, message="20260302-1")
+    plain = sha256(b"20260302-1").hexdigest()
+    assert await tables_that_hold(database.admin_url, "20260302-1", plain) == []
+    kept = await pbx.api.brand.rows("SELECT message FROM feed_message")
+    assert kept == [(await name_of(pbx.api.brand.ledger, "20260302-1"),)]
+
+
+async def test_a_message_of_the_version_before_is_still_taken_once(pbx: Sender) -> None:
+    first = await pbx.send([call(occurred_at=CALLED)], message="m1")
+    await pbx.api.brand.execute(
+        "INSERT INTO feed_message SELECT tenant_id, source, $1, body, root, answer, known_at FROM feed_message",
+        sha256(b"old").hexdigest(),
+    )
+    body = first.request.content
+    again = await pbx.send([call(occurred_at=CALLED)], message="old")
+    assert (again.json(), again.request.content) == (first.json(), body)
+    assert again.headers[REPLAYED] == "true"
 
 
 async def test_an_unsigned_request_is_refused_before_its_body_is_read(pbx: Sender) -> None:
