@@ -9,12 +9,13 @@ its day begins in the store's time zone: for whoever asks, at that minute; its i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from uuid import UUID
 
 from activities.acting import Asked
 from activities.handing_over import Moved, preview, settle
+from activities.staff_answers import StaffChanged, keep_answer, kept_answer
 from domain.calendar import business_date
 from domain.errors import Problem, Refused
 from domain.identifiers import derived_id
@@ -62,22 +63,6 @@ class NewGuide:
     """Today in the store's time zone, where left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class StaffChanged:
-    """A change as it was decided; `first_on` is the first day on which it holds."""
-
-    first_on: date
-    in_force: bool
-    duplicate: bool = False
-    """This very request had been done before; nothing was changed now."""
-    moves: tuple[Moved, ...] = ()
-    """What moved, or will where it is dated ahead, as things stand now."""
-    guides: tuple[str, ...] = ()
-    """Of a closing: who is transferred with it."""
-    keeps_roles: tuple[str, ...] = ()
-    """Of a leave: what her account may still do, for HQ to decide on."""
-
-
 class _DryRun(Exception):
     """Takes a transaction back; `told` is what it would have done."""
 
@@ -94,6 +79,7 @@ class _Decided:
     first_on: date = date.max
     in_force: bool = False
     duplicate: bool = False
+    command: str = ""
     guides: list[str] = field(default_factory=list)
     keeps_roles: list[str] = field(default_factory=list)
 
@@ -219,7 +205,7 @@ async def close_store(
             raise Refused(problems)
         command = await _command(connection, tenant_id, store_stream(place.store_id), "close", asked)
         if await command_used(connection, tenant_id, command.command_id):
-            return _closed_before(place, last_on, asked)
+            return replace(_closed_before(place, last_on, asked), command=command.command_id)
         today = business_date(asked.at, place.time_zone)
         day = last_on or today
         first_on = day + timedelta(days=1)
@@ -250,6 +236,10 @@ async def _run(
             # What is decided rests on where everybody stands now.
             await apply_staff_changes(connection, asked.at)
             decided = await decide(connection)
+            if decided.duplicate:
+                kept = await kept_answer(connection, ledger.tenant_id, decided.command)
+                if kept is not None:
+                    return replace(kept, duplicate=True)
             moves = await _foreseen(connection, ledger.tenant_id, decided, asked, dry_run=dry_run)
             await apply_staff_changes(connection, asked.at)
     except _DryRun as taken_back:
@@ -258,7 +248,11 @@ async def _run(
         for posting in decided.postings:
             if posting.before is not None:
                 moves += await settle(ledger, posting, asked.at)
-    return _told(decided, moves)
+    told = _told(decided, moves)
+    if asked.key and not decided.duplicate:
+        async with ledger.transaction() as connection:
+            await keep_answer(connection, ledger.tenant_id, decided.command, told, asked.at)
+    return told
 
 
 async def _foreseen(
@@ -288,7 +282,7 @@ def _told(decided: _Decided, moves: Sequence[Moved]) -> StaffChanged:
 async def _written(
     connection: Driver, tenant_id: int, command: Command, changes: Sequence[tuple[GuideChange, str]]
 ) -> _Decided:
-    decided = _Decided()
+    decided = _Decided(command=command.command_id)
     alone = len(changes) == 1 and command.command_id.split("/")[-1] != "close"
     for change, zone in changes:
         key = command.command_id if alone else f"{command.command_id}/guide/{change.guide}"
@@ -325,7 +319,8 @@ async def _done_before(
     )
     if posting is None or not same:
         raise Refused([Problem("Idempotency-Key", "", "key_used_otherwise")])
-    return _Decided(first_on=posting.from_on, in_force=posting.applied, duplicate=True)
+    # Whoever did it first may have ended before it moved what had to: then it moves now.
+    return _Decided([posting], posting.from_on, posting.applied, duplicate=True, command=command.command_id)
 
 
 def _closed_before(place: StorePlace, last_on: date | None, asked: Asked) -> _Decided:

@@ -9,7 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from activities.staff import NewGuide, StaffChanged, close_store, hire, leave, transfer
+from activities.staff import NewGuide, close_store, hire, leave, transfer
+from activities.staff_answers import StaffChanged
 from api.answers import Answer, UnassignedAnswer
 from api.context import AtHand, OptionalKey, asked_by
 from api.fields import STORABLE, Body, Code, Day
@@ -80,8 +81,8 @@ class StaffAnswer(Answer):
     dry_run: bool
     duplicate: bool = Field(description="This request had been done before; nothing was changed now.")
     moves: list[MovedAnswer] = Field(
-        description="What moved; where it is dated ahead: will, as things stand. Told once: empty in the answer to a key"
-        " that comes again (`duplicate`)."
+        description="What moved; where it is dated ahead: will, as things stood when it was decided. A key that comes again"
+        " is told the same (`duplicate`)."
     )
     guides: list[str] = Field(description="Of a closing: who is transferred with it.")
     keeps_roles: list[str] = Field(description="Of a leave: what the guide's account may still do.")

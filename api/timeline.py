@@ -17,6 +17,9 @@ from domain.policy import Right
 from ledger.plan_in_reach import plan_is_seen
 from ledger.timeline import Subject, timeline, with_codes
 
+_ACCOUNTS = "account/"
+"""What the streams of accounts begin with."""
+
 router = APIRouter(prefix="/timeline", tags=["timeline"])
 
 
@@ -38,9 +41,10 @@ async def read_timeline(
 ) -> Page[EventAnswer]:
     """The events of a subject, oldest first. Nothing in them names a person: members and guides are ids.
 
-    An account's history takes the right `accounts.read`; a plan's is the whole campaign's, for whoever sees all of it.
+    An account's history takes the right `accounts.read`, asked for as its stream, too; a plan's is the whole campaign's, for whoever sees all of it.
     """
-    if subject == "account" and here.enforcing and Right.READ_ACCOUNTS not in here.who.rights:
+    of_account = subject == "account" or (subject == "stream" and name.startswith(_ACCOUNTS))
+    if of_account and here.enforcing and Right.READ_ACCOUNTS not in here.who.rights:
         raise NotFound(Problem(subject, name, "nothing_recorded"))
     place = read_cursor(after, datetime, str, int)
     async with here.ledger.connection() as connection:

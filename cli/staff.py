@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from activities.acting import Asked
-from activities.staff import NewGuide, StaffChanged, close_store, hire, leave, transfer
+from activities.staff import NewGuide, close_store, hire, leave, transfer
+from activities.staff_answers import StaffChanged
 from cli.plan import ACTOR
 from cli.session import Session, json_option, pass_session
 from cli.staff_screens import changed_screen, staff_screen

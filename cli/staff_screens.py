@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import RenderableType
 
-from activities.staff import StaffChanged
+from activities.staff_answers import StaffChanged
 from cli.check_screen import unassigned
 from cli.layout import NOTHING, heading, number, table
 from ledger.staff import ClosingStore, StaffMember

@@ -1,5 +1,5 @@
 -- Feeds: what a source sent is compared with what it sent, its terms have a history, nothing is returned that was not bought.
--- Safe beside the version before: it adds a column without rewriting, tables, and an index of messages; a record without
+-- Safe beside the version before: it adds a column without rewriting, tables, and an index of messages, which wait while it is made; a record without
 -- `named` and a source without terms are taken as that version left them.
 SET ROLE daogou_owner;
 SET LOCAL search_path = daogou;
@@ -40,6 +40,28 @@ CREATE POLICY asker_deletes ON feed_terms AS RESTRICTIVE FOR DELETE TO daogou_ap
     USING ((SELECT changes_all()));
 GRANT SELECT ON feed_terms TO daogou_worker, daogou_api, daogou_reader;
 GRANT INSERT ON feed_terms TO daogou_worker;
+
+-- What a change of staff was answered, so that the same request sent again is answered as the first was.
+CREATE TABLE staff_answer (
+    tenant_id  integer NOT NULL,
+    command_id text COLLATE "C" NOT NULL,
+    answer     jsonb NOT NULL,                -- codes of guides and plans, ids, counts
+    known_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, command_id)
+);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON staff_answer
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE staff_answer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY one_tenant ON staff_answer USING (tenant_id =
+    (SELECT nullif(current_setting('daogou.tenant', true), '')::integer));
+CREATE POLICY asker_sees ON staff_answer AS RESTRICTIVE FOR SELECT TO daogou_api USING ((SELECT sees_all()));
+CREATE POLICY asker_adds ON staff_answer AS RESTRICTIVE FOR INSERT TO daogou_api
+    WITH CHECK ((SELECT changes_all()));
+CREATE POLICY asker_changes ON staff_answer AS RESTRICTIVE FOR UPDATE TO daogou_api
+    USING ((SELECT changes_all()));
+CREATE POLICY asker_deletes ON staff_answer AS RESTRICTIVE FOR DELETE TO daogou_api
+    USING ((SELECT changes_all()));
+GRANT SELECT, INSERT ON staff_answer TO daogou_worker, daogou_api;
 
 -- The last message of a source, and those of a span, however many there are.
 CREATE INDEX feed_message_by_time ON feed_message (tenant_id, source, known_at);

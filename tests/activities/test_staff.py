@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from activities.acting import Asked
 from activities.handing_over import settle_staff_changes
 from activities.sessions import digest
-from activities.staff import NewGuide, StaffChanged, close_store, hire, leave, transfer
+from activities.staff import NewGuide, close_store, hire, leave, transfer
+from activities.staff_answers import StaffChanged
 from domain.calendar import business_date
 from domain.errors import Refused
 from domain.identifiers import personal_id
@@ -24,7 +27,7 @@ from ledger.asking import sign_on, standing_for_upkeep
 from ledger.database import open_database
 from ledger.ledger import Ledger
 from ledger.report import UnassignedReason
-from ledger.staff import list_staff
+from ledger.staff import apply_staff_changes, list_staff
 from ledger.timeline import timeline
 from tests.brand import SECRET, ZONE, Brand, at, plan
 from tests.conftest import LedgerDatabase
@@ -64,6 +67,12 @@ async def holders(brand: Brand) -> dict[str, str | None]:
         "SELECT m.member_id, g.code FROM plan_member m LEFT JOIN guide g USING (tenant_id, guide_id)"
     )
     return {CODES[row[0]]: row[1] for row in rows}
+
+
+async def forget_answers(database: LedgerDatabase) -> None:
+    connection = await asyncpg.connect(database.admin_url)
+    await connection.execute("SET session_replication_role = replica; DELETE FROM daogou.staff_answer")
+    await connection.close()
 
 
 async def items(brand: Brand) -> dict[str, int]:
@@ -375,11 +384,39 @@ async def test_the_same_key_changes_once_and_another_content_under_it_is_refused
     first = await leave(two.ledger, "G1", on(3), "G3", asked(at(4), "k1"))
     before = await two.everything()
     again = await leave(two.ledger, "G1", on(3), "G3", asked(at(5), "k1"))
-    assert (again.duplicate, again.first_on) == (True, first.first_on)
+    assert first.moves
+    assert again == replace(first, duplicate=True)
     with pytest.raises(Refused) as refused:
         await leave(two.ledger, "G2", on(3), "G3", asked(at(5), "k1"))
     assert codes(refused) == [("Idempotency-Key", "key_used_otherwise")]
     assert await two.everything() == before
+
+
+async def test_a_key_is_answered_as_it_was_first_whatever_moved_since(two: Brand) -> None:
+    ahead = await leave(two.ledger, "G1", on(8), "G3", asked(at(4), "k1"))
+    assert (ahead.in_force, bool(ahead.moves)) == (False, True)
+    await settle_staff_changes(two.ledger, at(9))
+    assert await leave(two.ledger, "G1", on(8), "G3", asked(at(10), "k1")) == replace(ahead, duplicate=True)
+    closed = await close_store(two.ledger, "S1", None, "S2", asked(at(10), "k2"))
+    assert await close_store(two.ledger, "S1", None, "S2", asked(at(11), "k2")) == replace(
+        closed, duplicate=True
+    )
+
+
+async def test_who_ended_before_it_moved_anything_moves_it_when_asked_again(
+    two: Brand, database: LedgerDatabase
+) -> None:
+    """The decision is committed, and the process dies: nothing was answered, and nothing has moved."""
+    first = await leave(two.ledger, "G1", on(8), "G3", asked(at(4), "k1"))
+    async with two.ledger.connection() as connection:
+        await apply_staff_changes(connection, at(9))
+    await forget_answers(database)
+    again = await leave(two.ledger, "G1", on(8), "G3", asked(at(9), "k1"))
+    assert (again.duplicate, again.in_force) == (True, True)
+    assert [(one.members, one.tasks) for one in again.moves] == [
+        (one.members, one.tasks) for one in first.moves
+    ]
+    assert await two.value("SELECT settled_at FROM guide_posting") == at(9)
 
 
 async def test_who_comes_back_keeps_her_id_and_gets_nothing_taken_away_again(two: Brand) -> None:

@@ -32,6 +32,7 @@ NEVER_CHANGED = (
     "system_record_also",
     "feed_message",
     "feed_terms",
+    "staff_answer",
     "feed_watermark",
 )
 WRITERS = ("daogou_worker", "daogou_api")

@@ -220,6 +220,9 @@ CALLS: Mapping[str, Call] = {
         "stream", kind="plan", name="plan/{name}", reaches=_in_campaign
     ),
     "read_timeline: account": _history("account", reaches=_audits),
+    "read_timeline: stream of an account": _history(
+        "stream", kind="account", name="account/{name}", reaches=_audits
+    ),
     "read_root": Call(),
     "read_verification": Call(),
     "read_why": Call("task"),

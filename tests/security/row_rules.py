@@ -296,6 +296,7 @@ SEES: Mapping[str, Rule] = {
     "role_grant": _own,
     "seal": _of_hq,
     "sign_in_window": _of_hq,
+    "staff_answer": _of_hq,
     "store": _known_store,
     "store_closing": _known_store,
     "stream_head": _stream,

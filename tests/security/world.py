@@ -438,6 +438,7 @@ async def _fill(world: World) -> None:
             "INSERT INTO feed_secret (tenant_id, secret_id, source, created_at)"
             " VALUES (1, '00000000-0000-0000-0000-000000000001', 'pbx', $1)"
         ),
+        "INSERT INTO staff_answer (tenant_id, command_id, answer, known_at) VALUES (1, 'staff/key/k/leave', '{}', $1)",
         (
             "INSERT INTO feed_terms (tenant_id, source, number, known_at, kinds)"
             " VALUES (1, 'pbx', 1, $1, '{calls}')"
