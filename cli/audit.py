@@ -14,11 +14,11 @@ from rich.text import Text
 from cli.audit_as_of import as_of_command
 from cli.audit_claims import claims_command, signs_command
 from cli.audit_why import why_command
-from cli.demo_screen import verified_line
 from cli.layout import heading, labelled, number, table
 from cli.machine import verification_json
 from cli.progress import Stages
 from cli.session import Session, json_option, pass_session, to_json
+from cli.verified import verified_lines
 from infra.anchor_file import anchor_path, read_anchor_file
 from infra.clock import now
 from infra.seal_workflow import remembered_anchors
@@ -260,35 +260,11 @@ def verify_command(session: Session, against: tuple[Path, ...], since: int) -> N
         made.add_row(one.stream, number(one.version), one.kind)
     session.show(
         verification_json(verification),
-        verified_line(session, verification),
-        *standing_lines(session, verification),
+        *verified_lines(session, verification),
         *([made] if verification.differences else []),
     )
     if not verification.ok:
         raise SystemExit(1)
-
-
-def standing_lines(session: Session, verification: Verification) -> list[str]:
-    """What was taken for granted, how far it is anchored, and the notes that nobody could read."""
-    words, standing, beside = session.words, verification.standing, verification.beside
-    lines = []
-    if verification.since:
-        lines.append(words("verify.since", position=number(verification.since)))
-    if standing.anchored is None:
-        lines.append(words("verify.never_anchored", events=number(standing.unanchored)))
-    else:
-        lines.append(
-            words(
-                "verify.not_anchored" if standing.unanchored else "verify.anchored",
-                position=number(standing.anchored.position),
-                events=number(standing.unanchored),
-                time=f"{standing.anchored.sealed_at:%Y-%m-%d %H:%M} UTC",
-                where=standing.anchored.where,
-            )
-        )
-    if beside.erased or beside.unread:
-        lines.append(words("verify.notes", erased=number(beside.erased), unread=number(beside.unread)))
-    return lines
 
 
 async def _verify(session: Session, stages: Stages, against: tuple[Path, ...], since: int) -> Verification:

@@ -12,11 +12,11 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from cli.demo_screen import verified_line
 from cli.layout import NOTHING, heading, labelled, number
 from cli.machine import verification_json
 from cli.progress import Stages
 from cli.session import Session, json_option, pass_session, program
+from cli.verified import verified_lines
 from domain.errors import Problem, Refused
 from infra.backup import KEEP, Backup, back_up, refuse_managed
 from infra.backup_record import instant_text
@@ -81,7 +81,7 @@ def restore_command(
     with Stages(session, group="backup_stages") as stages:
         done = restore(
             folder, into=into, at=target, wal=wal, replace=replace, as_of=now(), on_stage=stages,
-            keys_url=session.settings.keys_url,
+            keys_url=session.settings.keys_url, anchors=session.settings.anchors,
         )  # fmt: skip
     there = dataclasses.replace(
         session,
@@ -174,7 +174,12 @@ def _restore_screen(session: Session, done: Restored, target: Target) -> list[Re
     return [
         heading(words("restore.title")),
         labelled(*rows),
-        verified_line(session, ledger.verification),
+        *verified_lines(session, ledger.verification),
+        *(
+            [words("restore.anchors_after", anchors=number(ledger.anchors_after))]
+            if ledger.anchors_after
+            else []
+        ),
         Text(""),
         heading(words("restore.next")),
         labelled(
@@ -244,6 +249,7 @@ def _restore_json(session: Session, done: Restored, target: Target) -> dict[str,
         "position": done.ledger.position,
         "last_event_at": done.ledger.last_event_at,
         "verification": verification_json(done.ledger.verification),
+        "anchors_after": done.ledger.anchors_after,
         "reachable": {"from": done.reach.first, "to": done.reach.last, "missing_segment": done.reach.missing},
         "messages_stopped": True,
         "erased_again": done.ledger.erased_again,

@@ -15,12 +15,12 @@ from cli import check_screen as check
 from cli.completeness import complete_line
 from cli.layout import heading, labelled, number
 from cli.session import Session
+from cli.verified import verified_lines
 from domain.plan import Plan
 from imports.complete_journey import households, stores
 from infra.demo import GUIDES, DemoResult
 from infra.rehearsals import Rehearsed
 from ledger.report import Report
-from ledger.verify import Verification
 
 
 def demo_screen(
@@ -46,7 +46,7 @@ def demo_screen(
         (words("demo.truth"), words("demo.truth_text", seed=seed, guides=GUIDES)),
     )
     yield from rehearsal_body(session, plan, result.report, result.settled, most=check.TOP_ROWS)
-    yield verified_line(session, result.verification)
+    yield from verified_lines(session, result.verification)
     yield labelled(
         (
             words("demo.temporal"),
@@ -102,20 +102,6 @@ def rehearsal_body(
     yield ""
     yield check.unassigned(words, report.unassigned, most=check.TOP_REASONS if most else None)
     yield ""
-
-
-def verified_line(session: Session, verification: Verification) -> Text:
-    """The proof, or a loud failure."""
-    key, style = ("verify.ok", "bold green") if verification.ok else ("verify.failed", "bold white on red")
-    return Text(
-        session.words(
-            key,
-            events=number(verification.events),
-            streams=number(verification.streams),
-            differences=number(verification.found),
-        ),
-        style=style,
-    )
 
 
 def next_commands(session: Session, plan: Plan, report: Report) -> RenderableType:

@@ -9,20 +9,23 @@ import asyncpg
 import click
 
 from activities.reporting import report_json
-from cli.demo_screen import rehearsal_body, rehearsed_line, verified_line
+from cli.demo_screen import rehearsal_body, rehearsed_line
 from cli.errors import database_problem
 from cli.layout import labelled
 from cli.machine import verification_json
 from cli.playbook_files import read_playbook
 from cli.progress import Stages
 from cli.session import Session, json_option, logs_to, pass_session
+from cli.verified import verified_lines
 from domain.errors import NotFound, Problem, Refused
 from domain.plan import Plan
+from infra.anchor_file import anchor_path, read_anchor_file
 from infra.databases import open_ledger
 from infra.demo import launch_for_rehearsal
 from infra.embedded_postgres import running_postgres
 from infra.rehearsals import Progress, Rehearsed, rehearse
 from infra.settings import Settings
+from ledger.anchors import Anchor
 from ledger.ledger import Ledger
 from ledger.plans import read_plan
 from ledger.report import Report, read_report
@@ -73,7 +76,7 @@ def rehearse_command(session: Session, playbook: Path, seed: int) -> None:
             (words("demo.truth"), words("rehearse.truth_text", seed=seed)),
         ),
         *rehearsal_body(session, plan, report, settled, most=8),
-        verified_line(session, verification),
+        *verified_lines(session, verification),
         labelled(
             (words("demo.shows"), words("demo.shows_text")),
             (words("next.title"), shown.command("plan", "report", plan.plan)),
@@ -87,6 +90,8 @@ async def _rehearse(settings: Settings, plan: Plan, seed: int, stages: Stages) -
     stages("servers", 0, 1)
     await _source_exists(settings)
     copy = settings.model_copy(update={"database": DATABASE})
+    # Before the copy is made: what was sealed later is not in it.
+    anchors = await read_anchor_file(anchor_path(settings), settings.tenant_id)
     try:
         async with open_ledger(copy, fresh=True, template=settings.database) as (ledger, _):
             stages("servers", 1, 1)
@@ -99,17 +104,19 @@ async def _rehearse(settings: Settings, plan: Plan, seed: int, stages: Stages) -
                 stages("rehearse", min(progress.days, days), days)
 
             rehearsed = await rehearse(ledger, plan, seed=seed, home=settings.home, on_progress=on_progress)
-            return await _review(ledger, plan, rehearsed, stages)
+            return await _review(ledger, plan, rehearsed, anchors, stages)
     except asyncpg.ObjectInUseError as error:
         problem = database_problem(error, settings)
         raise Refused([problem] if problem else []) from error
 
 
-async def _review(ledger: Ledger, plan: Plan, rehearsed: Rehearsed, stages: Stages) -> _Outcome:
+async def _review(
+    ledger: Ledger, plan: Plan, rehearsed: Rehearsed, anchors: list[Anchor], stages: Stages
+) -> _Outcome:
     async with ledger.connection() as connection:
         await sequence(connection, ledger.tenant_id)
         stages("verify", 0, 1)
-        verification = await verify(connection, ledger.tenant_id)
+        verification = await verify(connection, ledger.tenant_id, anchors=anchors, keys=ledger.keys)
         stages("verify", 1, 1)
         cycles = plan.period.cycles
         report = await read_report(connection, ledger.tenant_id, plan.plan, cycle=cycles)

@@ -13,6 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import structlog
+
+from domain.errors import Refused
 from infra.durable_files import sync_folder
 from infra.settings import Settings
 from ledger.anchors import Anchor, anchor_line, read_anchors
@@ -20,6 +23,7 @@ from ledger.seals import Seal
 
 FOLDER = "anchors"
 """Below the home."""
+log = structlog.get_logger(__name__)
 _TAIL_BYTES = 4_096
 """Some fifteen lines: what other workers may have appended meanwhile is among them."""
 
@@ -40,6 +44,22 @@ def set_anchors_aside(home: Path, as_of: datetime) -> Path | None:
     if not folder.is_dir():
         return None
     return folder.rename(home / f"{FOLDER}.replaced-{as_of:%Y%m%dT%H%M%S.%fZ}")
+
+
+def anchors_kept(home: Path, database: str, tenant_id: int, elsewhere: Path | None) -> list[Anchor]:
+    """Every anchor of a ledger that a home has, those that restores moved aside too, and of the file elsewhere.
+
+    A file with a line that is no anchor is passed over: what is found is held against a ledger, nothing rests on it.
+    """
+    name = f"{database}-{tenant_id}.jsonl"
+    paths = [home / FOLDER / name, *sorted(home.glob(f"{FOLDER}.replaced-*/{name}"))]
+    found: list[Anchor] = []
+    for path in (*paths, *((elsewhere,) if elsewhere is not None else ())):
+        try:
+            found += _read(path, tenant_id)
+        except (Refused, OSError) as error:
+            log.warning("anchors_unreadable", path=str(path), why=str(error))
+    return found
 
 
 async def append_anchor(path: Path, seal: Seal, tenant_id: int) -> bool:

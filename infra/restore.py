@@ -33,7 +33,7 @@ from typing import Literal
 import structlog
 
 from domain.errors import Problem, Refused
-from infra.anchor_file import set_anchors_aside
+from infra.anchor_file import anchors_kept, set_anchors_aside
 from infra.backup import OnStage
 from infra.backup_folders import in_use
 from infra.backup_record import BackupRecord, instant_text, read_record
@@ -74,7 +74,7 @@ class Restored:
     """Where the home's anchors went: they still tell of what came after the point of recovery."""
 
 
-def restore(
+def restore(  # noqa: PLR0913 - the options of a command, all by name
     folder: Path,
     *,
     into: Path,
@@ -84,6 +84,7 @@ def restore(
     as_of: datetime,
     on_stage: OnStage,
     keys_url: str | None = None,
+    anchors: Path | None = None,
 ) -> Restored:
     """Restore a backup into a home.
 
@@ -97,6 +98,7 @@ def restore(
         on_stage: told how far it is.
         keys_url: where the members' keys are, if not in the home. Those of the copy beside the backup are added to
             the home's; who was erased in either stays so.
+        anchors: a file of anchors that is not in the home.
 
     Raises:
         Refused: it cannot be done as asked; what can is in the problem, and nothing was changed.
@@ -133,6 +135,7 @@ def restore(
                     as_of,
                     on_stage,
                     keys_url=keys_url,
+                    anchors=anchors,
                 )
                 if archive_root(site.data).exists():
                     prepare_life(
@@ -140,7 +143,7 @@ def restore(
                     )  # its log goes on from where the old one does, and must not mix with it
                 aside = site.data.with_name(f"{site.data.name}.replaced-{as_of:%Y%m%dT%H%M%S.%fZ}")
                 replaced = replace_cluster(site.data, work, aside)
-                anchors = set_anchors_aside(home, as_of)
+                moved = set_anchors_aside(home, as_of)
                 new = False
             finally:
                 if new:
@@ -150,7 +153,7 @@ def restore(
         why = error.strerror or type(error).__name__
         raise Refused([Problem("--into", str(into), "restore_home_unusable", {"why": why})]) from error
     log.info("backup_restored", folder=str(folder), home=str(home), position=ledger.position)
-    return Restored(home, record, reach, ledger, replaced, monotonic() - clock, anchors)
+    return Restored(home, record, reach, ledger, replaced, monotonic() - clock, moved)
 
 
 def _read(folder: Path) -> BackupRecord:
@@ -286,6 +289,7 @@ def _recover(  # noqa: PLR0913 - one caller, which has them all
     on_stage: OnStage,
     *,
     keys_url: str | None,
+    anchors: Path | None,
 ) -> RestoredLedger:
     """Bring the cluster in `site` to the target, stop its messages and give it the home's password."""
     command = "false"
@@ -311,6 +315,7 @@ def _recover(  # noqa: PLR0913 - one caller, which has them all
                 record.database,
                 as_of=as_of,
                 keys=lambda tenant: keys_in(home, keys_url, tenant),
+                anchors=lambda tenant: anchors_kept(home, record.database, tenant, anchors),
                 on_progress=lambda done, total: on_stage("verify", done, total),
             )
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,13 +16,15 @@ from infra.backup import last_event
 from infra.databases import ensure_months_ahead, scram_verifier
 from infra.embedded_postgres import SUPERUSER
 from infra.private_server import PORT
+from ledger.anchors import Anchor
 from ledger.database import open_database
 from ledger.ending_access import EndedAccess, end_all_access
 from ledger.ledger import Command, Ledger
 from ledger.member_keys import MemberKeys
 from ledger.migrate import migrate
 from ledger.outbox import stop_messages
-from ledger.verify import Verification, verify
+from ledger.verify import Standing, Verification, verify
+from ledger.verify_beside import Beside
 
 ACTOR = "daogou"
 STOP_REASON = "restored_from_backup"
@@ -40,6 +42,8 @@ class RestoredLedger:
     """Members who were erased after the point of recovery, and now are again."""
     access: EndedAccess = field(default_factory=EndedAccess)
     """What opened something at the backup, and does so no more."""
+    anchors_after: int = 0
+    """Anchors that tell of what came after the point of recovery, or of another line: not held against it."""
 
 
 async def examine(
@@ -48,9 +52,13 @@ async def examine(
     *,
     as_of: datetime,
     keys: Callable[[int], MemberKeys],
+    anchors: Callable[[int], Sequence[Anchor]],
     on_progress: Callable[[int, int], None],
 ) -> RestoredLedger:
     """Migrate and verify the ledger of every tenant in a database reached through the socket in `login`.
+
+    Notes are opened with the keys, and copies of seals from outside the database compared as far as they tell of what was
+    before the point of recovery; the verification says what was not.
 
     Then every tenant's messages are stopped, as of `as_of`: a stop given after the ledger's end is forgotten,
     and so is what was sent since. All access ends: what was taken back since would open again. And whoever was erased
@@ -67,22 +75,45 @@ async def examine(
         total = await connection.fetchval("SELECT count(*) FROM event")
         on_progress(0, total)
         parts: list[Verification] = []
+        held = {tenant: keys(tenant) for tenant in tenants}
+        passed_over = 0
         for tenant in tenants:
             before = sum(part.events for part in parts)
 
             def told(done: int, before: int = before) -> None:
                 on_progress(before + done, total)
 
-            parts.append(await verify(connection, tenant, on_progress=told))
+            kept = anchors(tenant)
+            before_it = await _of_before(connection, tenant, kept)
+            passed_over += len(kept) - len(before_it)
+            parts.append(
+                await verify(connection, tenant, anchors=before_it, keys=held[tenant], on_progress=told)
+            )
         on_progress(total, total)
         erased, access = 0, EndedAccess()
         for tenant in tenants:
             await _stop_messages(url, tenant, as_of)
             access += await _end_access(url, tenant, as_of)
-            erased += await _erase_again(url, tenant, as_of, keys(tenant))
-        return RestoredLedger(last["position"], last["last_event_at"], _together(parts), erased, access)
+            erased += await _erase_again(url, tenant, as_of, held[tenant])
+        together = _together(parts)
+        return RestoredLedger(last["position"], last["last_event_at"], together, erased, access, passed_over)
     finally:
         await connection.close()
+
+
+async def _of_before(connection: asyncpg.Connection, tenant: int, anchors: Sequence[Anchor]) -> list[Anchor]:
+    """Those of the ledger up to where it ends: a later one, or one sealed later in another line, contradicts nothing."""
+    end = await connection.fetchrow(
+        "SELECT coalesce(max(p.position), 0) AS position,"
+        " greatest((SELECT max(e.known_at) FROM event e WHERE e.tenant_id = $1),"
+        "          (SELECT max(s.sealed_at) FROM seal s WHERE s.tenant_id = $1)) AS at"
+        " FROM event_position p WHERE p.tenant_id = $1",
+        tenant,
+    )
+    return [
+        one for one in anchors
+        if one.position <= end["position"] and end["at"] is not None and one.sealed_at <= end["at"]
+    ]  # fmt: skip
 
 
 async def _stop_messages(url: str, tenant: int, as_of: datetime) -> None:
@@ -147,4 +178,14 @@ def _together(parts: list[Verification]) -> Verification:
         positions=sum(part.positions for part in parts),
         found=sum(part.found for part in parts),
         differences=tuple(difference for part in parts for difference in part.differences),
+        standing=_least(parts),
+        beside=sum((part.beside for part in parts), Beside()),
     )
+
+
+def _least(parts: list[Verification]) -> Standing:
+    """How far all of it is anchored: of several brands, that of the one with the most that is not."""
+    if not parts:
+        return Standing()
+    least = max(parts, key=lambda part: part.standing.unanchored).standing
+    return replace(least, unanchored=sum(part.standing.unanchored for part in parts))

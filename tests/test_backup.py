@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from domain.errors import Refused
+from infra.anchor_file import append_anchor
 from infra.backup import Backup, back_up
 from infra.backup_folders import in_use
 from infra.backup_standing import backup_standing
@@ -40,6 +42,7 @@ from infra.wal_archive import archive_folder, archive_settings, kept_segments, p
 from ledger.database import open_database
 from ledger.door import NewEvent, StreamBatch, append
 from ledger.ledger import Ledger
+from ledger.seals import seal_new
 from ledger.sequencer import sequence
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -101,6 +104,10 @@ class Brand:
         self.written.append(name)
         return now()
 
+    def seal(self, anchors: Path) -> int:
+        """Seal what there is and keep the anchor; gives its position."""
+        return asyncio.run(seal_and_keep(self.urls.worker, anchors))
+
     def query(self, sql: str) -> Any:
         return asyncio.run(fetch(self.address.url("daogou"), sql))
 
@@ -116,6 +123,20 @@ class Brand:
 
     def back_up(self, to: Path | None = None, keep: int | None = None) -> Backup:
         return back_up(self.settings, to=to, keep=keep, on_stage=silent)
+
+
+async def seal_and_keep(worker_url: str, anchors: Path) -> int:
+    engine = open_database(worker_url, tenant_id=1, pool_size=1)
+    try:
+        ledger = Ledger(engine, 1)
+        async with ledger.connection() as connection:
+            await sequence(connection, 1)
+        seal = await seal_new(ledger, now())
+        assert seal is not None
+        await append_anchor(anchors, seal, 1)
+        return seal.position
+    finally:
+        await engine.dispose()
 
 
 async def fetch(url: str, sql: str) -> Any:
@@ -396,14 +417,21 @@ def test_status_warns_where_there_is_no_backup_of_the_present_life_or_an_old_one
 def test_a_restore_up_to_an_instant_holds_what_was_before_it_and_nothing_after(
     brand: Brand, made: Backup, tmp_path: Path
 ) -> None:
+    anchors = tmp_path / "anchors.jsonl"
+    sealed = brand.seal(anchors)
     between = brand.write("pitr/a")
     brand.write("pitr/b")
-    last = brand.write("pitr/c")
+    brand.write("pitr/c")
+    brand.seal(anchors)
+    last = now()
     brand.keep_wal()
     home = tmp_path / "home"
 
-    done = bring_back(made.folder, home, between)
+    done = bring_back(made.folder, home, between, anchors=anchors)
     assert done.ledger.verification.ok
+    standing = done.ledger.verification.standing
+    assert (standing.anchored_position, standing.unanchored) == (sealed, done.ledger.position - sealed)
+    assert done.ledger.anchors_after == 1, "what came after the instant is not held against it"
     assert {"first", "pitr/a"} <= events_in(home)
     assert not {"pitr/b", "pitr/c"} & events_in(home)
 
@@ -417,8 +445,13 @@ def test_a_restore_up_to_an_instant_holds_what_was_before_it_and_nothing_after(
     assert "pitr/second life" not in events_in(home)
     assert again.reach.last <= last
 
+    # What the home kept of it is held against it, too; an anchor that says otherwise shows.
+    kept = home / "anchors" / "daogou-1.jsonl"
+    kept.parent.mkdir()
+    kept.write_text(re.sub('"root":"[0-9a-f]+"', f'"root":"{"0" * 64}"', anchors.read_text()))
     exactly = bring_back(made.folder, home, again.reach.last, replace=True)
     assert exactly.ledger.position == again.ledger.position
+    assert not exactly.ledger.verification.ok
 
 
 def test_a_restored_home_can_be_backed_up_and_restored_up_to_an_instant_of_its_own(
@@ -761,7 +794,8 @@ def test_the_commands_say_where_how_much_and_what_comes_next(brand: Brand, tmp_p
     done = run("--home", home, "restore", str(tmp_path / "backup"), "--into", home)
     assert done.exit_code == 0, done.output
     assert all(
-        text in done.stdout for text in ("已恢复", "账本已核验", "daogou", " up", " resume", " backup")
+        text in done.stdout
+        for text in ("已恢复", "账本已核验", "未锚定", "daogou", " up", " resume", " backup")
     )
     told = json.loads(
         run("--home", home, "restore", str(tmp_path / "backup"), "--into", home, "--replace", "--json").stdout

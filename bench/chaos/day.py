@@ -39,6 +39,7 @@ from domain.identifiers import personal_id
 from domain.policy import Role
 from imports.loading import import_frame
 from imports.report import Kind, Tenant
+from infra.anchor_file import anchor_path, read_anchor_file
 from infra.clock import now
 from infra.databases import open_ledger
 from infra.settings import Settings
@@ -121,7 +122,10 @@ class Day:
                                 await task
                 await until(lambda: up(self.engine), "the engine is up again", READY_S)
                 await until(lambda: nothing_waits(ledger), "nothing waits", END_S)
-                evidence = await gather(ledger, after="now()")
+                anchors = await read_anchor_file(
+                    anchor_path(Settings(home=self.engine.home)), ledger.tenant_id
+                )
+                evidence = await gather(ledger, after="now()", anchors=anchors)
                 occurred = await told_otherwise(ledger, self.acknowledged)
         return Lived(evidence, clients, self.acknowledged, self.surprises, occurred, time.monotonic() - began)
 

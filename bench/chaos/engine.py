@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.chaos import faults
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
+from infra.key_store import close_keys, keys_in
 from infra.processes import HOST
 from infra.server_records import Identity
 from infra.service_user import POINTER, SERVICE_ROOT
@@ -174,10 +175,12 @@ class Engine:
         password = await asyncio.to_thread(EmbeddedPostgres(self.home).role_password, WORKER)
         url = PostgresAddress(HOST, state.database_port, WORKER, password).url(DEFAULT_DATABASE)
         engine = open_database(url, tenant_id=TENANT, pool_size=2, connect_s=5.0)
+        keys = keys_in(self.home, None, TENANT)
         try:
-            yield Ledger(engine, TENANT)
+            yield Ledger(engine, TENANT, keys=keys)
         finally:
             await engine.dispose()
+            await close_keys(keys)
 
     def kill(self, process: Identity) -> bool:
         """Kill -9, if that very process still runs; gives whether it did."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.chaos.script import RECALLED
+from ledger.anchors import Anchor
 from ledger.door import Driver
 from ledger.ledger import Ledger
 from ledger.verify import verify
@@ -60,6 +62,11 @@ class Evidence:
     """What verification of the ledger found."""
     pending: int
     open_days: int
+    anchored: int = 0
+    """Up to this position a copy of the seals outside the database says the same."""
+    unanchored: int = 0
+    unread: int = 0
+    """Notes whose key was not there."""
     outbox: dict[str, str] = field(default_factory=dict)
     """State by `purpose endpoint`."""
     overdue: int = 0
@@ -79,7 +86,7 @@ class Evidence:
         return found
 
 
-async def gather(ledger: Ledger, *, after: str) -> Evidence:
+async def gather(ledger: Ledger, *, after: str, anchors: Sequence[Anchor]) -> Evidence:
     """Read it all; `after` is an SQL expression of the present."""
     tenant_id = ledger.tenant_id
     async with ledger.connection() as connection:
@@ -92,7 +99,7 @@ async def gather(ledger: Ledger, *, after: str) -> Evidence:
         causes = await connection.fetch(
             "SELECT cause FROM event WHERE tenant_id = $1 AND type = 'checked_in'", tenant_id
         )
-        found = await verify(connection, tenant_id)
+        found = await verify(connection, tenant_id, anchors=anchors, keys=ledger.keys)
         pending = await connection.fetchval(
             "SELECT count(*) FROM event_pending WHERE tenant_id = $1", tenant_id
         )
@@ -113,6 +120,9 @@ async def gather(ledger: Ledger, *, after: str) -> Evidence:
         twice=twice,
         checked_in=Counter(row["cause"].rpartition("/")[2] for row in causes),
         findings=[f"{one.stream} {one.version}: {one.kind}" for one in found.differences],
+        anchored=found.standing.anchored_position,
+        unanchored=found.standing.unanchored,
+        unread=found.beside.unread,
         pending=pending,
         open_days=still_open,
         outbox={row["name"]: row["state"] for row in outbox},

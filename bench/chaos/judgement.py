@@ -74,6 +74,11 @@ def judge(campaign: Campaign) -> list[Holds]:
         _none("answers 500", [*calm.clients.bugs, *rough.clients.bugs]),
         *_messages(rough, campaign.rough_receiver),
         _none("findings of verify", [*calm.evidence.findings, *evidence.findings]),
+        Holds(
+            "verified against copies of the seals outside the database up to",
+            f"{evidence.anchored}, not of {evidence.unanchored}; notes unread {evidence.unread}",
+            not evidence.unread,
+        ),
         Holds("events without a position", str(evidence.pending), evidence.pending == 0),
         Holds("guide-days open", str(evidence.open_days), evidence.open_days == 0),
         Holds("messages that wait beyond their time", str(evidence.overdue), evidence.overdue == 0),
