@@ -1,7 +1,7 @@
 """A message of a feed: signed, taken whole or not at all, once, whatever order messages come in.
 
-Round trips: one for the secrets, two to look whether it came before and who is meant (more where numbers have to be
-opened first, `ledger.phone_index`), then one transaction of some seven, whatever the number of records.
+Round trips: one for the secrets, three to look whether it came before, what may be told and who is meant (more where
+numbers have to be opened first, `ledger.phone_index`), then one transaction of some seven, whatever the number of records.
 """
 
 from __future__ import annotations

@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
+from importlib.resources import files
 from itertools import permutations
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -318,7 +320,9 @@ async def test_a_source_tells_only_what_it_was_registered_for(pbx: Sender) -> No
     assert [one.code for one in nothing_said.value.problems] == ["feed_kinds_not_said"]
 
 
-async def test_ending_a_source_and_beginning_it_again_changes_no_answer_of_the_past(pbx: Sender) -> None:
+async def test_ending_a_source_and_beginning_it_again_changes_no_answer_of_the_past(
+    pbx: Sender, database: LedgerDatabase
+) -> None:
     brand, api = pbx.api.brand, pbx.api
     await pbx.send([], {"calls": at(2, 9)})
     api.now = at(5)
@@ -336,6 +340,14 @@ async def test_ending_a_source_and_beginning_it_again_changes_no_answer_of_the_p
     await create_feed(brand.ledger, command, "pbx", derived_id("secret", "4"))
     assert await told() == [at(2, 9), at(4), at(4), at(2, 9), at(2, 9)]
     await end_feed(brand.ledger, brand.command("end again", at(10)), "pbx", "replaced")
+    assert await told() == [at(2, 9), at(4), at(4), at(2, 9), at(4)]
+    # The version before kept no terms; the migration takes them from the events, with every kind.
+    _, _, migration = (files("ledger.migrations") / "0014.sql").read_text().partition("-- Sources of before")
+    statement = migration[migration.index("INSERT INTO feed_terms") : migration.index(";")]
+    connection = await asyncpg.connect(database.admin_url, server_settings={"search_path": "daogou"})
+    await connection.execute("SET session_replication_role = replica; DELETE FROM feed_terms")
+    await connection.execute(statement)
+    await connection.close()
     assert await told() == [at(2, 9), at(4), at(4), at(2, 9), at(4)]
 
 
