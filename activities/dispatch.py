@@ -49,14 +49,22 @@ class DispatchActivities:
             plans = [standing.plan for standing, _ in await plans_on(connection, ledger.tenant_id, step)]
         if not plans:
             return DayView(working=False, opens_at=step.at, closes_at=step.at)
-        nudges = sorted({nudge for plan in plans for nudge in plan.day.nudges})
+        nudges = {(nudge, "", 1) for plan in plans for nudge in plan.day.nudges}
+        escalations = {
+            (one.at, one.to.value, one.open_percent) for plan in plans for one in plan.day.escalations
+        }
         return DayView(
             working=True,
             opens_at=local_instant(step.day, plans[0].day.release, step.time_zone),
             closes_at=local_instant(step.day, max(plan.day.close for plan in plans), step.time_zone),
             slots=tuple(
-                Slot(name=clock_text(nudge), at=local_instant(step.day, nudge, step.time_zone))
-                for nudge in nudges
+                Slot(
+                    name=clock_text(at),
+                    at=local_instant(step.day, at, step.time_zone),
+                    escalate_to=level,
+                    open_percent=percent,
+                )
+                for at, level, percent in sorted(nudges | escalations)
             ),
         )
 

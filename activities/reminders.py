@@ -1,4 +1,4 @@
-"""Nudges while something is open: into the outbox, never twice for the same slot, none once finished."""
+"""Nudges while something is open, and word of it upwards: into the outbox, never twice for the same, none once finished."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.context import Context
-from domain.messages import DayStep, NudgedGuides
+from domain.messages import DayStep, EscalatedGuides, NudgedGuides
+from domain.urging import Level
+from ledger.escalating import Upwards, escalate
 from ledger.nudging import nudge
 
 EXPIRES_AFTER = timedelta(hours=2)
@@ -15,10 +17,31 @@ EXPIRES_AFTER = timedelta(hours=2)
 
 
 class ReminderActivities:
-    """Set-based nudging."""
+    """Set-based, a slot at a time."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    @activity.defn(name="escalate_open_items")
+    async def escalate_open_items(self, step: DayStep) -> EscalatedGuides:
+        """Tell the store, the region or HQ what guides of the zone have left open."""
+        ledger = self._context.ledger
+        level = Level(step.escalate_to)
+        command = self._context.command(
+            f"escalation/{level}/{step.time_zone}/{step.release}/{step.day}/{step.slot}",
+            step.at,
+            rehearsal=step.rehearsal,
+        )
+        async with ledger.transaction() as connection:
+            guides = await escalate(
+                connection,
+                ledger.tenant_id,
+                command,
+                zone_day=(step.day, step.time_zone),
+                telling=Upwards(level, step.slot, step.open_percent),
+                expires_at=command.known_at + EXPIRES_AFTER,
+            )
+        return EscalatedGuides(guides=guides)
 
     @activity.defn(name="nudge_guides")
     async def nudge_guides(self, step: DayStep) -> NudgedGuides:

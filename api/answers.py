@@ -214,6 +214,7 @@ class ItemAnswer(Answer):
     quadrant: str
     state: str
     done: bool
+    urged: bool = Field(description="Somebody urged her about it: it comes first.")
     done_by_other: bool = Field(
         description="Another guide had reached the member before the item came to this one: nothing is left to do."
     )
@@ -232,6 +233,16 @@ class ListAnswer(Answer):
     closes_at: datetime
     items: list[ItemAnswer]
     rest: int
+
+
+class UrgedAnswer(Answer):
+    """A guide who was urged."""
+
+    guide: str
+    day: date
+    urged_at: datetime
+    open_items: int = Field(description="What was open then, and goes first on her lists from now on.")
+    duplicate: bool = Field(description="This very request had been done before.")
 
 
 class AtWorkAnswer(Answer):

@@ -77,6 +77,7 @@ STANDS_AGAINST = frozenset({
     "member_opted_out",
     "message_not_retriable",
     "message_too_late",
+    "no_open_day",
     "not_in_canary",
     "not_on_todays_list",
     "not_released_yet",
@@ -84,6 +85,7 @@ STANDS_AGAINST = frozenset({
     "phone_withdrawn",
     "pin_is_for_hq",
     "message_used_otherwise",
+    "nothing_open",
     "nothing_to_change",
     "plan_already",
     "plan_closed",
@@ -93,6 +95,7 @@ STANDS_AGAINST = frozenset({
     "return_differs",
     "task_closed",
     "too_many_reveals",
+    "urged_enough",
 })  # fmt: skip
 """Codes of refusals that say nothing against the request, only against its moment: 409."""
 

@@ -61,6 +61,7 @@ RULES: Mapping[str, Rule] = {
     "replace_guide": Right.REPLACE_GUIDE,
     "read_todays_list": Right.READ_LIST,
     "clock_in": Right.CLOCK_IN,
+    "urge_guide": Right.URGE,
     "check_in": Right.CHECK_IN,
     "enter_belated_check_in": Right.AMEND_CLOSED_DAY,
     "correct_check_in": Right.CORRECT_CHECK_IN,

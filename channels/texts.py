@@ -26,16 +26,45 @@ class Text:
     body: str
 
 
+MOST_NAMED = 20
+"""Guides a message names; robots cut longer texts."""
+
+
 def nudge_text(
-    language: str, *, code: str, name: str, day: date, slot: str, open_items: int, shared: bool
+    language: str,
+    *,
+    code: str,
+    name: str,
+    day: date,
+    slot: str,
+    open_items: int,
+    shared: bool,
+    urged: bool = False,
 ) -> Text:
     """The reminder that items are open. `name` may be empty; it is used only where the endpoint is `shared`."""
-    wording = _wording()[language]["nudge"]
+    wording = _wording()[language]["urge" if urged else "nudge"]
     gaps = {"date": day.isoformat(), "slot": slot, "code": code, "name": name or code, "items": open_items}
     return Text(
         title=wording["title"].format_map(gaps),
         body=wording["shared" if shared else "own"].format_map(gaps),
     )
+
+
+def escalation_text(
+    language: str, *, level: str, place: str, day: date, slot: str, guides: tuple[str, ...]
+) -> Text:
+    """What is still open, told to whoever answers for a store, a region or the brand. Guides as `code count`."""
+    wording = _wording()[language]["escalation"]
+    named = wording["between"].join(guides[:MOST_NAMED])
+    more = wording["more"].format(count=len(guides) - MOST_NAMED) if len(guides) > MOST_NAMED else ""
+    gaps = {
+        "date": day.isoformat(),
+        "slot": slot,
+        "place": wording[level].format(place=place),
+        "guides": len(guides),
+        "named": named + more,
+    }
+    return Text(title=wording["title"].format_map(gaps), body=wording["body"].format_map(gaps))
 
 
 def seal_text(language: str, *, position: str, anchor: str) -> Text:

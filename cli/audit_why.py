@@ -163,7 +163,7 @@ class _Screen:
         for event in day.events:
             yield self._event(event), event
 
-    def _event(self, event: TimelineEntry) -> str:  # noqa: C901, PLR0911 - one answer a kind of event
+    def _event(self, event: TimelineEntry) -> str:  # noqa: C901, PLR0911, PLR0912 - one answer a kind of event
         payload = event.payload
         match event.type:
             case "list_published":
@@ -172,6 +172,11 @@ class _Screen:
                 return self._say("clocked_in", guide=self._guide(payload["guide"]))
             case "nudged":
                 return self._say("nudged", slot=payload["slot"], open=payload["open_items"])
+            case "urged":
+                return self._say("urged", actor=event.actor, open=len(payload["tasks"]))
+            case "escalated":
+                level = self._code("levels", payload["level"])
+                return self._say("escalated", level=level, slot=payload["slot"], open=payload["open_items"])
             case "day_closed":
                 return self._say(
                     "day_closed", **_numbers(payload, "listed", "done", "reached", "carried", "expired")

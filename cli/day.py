@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from uuid import uuid4
 
 import click
 from rich.console import RenderableType
@@ -18,15 +19,18 @@ from cli.session import Session, json_option, pass_session
 from domain.calendar import business_date
 from domain.errors import Problem, Refused
 from domain.playbook import nearest
+from domain.urging import MOST_URGES
 from infra.clock import now
 from infra.day_workflows import start_day
 from infra.plan_workflows import Told, start_plan
 from ledger import facts
 from ledger.cycles import read_cycle
 from ledger.door import Driver
-from ledger.ledger import Ledger
+from ledger.guides import guide_id_of
+from ledger.ledger import Command, Ledger
 from ledger.plans import list_plans, running_plans
 from ledger.store_days import ListStillOpen, StoreDay, lists_still_open, read_store_days, store_zones
+from ledger.urging import UrgedGuide, urge
 from ledger.watermarks import complete_until
 
 ACTOR = "hq"
@@ -185,6 +189,34 @@ async def _not_begun(connection: Driver, tenant_id: int) -> list[str]:
             if opens_at - SELECT_AHEAD <= now():
                 late.append(standing.plan.plan)
     return late
+
+
+@day.command("urge")
+@click.argument("guide")
+@click.option(
+    "--key",
+    metavar="NAME",
+    help="给这次催办起的名字，重复执行不会再催 / your own name for it; given again, nothing is done.",
+)
+@json_option
+@pass_session
+def urge_command(session: Session, guide: str, key: str | None) -> None:
+    """催办：没做完的排到最前面并通知她 / Urge a guide about what is open."""
+    urged = session.run(_urge(session, guide, key))
+    text = "day.urged_before" if urged.duplicate else "day.urged"
+    session.show(
+        urged, session.words(text, guide=guide, day=urged.day, open=urged.open_items, most=MOST_URGES)
+    )
+
+
+async def _urge(session: Session, guide: str, key: str | None) -> UrgedGuide:
+    async with session.ledger() as (ledger, _):
+        async with ledger.connection() as connection:
+            await _refuse_unknown(connection, ledger.tenant_id, None, guide)
+            guide_id = await guide_id_of(connection, ledger.tenant_id, guide)
+        at = now()
+        command = Command(f"urge/{ACTOR}/{key or uuid4()}", at, at, ACTOR)
+        return await urge(ledger, command, guide_id=guide_id, guide_code=guide)
 
 
 @day.command("close")

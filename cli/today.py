@@ -43,7 +43,8 @@ def _screen(session: Session, listed: TodaysList) -> list[RenderableType]:
         made.add_row(
             "✓" if item.done else number(item.rank),
             item.member,
-            words("today.why_text", category=item.category, run_out=f"{item.run_out_on:%m-%d}"),
+            (words("today.urged") if item.urged else "")
+            + words("today.why_text", category=item.category, run_out=f"{item.run_out_on:%m-%d}"),
             f"{item.due_on:%m-%d}",
             item.grade or NOTHING,
             words.code("quadrants", item.quadrant),

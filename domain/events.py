@@ -280,6 +280,22 @@ class Nudged(Event):
     open_items: int
 
 
+class Urged(Event):
+    """Somebody who answers for the guide's work urged her; `tasks` is what was open then, in the list's order."""
+
+    type: ClassVar[str] = "urged"
+    tasks: tuple[UUID, ...]
+
+
+class Escalated(Event):
+    """What was open on her list by then was told to her store, her region or HQ."""
+
+    type: ClassVar[str] = "escalated"
+    level: str
+    slot: str
+    open_items: int
+
+
 class DayClosed(Event):
     """The evening: counters recounted from the check-ins.
 

@@ -127,13 +127,18 @@ class DayStep(Message):
     rehearsal: bool = False
     slot: str = ""
     offset_seconds: int = 0
+    escalate_to: str = ""
+    open_percent: int = 1
 
 
 class Slot(Message):
-    """A nudge slot of the day."""
+    """An instant of the day at which somebody is told what is open."""
 
     name: str
     at: datetime
+    escalate_to: str = ""
+    """The level that what is open is told to at this time; empty: the guides themselves are nudged."""
+    open_percent: int = 1
 
 
 class DayView(Message):
@@ -166,6 +171,12 @@ class Started(Message):
 
 class NudgedGuides(Message):
     """How many guides were nudged."""
+
+    guides: int
+
+
+class EscalatedGuides(Message):
+    """Of how many guides what is open was told upwards."""
 
     guides: int
 

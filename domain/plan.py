@@ -7,16 +7,19 @@ problems name.
 
 from __future__ import annotations
 
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 
 from domain.calendar import WorkingCalendar
+from domain.urging import Level
 
 PLAN_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
 EARLIEST_RELEASE, LATEST_RELEASE = time(7), time(23)
+ESCALATED_FROM = {Level.STORE: 1, Level.REGION: 50, Level.HQ: 90}
+"""Percent of a list that is open, from which on a level is told (ours)."""
 
 
 def _without_zone(at: time) -> time:
@@ -133,6 +136,14 @@ class Replenishment(_Strict):
         return self
 
 
+class Escalation(_Strict):
+    """At this time of a day, what is open is told to this level, of lists with so large a share open."""
+
+    to: Level
+    at: LocalTime
+    open_percent: Whole = Field(default=1, ge=1, le=100)
+
+
 class Day(_Strict):
     """How a day runs, in each store's own time; whole seconds."""
 
@@ -140,6 +151,9 @@ class Day(_Strict):
     nudges: tuple[LocalTime, ...] = (time(12), time(17))
     close: LocalTime = time(21)
     open_items: Literal["carry_over", "expire"] = "carry_over"
+    escalate: tuple[Escalation, ...] | None = None
+    """Left out: the store an hour after the last nudge, the region an hour later where half a list is open, HQ another
+    hour later where nine tenths are (ours); empty: nobody."""
 
     @model_validator(mode="after")
     def _hours_in_order(self) -> Self:
@@ -149,7 +163,24 @@ class Day(_Strict):
             raise ValueError("release_not_before_close")
         if any(not self.release < nudge < self.close for nudge in self.nudges):
             raise ValueError("nudge_outside_day")
+        if any(not self.release < one.at < self.close for one in self.escalate or ()):
+            raise ValueError("escalation_outside_day")
         return self
+
+    @property
+    def escalations(self) -> tuple[Escalation, ...]:
+        """To whom what is open is told in the course of the day, and when."""
+        if self.escalate is not None:
+            return self.escalate
+        if not self.nudges:
+            return ()
+        last = datetime.combine(date.min, max(self.nudges))
+        told = (
+            Escalation(to=level, at=(last + timedelta(hours=hours)).time(), open_percent=percent)
+            for hours, (level, percent) in enumerate(ESCALATED_FROM.items(), start=1)
+            if (last + timedelta(hours=hours)).date() == date.min
+        )
+        return tuple(one for one in told if one.at < self.close)
 
 
 class CheckRule(_Strict):

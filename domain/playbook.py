@@ -56,6 +56,7 @@ _FIELD_OF_RULE = {
     "release_outside_hours": "release",
     "release_not_before_close": "close",
     "nudge_outside_day": "nudges",
+    "escalation_outside_day": "escalate",
     "lower_not_below_raise": "lower_at",
 }
 

@@ -78,6 +78,7 @@ class Right(StrEnum):
     READ_METRICS = "metrics.read"
     AUDIT = "ledger.audit"
     READ_SIGNS = "signs.read"
+    URGE = "guide.urge"
 
 
 CHANGING = frozenset({
@@ -97,6 +98,7 @@ CHANGING = frozenset({
     Right.BIND_DEVICE,
     Right.MANAGE_TOKENS,
     Right.CHANGE_STAFF,
+    Right.URGE,
 })  # fmt: skip
 """Rights that write. A token without one of them reads only, in the database too."""
 
@@ -115,10 +117,13 @@ POLICY: Mapping[Role, frozenset[Right]] = {
     Role.HQ: frozenset(Right),
     Role.OWNER: _SEES_ALL,
     Role.AUDITOR: _SEES_ALL | {Right.READ_ACCOUNTS},
-    Role.SUPERVISOR: _LOOKS_ON | {Right.READ_SIGNS, Right.CORRECT_CHECK_IN, Right.AMEND_CLOSED_DAY},
+    Role.SUPERVISOR: _LOOKS_ON
+    | {Right.READ_SIGNS, Right.CORRECT_CHECK_IN, Right.AMEND_CLOSED_DAY, Right.URGE},
     Role.DEALER: _LOOKS_ON,
     Role.ORGANISER: frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.STEER_PLAN}),
-    Role.STORE_MANAGER: _LOOKS_ON | _AT_WORK | {Right.BIND_DEVICE, Right.SET_CONSENT, Right.READ_SIGNS},
+    Role.STORE_MANAGER: _LOOKS_ON
+    | _AT_WORK
+    | {Right.BIND_DEVICE, Right.SET_CONSENT, Right.READ_SIGNS, Right.URGE},
     Role.GUIDE: _AT_WORK,
     Role.SERVICE_AGENT: _AT_WORK,
 }

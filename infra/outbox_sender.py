@@ -20,12 +20,13 @@ import structlog
 
 from channels.plugins import Transport, read_bases
 from channels.sending import send
-from channels.texts import Text, nudge_text, seal_text
+from channels.texts import Text, escalation_text, nudge_text, seal_text
 from domain.delivery import Delivery, End
 from ledger.claims import (
     LEASE,
     Claimed,
     Contact,
+    LeftOpen,
     Nudge,
     SealNews,
     claim,
@@ -170,13 +171,23 @@ class Sender:
         self._stuck[claimed.endpoint_id] = attempt
         return Delivery(End.UNKNOWN, "no_answer")
 
-    def _text(self, says: Nudge | SealNews | Contact) -> Text:
+    def _text(self, says: Nudge | LeftOpen | SealNews | Contact) -> Text:
         if isinstance(says, Contact):
             return Text(title="", body=says.text)
         if isinstance(says, SealNews):
             return seal_text(self.language, position=says.position, anchor=says.anchor)
+        if isinstance(says, LeftOpen):
+            return escalation_text(
+                self.language,
+                level=says.level,
+                place=says.place,
+                day=says.day,
+                slot=says.slot,
+                guides=says.guides,
+            )
         return nudge_text(
             self.language,
+            urged=says.urged,
             code=says.guide_code,
             name=says.guide_name,
             day=says.day,

@@ -90,6 +90,7 @@ def activities(
             dispatch.close_day,
             purchases.settle_purchases,
             reminders.nudge_guides,
+            reminders.escalate_open_items,
         ],
         BULK: [rehearsal.read_rehearsal, check_ins.work_shift],
     }

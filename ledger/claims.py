@@ -17,6 +17,8 @@ from domain.errors import Refused
 from domain.permitted import Purpose, next_permitted
 from ledger.calendars import LAYERS_OF_STORE, STORE_COLUMNS, layers_of, with_guide
 from ledger.door import Driver
+from ledger.escalating import KIND as ESCALATION
+from ledger.escalating import LEFT_OPEN, PLACE
 from ledger.ledger import Ledger
 from ledger.open_items import ITEM_OPEN, ITEM_UNTOUCHED, ITEMS_OF_DAY
 
@@ -30,6 +32,11 @@ CONTACT = "contact"
 LOOKED_AT = 50
 """Messages one recheck looks at; those that can never become right are ended on the way to one that can be sent."""
 
+_STILL_OPEN = LEFT_OPEN.format(
+    day="(c.content->>'date')::date",
+    zone="c.content->>'time_zone'",
+    percent="(c.content->>'open_percent')::int",
+)
 _RECHECK = f"""
 WITH candidate AS (
     SELECT purpose, kind, guide_id, member_id, content, created_at, expires_at, attempts FROM outbox
@@ -39,10 +46,12 @@ WITH candidate AS (
 SELECT c.purpose, c.attempts, (c.content->>'date')::date AS day, c.content->>'slot' AS slot, g.code AS guide_code,
        h.name AS guide_name, n.open_items, coalesce(d.opens_at, c.created_at) AS opens_at, c.kind, c.member_id,
        c.content->>'anchor' AS anchor, c.content->>'text' AS text, g.code, g.on_leave_from, g.on_leave_to,
+       c.content->>'level' AS level, c.content->>'place' AS place, e.left_open,
        (SELECT k.facts::text FROM calendar_layer k WHERE k.tenant_id = $1 AND k.scope = 'guide'
         AND k.subject = g.guide_id::text) AS facts, {STORE_COLUMNS}, {LAYERS_OF_STORE} AS said,
        CASE WHEN c.expires_at <= $3 THEN 'too_late'
             WHEN c.kind = 'seal' THEN NULL
+            WHEN c.kind = '{ESCALATION}' THEN CASE WHEN e.left_open IS NULL THEN 'nothing_open' END
             WHEN c.kind = 'contact' AND m.member_id IS NULL OR m.erased_at IS NOT NULL THEN 'member_gone'
             WHEN m.opted_out_at <= $3 THEN 'opted_out'
             WHEN EXISTS (SELECT FROM plan_member q WHERE q.tenant_id = $1 AND q.plan_id = c.content->>'plan'
@@ -67,13 +76,19 @@ CROSS JOIN LATERAL (
            count(*) FILTER (WHERE {ITEM_UNTOUCHED} AND p.status = 'paused') AS paused
     FROM (SELECT d.guide_id, d.business_date) AS d {ITEMS_OF_DAY}
 ) n
+LEFT JOIN LATERAL (
+    SELECT array_agg(o.code || ' ' || o.open_items ORDER BY o.open_items DESC, o.code) AS left_open
+    FROM ({_STILL_OPEN}) o
+    WHERE {PLACE.format(level="c.content->>'level'")} = c.content->>'place'
+) e ON c.kind = '{ESCALATION}'
 ORDER BY c.created_at, c.purpose"""
 
 
 @dataclass(frozen=True, slots=True)
 class Nudge:
-    """Items are open. `shared`: others read the endpoint too, so the text names the guide."""
+    """Items are open. `shared`: others read the endpoint too, so the text names the guide; `urged`: somebody urges her."""
 
+    urged: bool
     shared: bool
     guide_code: str
     guide_name: str
@@ -84,6 +99,17 @@ class Nudge:
     def __repr__(self) -> str:
         """Without the name, so that no log or failure message tells it."""
         return f"Nudge({self.guide_code!r}, {self.day}, {self.slot!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOpen:
+    """What guides of a store, a region or the brand have left open: each as `code count`, the most first."""
+
+    level: str
+    place: str
+    day: date
+    slot: str
+    guides: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +137,7 @@ class Claimed:
     kind: str
     address: str
     attempt: int
-    says: Nudge | SealNews | Contact
+    says: Nudge | LeftOpen | SealNews | Contact
 
     def __repr__(self) -> str:
         """Without address, so that no log or failure message tells it."""
@@ -137,7 +163,10 @@ class _LookedAt:
 
 def _looked_at(row: Mapping[str, Any], now: datetime) -> _LookedAt:
     purpose: str = row["purpose"]
-    if row["why"] is not None or row["kind"] == SEAL:
+    if row["why"] is not None or row["kind"] in (
+        SEAL,
+        ESCALATION,
+    ):  # whoever answers for others is told at once
         return _LookedAt(purpose, row["why"])
     reaches = Purpose.WORK if row["member_id"] is None else Purpose.CONTACT
     layers = layers_of(row)
@@ -238,12 +267,15 @@ async def claim(ledger: Ledger, *, endpoint_id: int, token: str, now: datetime) 
     return None
 
 
-def _says(row: Mapping[str, Any], *, shared: bool) -> Nudge | SealNews | Contact:
+def _says(row: Mapping[str, Any], *, shared: bool) -> Nudge | LeftOpen | SealNews | Contact:
     if row["kind"] == CONTACT:
         return Contact(row["text"] or "")
     if row["kind"] == SEAL:
         return SealNews(row["purpose"].removeprefix(f"{SEAL}/"), row["anchor"])
+    if row["kind"] == ESCALATION:
+        return LeftOpen(row["level"], row["place"], row["day"], row["slot"], tuple(row["left_open"]))
     return Nudge(
+        urged=row["kind"] == "urge",
         shared=shared,
         guide_code=row["guide_code"],
         guide_name=row["guide_name"] or "",

@@ -8,7 +8,7 @@ from domain.events import Event, Nudged
 from domain.permitted import Purpose, blocked
 from ledger.calendars import guide_calendars
 from ledger.door import Driver
-from ledger.endpoints import SERVING
+from ledger.guide_messages import Telling, put_out
 from ledger.ledger import Command, guide_day_stream, record
 from ledger.open_items import ITEM_OPEN, ITEMS_OF_DAY
 
@@ -27,8 +27,7 @@ async def nudge(
 
     One transaction looks at the lists and writes the messages, so nobody is nudged for what is finished; the
     purpose makes a second nudge for the same slot impossible. Who is not at work by then (store hours, shift, leave) is
-    not nudged. A message goes to each endpoint that serves the
-    guide; where none does, one row says so (`unrouted`).
+    not nudged.
     """
     # Two release hours may share a slot: the second looks when the first is through, and finds its messages.
     await connection.execute(
@@ -70,30 +69,11 @@ async def nudge(
     ]
     if (await record(connection, tenant_id, command, events)).duplicate:
         return 0
-    await connection.execute(
-        f"""
-        WITH n AS (
-            SELECT * FROM unnest($6::uuid[], $7::int[]) AS n(guide_id, open_items)
-        ), served AS (
-            SELECT n.guide_id, e.endpoint_id, rank() OVER (PARTITION BY n.guide_id ORDER BY place.nearness) AS choice
-            FROM n
-            JOIN guide g ON g.tenant_id = $1 AND g.guide_id = n.guide_id
-            JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
-            {SERVING}
-        )
-        INSERT INTO outbox (tenant_id, purpose, kind, guide_id, content, created_at, expires_at, endpoint_id, state)
-        SELECT $1, format('nudge/%s/%s/%s', n.guide_id, $2::date, $3::text), 'nudge', n.guide_id,
-               jsonb_build_object('date', $2::date, 'slot', $3::text, 'open_items', n.open_items), $4, $5,
-               coalesce(v.endpoint_id, 0), CASE WHEN v.endpoint_id IS NULL THEN 'unrouted' ELSE 'waiting' END
-        FROM n LEFT JOIN served v ON v.guide_id = n.guide_id AND v.choice = 1
-        ON CONFLICT DO NOTHING""",
+    await put_out(
+        connection,
         tenant_id,
-        day,
-        slot,
-        command.occurred_at,
-        expires_at,
-        [row["guide_id"] for row in rows],
-        [row["open_items"] for row in rows],
+        Telling("nudge", day, slot, slot, command.occurred_at, expires_at),
+        {row["guide_id"]: row["open_items"] for row in rows},
     )
     # After an outage a guide is told once how things stand, not once a slot.
     await connection.execute(

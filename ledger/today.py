@@ -36,6 +36,8 @@ class ListedItem:
     material: str
     plan_status: str
     """Of the item's plan: where it is paused, nobody is asked to do the item."""
+    urged: bool
+    """Somebody urged her about it, and nobody has reported on it since: it comes first."""
     cycle_ends_on: date
     """After this day the item does not come again."""
     done_by_other: bool = False
@@ -93,6 +95,9 @@ async def read_todays_list(
                        AND k.business_date = $3) AS done,
                p.spec->'means'->0->>'script' AS script, p.spec->'means'->0->>'material' AS material,
                p.status AS plan_status, pc.ends_on AS cycle_ends_on,
+               t.state = 'open' AND t.last_attempt_on IS DISTINCT FROM $3 AND EXISTS (
+                   SELECT FROM guide_urge u WHERE u.tenant_id = $1 AND u.guide_id = $2 AND u.business_date = $3
+                     AND t.task_id = ANY(u.tasks)) AS urged,
                t.state = 'done' AND t.guide_id = $2 AND NOT EXISTS (
                    SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = t.task_id AND k.guide_id = $2
                ) AS done_by_other
@@ -103,7 +108,7 @@ async def read_todays_list(
              AND pm.member_id = t.member_id
         JOIN plan_cycle pc ON pc.tenant_id = $1 AND pc.plan_id = t.plan_id AND pc.cycle = t.cycle
         JOIN category c ON c.tenant_id = $1 AND c.category_id = t.category_id
-        WHERE i.tenant_id = $1 AND i.guide_id = $2 AND i.business_date = $3 ORDER BY i.rank""",
+        WHERE i.tenant_id = $1 AND i.guide_id = $2 AND i.business_date = $3 ORDER BY urged DESC, i.rank""",
         tenant_id,
         head["guide_id"],
         head["business_date"],

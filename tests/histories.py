@@ -39,6 +39,7 @@ from ledger.calendar_facts import hold_calendars, write_facts
 from ledger.consents import Heard
 from ledger.outbox import resume_messages, stop_messages
 from ledger.sequencer import sequence
+from ledger.urging import urge
 from tests.brand import ZONE, Brand, at, plan
 
 MEMBERS = 6
@@ -52,7 +53,7 @@ PLAN = plan(
 STEPS = (
     "report", "report", "report", "report", "morning", "morning", "next_day", "next_day", "buy", "evening", "clock_in",
     "late_report", "late_report", "correct", "correct", "void", "former", "pause", "resume", "replace", "transfer", "leave", "close_store", "consent", "erase", "check",
-    "check", "settle", "adjust", "confirm", "close", "recall", "nudge", "switch", "account", "account", "sequence", "calendar",
+    "check", "settle", "adjust", "confirm", "close", "recall", "nudge", "urge", "switch", "account", "account", "sequence", "calendar",
 )  # fmt: skip
 """Every command a history may hold; what matters most comes more often."""
 
@@ -245,6 +246,11 @@ class History:
     async def _close_store(self, first: int, second: int) -> None:
         if second < 3:
             await close_store(self.brand.ledger, "S2", self.on, "S1" if first % 2 else None, self.asked())
+
+    async def _urge(self, first: int, _: int) -> None:
+        guides = await self._guides()
+        guide = guides[first % len(guides)]
+        await urge(self.brand.ledger, self.brand.command(when=self.now), guide_id=guide, guide_code="G")
 
     async def _consent(self, first: int, second: int) -> None:
         heard = Heard(

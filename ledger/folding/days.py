@@ -62,6 +62,20 @@ FROM told_other o CROSS JOIN jsonb_array_elements_text({told.array("tasks")}) WI
 WHERE o.type IN ('list_published', 'day_closed')"""
 
 
+def _guide_urge(fields: Fields) -> str:
+    guide, day = (
+        Fields(fields.careful).cast(f"split_part(o.name, '/', {part})", kind)
+        for part, kind in ((1, "uuid"), (2, "date"))
+    )
+    tasks = Fields(fields.careful, "o.payload").array("tasks")
+    task = Fields(fields.careful).cast("i.task", "uuid")
+    return f"""
+SELECT o.stream AS told_stream, o.version AS told_version, {guide} AS guide_id, {day} AS business_date, o.version,
+       o.occurred_at AS urged_at, o.actor,
+       ARRAY(SELECT {task} FROM jsonb_array_elements_text({tasks}) WITH ORDINALITY AS i(task, rank) ORDER BY i.rank) AS tasks
+FROM told_other o WHERE o.type = 'urged'"""
+
+
 _DRAFT = """EXISTS (
     SELECT FROM daogou.guide_day d WHERE d.tenant_id = $1 AND d.guide_id = k.guide_id
       AND d.business_date = k.business_date)
@@ -97,4 +111,12 @@ ITEM_OF_LIST = Projection(
     stream="'guide-day/' || k.guide_id || '/' || k.business_date",
     unfounded=_DRAFT,
     renewed=True,
+)
+URGE = Projection(
+    table="guide_urge",
+    label="urge",
+    key=("guide_id", "business_date", "version"),
+    columns=("urged_at", "actor", "tasks"),
+    told=_guide_urge,
+    stream="'guide-day/' || k.guide_id || '/' || k.business_date",
 )

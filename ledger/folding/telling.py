@@ -31,7 +31,7 @@ OTHER_TYPES = (
     "goal_decided", "member_restated", "list_published", "clocked_in", "day_closed", "day_recounted", "imported", "messages_stopped", "messages_resumed",
     "account_created", "account_changed", "role_granted", "role_ended", "consent_given", "consent_withdrawn",
     "member_erased", "guide_hired", "guide_transferred", "guide_left", "store_closed",
-    "calendar_set",
+    "calendar_set", "urged",
 )  # fmt: skip
 """What projections are built from; the other events of the ledger change none."""
 

@@ -88,3 +88,17 @@ async def test_a_morning_rush_waits_for_no_second_connection(
     finally:
         await engine.dispose()
     assert [answer.status_code for answer in answers] == [200] * 40 + [403] * 40
+
+
+async def test_a_guide_is_urged_once_a_key_and_the_fourth_time_in_24_hours_is_a_conflict(
+    api: Api, tasks: list[UUID]
+) -> None:
+    told = await api.post("/v1/guides/G1/urge", key="noon")
+    assert told.status_code == 200
+    assert (told.json()["open_items"], told.json()["duplicate"]) == (len(tasks), False)
+    again = await api.post("/v1/guides/G1/urge", key="noon")
+    assert again.json() == told.json() | {"duplicate": True}
+    assert {item["urged"] for item in (await api.get("/v1/guides/G1/today")).json()["items"]} == {True}
+    for _ in range(2):
+        assert (await api.post("/v1/guides/G1/urge")).status_code == 200
+    assert problem(await api.post("/v1/guides/G1/urge")) == (409, [("guide", "urged_enough")])

@@ -322,3 +322,16 @@ def test_a_guide_cannot_clock_in_before_the_release_hour(
     assert refused.exit_code == 1
     assert "GUIDE = G2" in refused.stderr
     assert f"{store['day']} 0" in refused.stderr  # the hour as the store's clock shows it
+
+
+def test_a_guide_who_was_urged_finds_it_on_her_list_and_urging_her_too_often_is_refused(opened: Shop) -> None:
+    assert problem(opened.json("day", "urge", "G1"))[2] == "no_open_day", "her list is not out yet"
+    assert opened.run("clock-in", "G1").exit_code == 0
+    told = opened.json("day", "urge", "G1", "--key", "noon")
+    assert (told["open_items"], told["duplicate"]) == (6, False)
+    assert "这次催办已经做过" in opened.run("day", "urge", "G1", "--key", "noon").stdout
+    assert opened.run("today", "G1").stdout.count("【催】") == 6
+    for _ in range(2):
+        assert "已催办 G1" in opened.run("day", "urge", "G1").stdout
+    assert problem(opened.json("day", "urge", "G1")) == ("guide", "G1", "urged_enough")
+    assert problem(opened.json("day", "urge", "G99"))[2] == "unknown_guide"

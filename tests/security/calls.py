@@ -110,6 +110,11 @@ def _amends(reach: Reach, thing: Thing) -> bool:
     return reach.changes_all or thing.store in reach.amends
 
 
+def _urges(reach: Reach, thing: Thing) -> bool:
+    """Whoever answers for her work: HQ, the supervisor of her region, the manager of her store."""
+    return reach.changes_all or thing.guide in reach.amends or thing.store in reach.binds
+
+
 def _corrects(reach: Reach, thing: Thing) -> bool:
     return reach.acts_on(thing) or _amends(reach, thing)
 
@@ -180,6 +185,7 @@ CALLS: Mapping[str, Call] = {
     ),
     "read_todays_list": Call("guide"),
     "clock_in": Call("guide", reaches=_acts),
+    "urge_guide": Call("guide", frozenset({200, 409}), reaches=_urges),
     "check_in": _changes("task", 201, body=_report, key=True),
     "check_in: performed by": Call(
         "guide",

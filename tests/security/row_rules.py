@@ -280,6 +280,7 @@ SEES: Mapping[str, Rule] = {
     "guide_day": _dated,
     "guide_person": _known_guide,
     "guide_posting": _posting,
+    "guide_urge": _dated,
     "import_batch": _of_hq,
     "list_item": _dated,
     "member": _member,

@@ -258,6 +258,7 @@ DEFINED_BY_THE_OWNER = {
     "sees_stream": "the same of a stream",
     "set_opt_out": "HQ's alone, see below",
     "sign_in_subject": "a digest of what the asker says",
+    "urges": "answers yes or no of whether the asker may urge a guide whose id is asked for; see below",
     "sign_on": "makes the asker whoever shows a credential",
     "supersede_check_in": "HQ's alone, see below",
     "stand_for_upkeep": "for what is nobody's own: the API's code decides when",
@@ -324,6 +325,16 @@ async def test_whose_work_may_be_reported_and_corrected_is_as_the_policy_table_s
             # The version before names no day.
             _, always = await connection.fetchrow("SELECT * FROM rights_over($1, $2)", task, guide_id)
             assert amends or not always
+
+
+@pytest.mark.parametrize("login", EVERYBODY)
+async def test_who_may_urge_whom_is_as_the_policy_table_says(login: str, stage: Stage) -> None:
+    reach = reach_of(EVERYBODY[login])
+    async with signed_on(stage, login) as connection:
+        for guide, guide_id in stage.world.guides.items():
+            answered = await connection.fetchval("SELECT urges($1, $2)", guide_id, NOW.date())
+            theirs = guide in reach.amends or (reach.writes and GUIDES[guide].store in reach.binds)
+            assert answered is (reach.changes_all or theirs), (login, guide)
 
 
 @pytest.mark.parametrize("login", EVERYBODY)

@@ -411,6 +411,11 @@ async def _fill(world: World) -> None:
             " VALUES (1, 'pbx', 'calls', $1, 0, false, $2, $3, ARRAY[$4::uuid], $5, 60, true, $5, 'm')",
             f"call of {code}", guide, world.members[code][0], derived_id("shares the number", code), at(DAY, 9, 29),
         )  # fmt: skip
+        await world.brand.execute(
+            "INSERT INTO guide_urge (tenant_id, guide_id, business_date, version, urged_at, actor, tasks)"
+            " VALUES (1, $1, $2, 9, $3, 'hq', '{}')",
+            guide, date(2026, 3, DAY), at(DAY, 9, 40),
+        )  # fmt: skip
         for member in (*world.members[code], *(world.past if stood else ())):
             await world.brand.execute(
                 "INSERT INTO consent (tenant_id, member_id, purpose, given, source, occurred_at, known_at)"

@@ -1,7 +1,7 @@
 """Terms of feeds with their history; whom a record's source named; returns of no more than was bought.
 
 Revision ID: 0014
-Revises: 0012
+Revises: 0013
 """
 
 from importlib.resources import files
@@ -11,7 +11,7 @@ from alembic import op
 from ledger.migrations.script import run_script
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
