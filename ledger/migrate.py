@@ -40,7 +40,9 @@ def _upgrade(connection: Connection, to: str) -> None:
 
 def _is_newer(connection: Connection) -> bool:
     """Whether a later version has migrated already; what it made stays."""
-    if connection.execute(text("SELECT to_regclass('public.daogou_migration')")).scalar() is None:
+    fresh = connection.execute(text("SELECT to_regclass('public.daogou_migration')")).scalar() is None
+    connection.commit()  # else all migrations would run in the transaction of this question
+    if fresh:
         return False
     stands = set(connection.execute(text("SELECT version_num FROM public.daogou_migration")).scalars())
     connection.commit()

@@ -1,11 +1,8 @@
 -- Feeds: what a source sent is compared with what it sent, its terms have a history, nothing is returned that was not bought.
--- Safe beside the version before: it adds a column without rewriting, tables, and an index of messages, which wait while it is made; a record without
+-- Safe beside the version before: it adds a column without rewriting, and tables; a record without
 -- `named` and a source without terms are taken as that version left them.
 SET ROLE daogou_owner;
 SET LOCAL search_path = daogou;
-
--- A number that named the record's member, as HMAC under that member's key: gone with the key when the member is erased.
-ALTER TABLE system_record ADD COLUMN named bytea;
 
 -- What a source may tell, since when; none: it has ended. Only added to, so that no answer as of the past changes.
 CREATE TABLE feed_terms (
@@ -63,7 +60,7 @@ CREATE POLICY asker_deletes ON staff_answer AS RESTRICTIVE FOR DELETE TO daogou_
     USING ((SELECT changes_all()));
 GRANT SELECT, INSERT ON staff_answer TO daogou_worker, daogou_api;
 
--- The last message of a source, and those of a span, however many there are.
-CREATE INDEX feed_message_by_time ON feed_message (tenant_id, source, known_at);
+-- A number that named the record's member, as HMAC under that member's key: gone with the key when the member is erased.
+ALTER TABLE system_record ADD COLUMN named bytea;
 RESET ROLE;
 RESET search_path;

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
+
+
+class Migrating(Protocol):
+    """What a migration works with: `alembic.op`, or its like."""
+
+    def get_context(self) -> MigrationContext:
+        """How it migrates."""
+
+    def get_bind(self) -> Connection:
+        """Where."""
+
 
 _SETTINGS = ("ROLE", "search_path", "lock_timeout", "statement_timeout")
 
 
-def build_index(op: Operations, name: str, on: str, *, unique: bool = False) -> None:
+def build_index(op: Migrating, name: str, on: str, *, unique: bool = False) -> None:
     """Build an index of a table that was there before, which is read and written meanwhile.
 
     It takes as long as it takes and waits for whoever has the table in a transaction; nobody waits for it. What one
@@ -31,7 +43,7 @@ def build_index(op: Operations, name: str, on: str, *, unique: bool = False) -> 
         connection.exec_driver_sql(f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {name} ON {on}")
 
 
-def in_batches(op: Operations, statement: str) -> None:
+def in_batches(op: Migrating, statement: str) -> None:
     """Run a statement that changes some rows that are still to be changed until there are none, each time by itself.
 
     Rows are held for one batch only. Killed, it goes on where it was when it runs again.
@@ -46,7 +58,7 @@ def in_batches(op: Operations, statement: str) -> None:
 
 
 @contextmanager
-def _outside(op: Operations) -> Iterator[Connection]:
+def _outside(op: Migrating) -> Iterator[Connection]:
     """The owner's connection, where each statement is a transaction; what the migration did before has committed."""
     with op.get_context().autocommit_block():
         connection = op.get_bind()
