@@ -1,11 +1,14 @@
 """Replenishment reminder (用量提醒): when will the member run out, and when is the reminder due?
 
 Source: domain.md, *Means*, "Replenishment reminder", and *Check* for the longest reminder span. The use rate
-is the product's if known, else the member's own rhythm, else the segment's; stock left over is added.
+is the product's if known, else the member's own rhythm and the segment's, each weighed by what is known of it
+(`domain.rhythm`); where too few bought again for that, the member's own, else the segment's, by the rule of the trade.
+Stock left over is added: all of it where the use rate is known, else as far as purchases show that it delays the next.
 
 What was bought is what was *kept*: a return takes back what was bought last before it. Run-out, rhythm and
 last purchase all count kept units, so one return cannot tell two stories. A return of something bought
-before the history begins takes nothing back. All arithmetic is exact; nothing here is a float.
+before the history begins takes nothing back. All arithmetic is exact; nothing here is a float. How well it tells the
+next purchase is measured by `make bench-truth` (docs/replenishment.md).
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +19,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Literal
 
+from domain import rhythm as rhythms
 from domain.calendar import WorkingCalendar
+from domain.rhythm import Rhythm
 
 MINIMUM_GAPS = 2
 """Gaps between purchase days before a member's own rhythm is believed (ours)."""
@@ -49,6 +54,9 @@ class RunOut:
         basis: whose use rate it is.
         last_purchase: last day with units kept.
         last_quantity: units kept of that day.
+        own_intervals: of a rhythm, the member's own intervals in it.
+        expected_on: of a rhythm, when the next purchase is to be expected given that none was made since; never before
+            `run_out`, which tells who is overdue.
     """
 
     run_out: date
@@ -56,6 +64,8 @@ class RunOut:
     basis: Basis
     last_purchase: date
     last_quantity: Decimal
+    own_intervals: int | None = None
+    expected_on: date | None = None
 
 
 def estimate(
@@ -63,16 +73,20 @@ def estimate(
     *,
     product_days_per_unit: Decimal | None,
     segment_days_per_unit: Decimal | None,
+    rhythm: Rhythm | None = None,
+    through: date | None = None,
 ) -> RunOut | None:
     """When the member runs out; None if nothing was kept or no use rate is to be had.
 
-    Each kept purchase, in order of days: run-out = max(run-out so far, purchase day) + units × days a unit.
-    Parts of days are carried through and dropped only from the final day.
+    By a use rate, each kept purchase in order of days: run-out = max(run-out so far, purchase day) + units × days a
+    unit. Parts of days are carried through and dropped only from the final day.
 
     Args:
         purchases: the member's purchases and returns, in any order.
         product_days_per_unit: the product's use rate, if known: it wins.
         segment_days_per_unit: the segment's, for a member without rhythm of their own.
+        rhythm: the category's in the segment; with it there is no need of `segment_days_per_unit`.
+        through: the last day that is over and known, for `expected_on`.
 
     Raises:
         ValueError: a use rate is not above zero.
@@ -80,6 +94,8 @@ def estimate(
     _require_positive("product_days_per_unit", product_days_per_unit)
     _require_positive("segment_days_per_unit", segment_days_per_unit)
     kept = _kept(purchases)
+    if kept and rhythm is not None and product_days_per_unit is None:
+        return _by_rhythm(kept, rhythm, through)
     gaps = _gap_values(kept)
     own = _median(gaps) if len(gaps) >= MINIMUM_GAPS else None
     rates: tuple[tuple[Basis, Decimal | None], ...] = (
@@ -95,9 +111,24 @@ def estimate(
     for day, quantity in kept:
         ordinal = max(ordinal, Fraction(day.toordinal())) + quantity * Fraction(days_per_unit)
     last_day, last_quantity = kept[-1]
-    # A mistyped quantity of millions must not break the run for everybody else.
-    run_out = date.fromordinal(min(int(ordinal), date.max.toordinal()))
-    return RunOut(run_out, days_per_unit, basis, last_day, _exact_decimal(last_quantity))
+    return RunOut(_day(int(ordinal)), days_per_unit, basis, last_day, _exact_decimal(last_quantity))
+
+
+def _by_rhythm(kept: Sequence[tuple[date, Fraction]], rhythm: Rhythm, through: date | None) -> RunOut:
+    last_day, last_quantity = kept[-1]
+    told = rhythms.lasting(kept, rhythm, None if through is None else (through - last_day).days)
+    steps = max(1, int(Fraction(told.of_last) / last_quantity))
+    return RunOut(
+        run_out=_day(last_day.toordinal() + told.usual // rhythms.STEPS),
+        days_per_unit=Decimal(steps) / rhythms.STEPS,
+        basis="member" if told.own >= MINIMUM_GAPS else "segment",
+        last_purchase=last_day,
+        last_quantity=_exact_decimal(last_quantity),
+        own_intervals=told.own,
+        expected_on=None
+        if told.expected is None
+        else _day(last_day.toordinal() + told.expected // rhythms.STEPS),
+    )
 
 
 def segment_days_per_unit(histories: Iterable[Iterable[Purchase]]) -> Decimal | None:
@@ -107,6 +138,11 @@ def segment_days_per_unit(histories: Iterable[Iterable[Purchase]]) -> Decimal | 
     tell what alone they could not. None if nobody bought on two days.
     """
     return _median([value for history in histories for value in _gap_values(_kept(history))])
+
+
+def segment_rhythm(histories: Iterable[Iterable[Purchase]]) -> Rhythm | None:
+    """The rhythm of a category in a segment, of its members' histories in an order that is always the same."""
+    return rhythms.fit(_kept(history) for history in histories)
 
 
 def due_date(run_out: date, lead_days: int, calendar: WorkingCalendar) -> date:
@@ -167,6 +203,11 @@ def _median(values: Iterable[Fraction]) -> Decimal | None:
     middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
     steps = max(1, int(middle * _RATE_STEPS + Fraction(1, 2)))
     return Decimal(steps) / _RATE_STEPS
+
+
+def _day(ordinal: int) -> date:
+    # A mistyped quantity of millions must not break the run for everybody else.
+    return date.fromordinal(min(ordinal, date.max.toordinal()))
 
 
 def _exact_decimal(value: Fraction) -> Decimal:
