@@ -93,7 +93,7 @@ def estimate(
     """
     _require_positive("product_days_per_unit", product_days_per_unit)
     _require_positive("segment_days_per_unit", segment_days_per_unit)
-    kept = _kept(purchases)
+    kept = kept_units(purchases)
     if kept and rhythm is not None and product_days_per_unit is None:
         return _by_rhythm(kept, rhythm, through)
     gaps = _gap_values(kept)
@@ -137,12 +137,33 @@ def segment_days_per_unit(histories: Iterable[Iterable[Purchase]]) -> Decimal | 
     A gap value is gap days ÷ units kept at the gap's start. Members with a single gap count too: pooled they
     tell what alone they could not. None if nobody bought on two days.
     """
-    return _median([value for history in histories for value in _gap_values(_kept(history))])
+    return _median([value for history in histories for value in _gap_values(kept_units(history))])
 
 
 def segment_rhythm(histories: Iterable[Iterable[Purchase]]) -> Rhythm | None:
     """The rhythm of a category in a segment, of its members' histories in an order that is always the same."""
-    return rhythms.fit(_kept(history) for history in histories)
+    return rhythms.fit(kept_units(history) for history in histories)
+
+
+def kept_units(purchases: Iterable[Purchase]) -> list[tuple[date, Fraction]]:
+    """Purchase days with the units kept of each, in order of days; days returned in full are gone."""
+    # On one day purchases come before returns: the order within a day is not known.
+    lines = sorted((line.occurred_on, line.quantity < 0, Fraction(line.quantity)) for line in purchases)
+    stack: list[tuple[date, Fraction]] = []
+    for day, is_return, quantity in lines:
+        if not is_return:
+            already = stack.pop()[1] if stack and stack[-1][0] == day else Fraction(0)
+            if already + quantity:
+                stack.append((day, already + quantity))
+            continue
+        owed = -quantity
+        while owed and stack:
+            bought_on, units = stack.pop()
+            taken = min(owed, units)
+            owed -= taken
+            if units > taken:
+                stack.append((bought_on, units - taken))
+    return stack
 
 
 def due_date(run_out: date, lead_days: int, calendar: WorkingCalendar) -> date:
@@ -165,30 +186,9 @@ def longest_reminder_span(histories: Iterable[Iterable[Purchase]], days_per_unit
         ValueError: `days_per_unit` is not above zero.
     """
     _require_positive("days_per_unit", days_per_unit)
-    last = [kept[-1][1] for kept in (_kept(history) for history in histories) if kept]
+    last = [kept[-1][1] for kept in (kept_units(history) for history in histories) if kept]
     days = max(last, default=Fraction(0)) * Fraction(days_per_unit)
     return int(-(-days // DAYS_A_MONTH))
-
-
-def _kept(purchases: Iterable[Purchase]) -> list[tuple[date, Fraction]]:
-    """Purchase days with the units kept of each, in order of days; days returned in full are gone."""
-    # On one day purchases come before returns: the order within a day is not known.
-    lines = sorted((line.occurred_on, line.quantity < 0, Fraction(line.quantity)) for line in purchases)
-    stack: list[tuple[date, Fraction]] = []
-    for day, is_return, quantity in lines:
-        if not is_return:
-            already = stack.pop()[1] if stack and stack[-1][0] == day else Fraction(0)
-            if already + quantity:
-                stack.append((day, already + quantity))
-            continue
-        owed = -quantity
-        while owed and stack:
-            bought_on, units = stack.pop()
-            taken = min(owed, units)
-            owed -= taken
-            if units > taken:
-                stack.append((bought_on, units - taken))
-    return stack
 
 
 def _gap_values(kept: Sequence[tuple[date, Fraction]]) -> list[Fraction]:

@@ -60,6 +60,12 @@ def purchases_frame() -> pl.DataFrame:
     )
 
 
+def departments() -> pl.DataFrame:
+    """Which department of the catalogue a product (Int64 code) is of (String)."""
+    catalogue = pl.read_parquet(data_folder() / "products.parquet", columns=["product_id", "department"])
+    return catalogue.rename({"product_id": "product"})
+
+
 @cache
 def households() -> tuple[str, ...]:
     """Codes of the members who bought, in numeric order."""
