@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test coverage lint types contracts lock clean bench bench-import bench-rows bench-verifying chaos
+.PHONY: demo test coverage lint types contracts lock clean bench bench-import bench-rows bench-truth bench-verifying chaos
 
 demo: $(VENV)/runtime.done ## set up, import a year of real purchases, rehearse 28 business days, show the Check
 	@$(BIN)/daogou demo
@@ -33,6 +33,9 @@ bench-import: $(VENV)/runtime.done ## import speed beside bare COPY -> bench/res
 
 bench-rows: $(VENV)/runtime.done ## what row-level security costs a check-in, a sign-on and a list -> bench/results/rows.json
 	@$(BIN)/python -m bench.rows
+
+bench-truth: $(VENV)/runtime.done ## the predicted next purchase beside 30 days and members' medians, some minutes -> bench/results/truth.json
+	@$(BIN)/python -m bench.truth
 
 bench-verifying: $(VENV)/runtime.done ## what proving a million events costs beside reading them -> bench/results/verifying.json
 	@$(BIN)/python -m bench.verifying

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,11 +23,12 @@ from domain.assignment import (
     staffing,
 )
 from domain.calendar import WorkingCalendar, business_date
-from domain.cycle import History, longest_span, task_for, use_rates
+from domain.cycle import History, longest_span, task_for, use_rates, use_rhythms
 from domain.events import CycleStarted, MemberAssigned, TaskCreated
 from domain.layers import Leave
 from domain.messages import CycleOpened, PlanStep
 from domain.plan import Plan
+from domain.rhythm import Rhythm
 from domain.segment import select
 from domain.value_quadrant import quadrant
 from ledger import facts
@@ -102,11 +104,15 @@ async def draw_cycle(connection: Driver, tenant_id: int, plan: Plan, cycle: int,
     assigned = tuple(_assigned(plan, cycle, result, spend) for result in results)
     guide_of = {one.member: one.guide for one in assigned if one.guide is not None}
     rates = use_rates(own)
+    # Some tenths of a second of reckoning: whatever else this process serves meanwhile goes on.
+    rhythms = await asyncio.to_thread(use_rhythms, own)
     # They stay in the plan, but nobody may dial them again in it: an item would be due that cannot be done.
     spent = await dialled_out(connection, tenant_id, plan_id=plan.plan, cycle=cycle, as_of=at)
     callable_ = {member: guide for member, guide in guide_of.items() if member not in spent}
     calendars = await days_of_guides(connection, tenant_id, plan.working_calendar, guide_of.values())
-    tasks = _tasks(plan, cycle, own, callable_, calendars, rates_and_days=(rates, days[0], days[-1]))
+    tasks = _tasks(
+        plan, cycle, own, callable_, calendars, rates_and_days=(rates, rhythms, days[0], days[-1])
+    )
     started = CycleStarted(
         cycle=cycle,
         starts_on=days[0],
@@ -120,6 +126,7 @@ async def draw_cycle(connection: Driver, tenant_id: int, plan: Plan, cycle: int,
         longest_reminder_months=longest_span(own, plan, rates),
         time_zone=zone,
         days_per_unit={str(category): str(rates[category]) for category in sorted(rates)},
+        rhythms={str(category): rhythms[category] for category in sorted(rhythms)},
     )
     return Drawn(started, assigned, tasks)
 
@@ -131,9 +138,9 @@ def _tasks(
     guide_of: dict[UUID, UUID],
     calendars: Mapping[UUID, WorkingCalendar],
     *,
-    rates_and_days: tuple[dict[int, Decimal], date, date],
+    rates_and_days: tuple[dict[int, Decimal], dict[int, Rhythm], date, date],
 ) -> tuple[TaskCreated, ...]:
-    rates, first_day, last_day = rates_and_days
+    rates, rhythms, first_day, last_day = rates_and_days
     made = (
         task_for(
             history,
@@ -141,6 +148,7 @@ def _tasks(
             cycle=cycle,
             guide_id=guide_of[history.member_id],
             rates=rates,
+            rhythms=rhythms,
             first_day=first_day,
             last_day=last_day,
             calendar=calendars[guide_of[history.member_id]],

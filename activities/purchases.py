@@ -117,6 +117,7 @@ async def _next_tasks(
                 cycle=standing.cycle,
                 guide_id=again[history.member_id, history.category_id],
                 rates=cycle.days_per_unit,
+                rhythms=cycle.rhythms,
                 first_day=step.day,
                 last_day=cycle.ends_on,
                 calendar=calendars[again[history.member_id, history.category_id]],

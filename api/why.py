@@ -74,6 +74,10 @@ class RunOutAnswer(Answer):
     basis: str
     last_purchase: date
     last_quantity: str
+    own_intervals: int | None = Field(
+        default=None,
+        description="Of a rhythm: how many intervals of the member's own are in it, beside the segment's.",
+    )
 
     model_config = Answer.model_config | {"coerce_numbers_to_str": True}
 

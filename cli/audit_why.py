@@ -111,6 +111,8 @@ class _Screen:
             run_out=f"{basis.run_out.run_out:%m-%d}",
             lead=basis.lead_days,
         )
+        if basis.run_out.own_intervals is not None:
+            worked += self._say("rhythm", own=basis.run_out.own_intervals)
         yield worked + self._say("agrees" if basis.agrees else "differs"), None
 
     def _rule(self, rule: Segment) -> str:
@@ -129,6 +131,7 @@ class _Screen:
 
     def _created(self, event: TimelineEntry) -> str:
         payload = event.payload
+        expected = payload.get("expected_on")
         return self._say(
             "created",
             bought=self._at(datetime.fromisoformat(payload["bought_at"])),
@@ -136,7 +139,7 @@ class _Screen:
             lasts=payload["days_per_unit"],
             basis=self._code("bases", payload["basis"]),
             due=payload["due_on"][5:],
-        )
+        ) + (self._say("expected", on=expected[5:]) if expected else "")
 
     def _assigned(self, event: TimelineEntry) -> str:
         payload, words = event.payload, self._words

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from uuid import UUID
 
 from domain.calendar import WorkingCalendar
 from domain.events import TaskCreated
 from domain.identifiers import derived_id
 from domain.plan import Plan
-from domain.replenishment import Purchase, due_date, estimate, longest_reminder_span, segment_days_per_unit
+from domain.replenishment import (
+    Purchase,
+    due_date,
+    estimate,
+    longest_reminder_span,
+    segment_days_per_unit,
+    segment_rhythm,
+)
+from domain.rhythm import Rhythm
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +37,25 @@ class History:
 
 
 def use_rates(histories: Iterable[History]) -> dict[int, Decimal]:
-    """The segment's own days per unit for each category that shows a rhythm; the last resort of an estimate."""
+    """The segment's own days per unit for each category that was bought again; the last resort of an estimate."""
+    rates = {category: segment_days_per_unit(bought) for category, bought in _by_category(histories).items()}
+    return {category: rate for category, rate in rates.items() if rate is not None}
+
+
+def use_rhythms(histories: Iterable[History]) -> dict[int, Rhythm]:
+    """The segment's rhythm for each category in which enough members bought again.
+
+    Cost: a quarter of a second a category (`domain.rhythm.fit`), no read: the histories are those of the draw.
+    """
+    rhythms = {category: segment_rhythm(bought) for category, bought in _by_category(histories).items()}
+    return {category: rhythm for category, rhythm in rhythms.items() if rhythm is not None}
+
+
+def _by_category(histories: Iterable[History]) -> dict[int, list[tuple[Purchase, ...]]]:
     by_category: dict[int, list[tuple[Purchase, ...]]] = {}
     for history in sorted(histories, key=lambda h: (h.category_id, h.member_id)):
         by_category.setdefault(history.category_id, []).append(history.purchases)
-    rates = {category: segment_days_per_unit(bought) for category, bought in by_category.items()}
-    return {category: rate for category, rate in rates.items() if rate is not None}
+    return by_category
 
 
 def longest_span(histories: Sequence[History], plan: Plan, rates: Mapping[int, Decimal]) -> int:
@@ -60,10 +82,12 @@ def task_for(
     first_day: date,
     last_day: date,
     calendar: WorkingCalendar,
+    rhythms: Mapping[int, Rhythm] = MappingProxyType({}),
 ) -> TaskCreated | None:
     """The item that `history` calls for in a cycle; None if the member runs out after it.
 
     An item that should have come before `first_day` is due on it: overdue members come first, none is lost.
+    So the due day goes by the run-out, not by when somebody overdue is to be expected now, which is told beside it.
     Its id follows from plan, cycle, member, category and the purchase it rests on, so that the same purchase
     never makes two items.
 
@@ -75,6 +99,8 @@ def task_for(
         history.purchases,
         product_days_per_unit=means.days_per_unit.get(history.category),
         segment_days_per_unit=rates.get(history.category_id),
+        rhythm=rhythms.get(history.category_id),
+        through=first_day - timedelta(days=1),
     )
     if out is None:
         return None
@@ -100,4 +126,6 @@ def task_for(
         basis=out.basis,
         days_per_unit=f"{out.days_per_unit:.2f}",
         bought_at=history.bought_at,
+        expected_on=out.expected_on,
+        own_intervals=out.own_intervals,
     )

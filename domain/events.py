@@ -12,6 +12,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.rhythm import Rhythm
+
 
 class Event(BaseModel):
     """Base of every event payload."""
@@ -105,6 +107,8 @@ class CycleStarted(Event):
     longest_reminder_months: int
     time_zone: str
     days_per_unit: dict[str, str]
+    rhythms: dict[str, Rhythm] = {}
+    """By category id, where enough members bought again to tell one: what items are reckoned with, whole numbers only."""
 
 
 class CycleChecked(Event):
@@ -160,7 +164,11 @@ class MemberAssigned(Event):
 
 
 class TaskCreated(Event):
-    """An item: this member will run out of this on that day, says this basis."""
+    """An item: this member will run out of this on that day, says this basis.
+
+    By a rhythm it also says when the next purchase is to be expected, given that nothing is bought before the item can be
+    worked, and how many intervals of the member's own are in it.
+    """
 
     type: ClassVar[str] = "task_created"
     task: UUID
@@ -174,6 +182,8 @@ class TaskCreated(Event):
     basis: str
     days_per_unit: str
     bought_at: datetime
+    expected_on: date | None = None
+    own_intervals: int | None = None
 
 
 class TaskLeft(Event):

@@ -28,7 +28,7 @@ STEPS = 10_000
 QUANTILES = 40
 """The segment's intervals are told by so many of their quantiles, whatever their number."""
 
-MINIMUM_CASES = 30
+MINIMUM_CASES = 10
 """Members whose last interval can be held against a prediction, before a rhythm is believed (ours)."""
 
 SAMPLE = 1_000
@@ -37,10 +37,11 @@ SAMPLE = 1_000
 WEIGHTS = (16, 8, 32, 4, 2, 1)
 ELASTICITIES = (0, 25, 50, 75, 100)
 LEFT_OVERS = (0, 50, 100)
-"""What the fit chooses from, preferred first; the last two in hundredths."""
+"""What the fit chooses from, preferred first; the last two in hundredths.
 
-PREFERRED_WITHIN = Fraction(103, 100)
-"""The preferred value stands unless another errs by so much less: a small sample shall not choose by chance."""
+The preferred value stands unless another errs less by more than one part in the root of the number of cases, which is about
+the chance a sum of so many errors is subject to: few cases choose nothing by chance, and a thousand need 3 %.
+"""
 
 LONGEST_ERROR = 30
 """Days at which an error counts no further in the fit: beyond a month a prediction is simply wrong."""
@@ -130,8 +131,8 @@ def fit(histories: Iterable[Kept]) -> Rhythm | None:
         return sum(min(abs(lasting(kept, tried).usual // STEPS - gap), LONGEST_ERROR) for kept, gap in cases)
 
     shapes = [(elasticity, left_over) for left_over in LEFT_OVERS for elasticity in ELASTICITIES]
-    elasticity, left_over = shapes[_preferred([error(*shape, WEIGHTS[0]) for shape in shapes])]
-    weight = WEIGHTS[_preferred([error(elasticity, left_over, weight) for weight in WEIGHTS])]
+    elasticity, left_over = shapes[_preferred([error(*shape, WEIGHTS[0]) for shape in shapes], len(cases))]
+    weight = WEIGHTS[_preferred([error(elasticity, left_over, weight) for weight in WEIGHTS], len(cases))]
     return Rhythm(
         _quantiles(bought, elasticity),
         weight,
@@ -190,7 +191,7 @@ def _left_over(gaps: Sequence[int], scales: Sequence[int], unit: int, share: int
     return left
 
 
-def _preferred(errors: Sequence[int]) -> int:
-    """The first whose error is hardly larger than the least."""
-    bound = min(errors) * PREFERRED_WITHIN
-    return next(place for place, error in enumerate(errors) if error <= bound)
+def _preferred(errors: Sequence[int], cases: int) -> int:
+    """The first whose error is larger than the least by no more than chance may make it."""
+    least = min(errors)
+    return next(place for place, error in enumerate(errors) if (error - least) ** 2 * cases <= least * least)

@@ -10,9 +10,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from pydantic import TypeAdapter
+
 from domain.check_in import MOST_DIAL_DAYS
 from domain.errors import Conflict
 from domain.events import CycleChecked, CycleStarted, MemberAssigned, TaskCreated
+from domain.rhythm import Rhythm
 from ledger.door import Driver, lock_heads
 from ledger.founding import NewStreams, founding
 from ledger.ledger import TASK_PREFIX, Command, plan_member_prefix, plan_member_stream, plan_stream, record
@@ -30,9 +33,13 @@ SELECT $1, payload->>'plan', (payload->>'cycle')::int, (payload->>'member')::uui
 FROM appended"""
 
 
+RHYTHMS = TypeAdapter(dict[int, Rhythm])
+"""As they stand in `plan_cycle`."""
+
+
 @dataclass(frozen=True, slots=True)
 class CycleState:
-    """Where a cycle stands. `days_per_unit` maps category id to the segment's rate at its start."""
+    """Where a cycle stands. `days_per_unit` and `rhythms` map category id to what the segment told at its start."""
 
     starts_on: date
     ends_on: date
@@ -40,12 +47,14 @@ class CycleState:
     state: str
     days_per_unit: dict[int, Decimal]
     started_at: datetime
+    rhythms: dict[int, Rhythm]
 
 
 async def read_cycle(connection: Driver, tenant_id: int, plan_id: str, cycle: int) -> CycleState | None:
     """The cycle as it stands, None if it has not started."""
     row = await connection.fetchrow(
-        "SELECT starts_on, ends_on, time_zone, state, days_per_unit::text AS days_per_unit, started_at FROM plan_cycle"
+        "SELECT starts_on, ends_on, time_zone, state, days_per_unit::text AS days_per_unit, rhythms::text AS rhythms,"
+        " started_at FROM plan_cycle"
         " WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3",
         tenant_id,
         plan_id,
@@ -55,7 +64,13 @@ async def read_cycle(connection: Driver, tenant_id: int, plan_id: str, cycle: in
         return None
     rates = {int(key): Decimal(value) for key, value in json.loads(row["days_per_unit"]).items()}
     return CycleState(
-        row["starts_on"], row["ends_on"], row["time_zone"], row["state"], rates, row["started_at"]
+        row["starts_on"],
+        row["ends_on"],
+        row["time_zone"],
+        row["state"],
+        rates,
+        row["started_at"],
+        RHYTHMS.validate_json(row["rhythms"]),
     )
 
 
@@ -110,8 +125,8 @@ async def start_cycle(
     await connection.execute(
         """
         INSERT INTO plan_cycle (tenant_id, plan_id, cycle, starts_on, ends_on, time_zone, state, days_per_unit,
-                                started_at)
-        VALUES ($1, $2, $3, $4, $5, $6, 'running', $7::text::jsonb, $8)""",
+                                started_at, rhythms)
+        VALUES ($1, $2, $3, $4, $5, $6, 'running', $7::text::jsonb, $8, $9::text::jsonb)""",
         tenant_id,
         plan_id,
         started.cycle,
@@ -120,6 +135,7 @@ async def start_cycle(
         started.time_zone,
         json.dumps(started.days_per_unit),
         command.known_at,
+        json.dumps(started.payload()["rhythms"]),
     )
     await connection.execute(
         "UPDATE plan SET cycle = $3, version = version + 1 WHERE tenant_id = $1 AND plan_id = $2",

@@ -24,7 +24,8 @@ async def item_in_cycle(connection: Driver, tenant_id: int, task_id: UUID) -> Ma
         """
         SELECT t.task_id, t.plan_id, t.cycle, t.member_id, t.category_id, c.name AS category, t.state, t.reason, t.due_on,
                t.run_out_on, p.spec::text AS spec, y.starts_on, y.ends_on, y.time_zone,
-               y.days_per_unit->>t.category_id::text AS segment_rate
+               y.days_per_unit->>t.category_id::text AS segment_rate,
+               (y.rhythms->t.category_id::text)::text AS rhythm
         FROM task t JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
         JOIN plan_cycle y ON y.tenant_id = $1 AND y.plan_id = t.plan_id AND y.cycle = t.cycle
         JOIN category c ON c.tenant_id = $1 AND c.category_id = t.category_id

@@ -15,10 +15,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from pydantic import TypeAdapter
+
 from domain.calendar import local_instant
 from domain.effect import Effect, effect
 from domain.plan import Plan, Segment
 from domain.replenishment import RunOut, estimate
+from domain.rhythm import Rhythm
 from ledger import facts
 from ledger.door import Driver
 from ledger.item_history import PLAYBOOK_EVENTS, days_listed, entries_of, item_in_cycle
@@ -26,6 +29,8 @@ from ledger.member_record import LAST, MemberInCycle, member_record
 from ledger.plan_in_reach import plan_in_reach
 from ledger.plans import parse_spec
 from ledger.timeline import TimelineEntry
+
+RHYTHM = TypeAdapter(Rhythm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +212,7 @@ async def _basis(
         bought[0].purchases,
         product_days_per_unit=means.days_per_unit.get(task["category"]),
         segment_days_per_unit=Decimal(task["segment_rate"]) if task["segment_rate"] else None,
+        rhythm=RHYTHM.validate_json(task["rhythm"]) if task["rhythm"] else None,
     )
     agrees = run_out is not None and (run_out.run_out, run_out.basis) == (
         task["run_out_on"],

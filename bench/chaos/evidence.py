@@ -21,7 +21,7 @@ _SLOTS = "SELECT DISTINCT payload->>'slot' AS slot FROM event WHERE tenant_id = 
 _LATER = f"CASE plan_id WHEN '{RECALLED}' THEN state END"
 PROJECTIONS = {
     "plan": "SELECT plan_id, status, cycle, (spec - 'day')::text, canary FROM plan WHERE tenant_id = $1",
-    "plan_cycle": f"SELECT plan_id, cycle, starts_on, ends_on, time_zone, nullif(state, {_LATER}), days_per_unit::text"
+    "plan_cycle": f"SELECT plan_id, cycle, starts_on, ends_on, time_zone, nullif(state, {_LATER}), days_per_unit::text, rhythms::text"
     " FROM plan_cycle WHERE tenant_id = $1",
     "plan_member": "SELECT plan_id, cycle, member_id, guide_id, strategy, why, score, runner_up, tried::text,"
     " value_minor, quadrant, grade, dial_days, last_dial_on, last_reached_at IS NOT NULL FROM plan_member"

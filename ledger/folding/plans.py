@@ -49,7 +49,7 @@ SELECT c.stream AS told_stream, coalesce(k.version, c.version) AS told_version, 
        {told.of("cycle", "integer")} AS cycle, {told.of("starts_on", "date")} AS starts_on,
        {told.of("ends_on", "date")} AS ends_on, c.payload->>'time_zone' AS time_zone,
        CASE WHEN k.stream IS NULL THEN 'running' WHEN k.kind = 'settled' THEN 'settled' ELSE 'checked' END AS state,
-       c.payload->'days_per_unit' AS days_per_unit, c.known_at AS started_at
+       c.payload->'days_per_unit' AS days_per_unit, coalesce(c.payload->'rhythms', '{{}}') AS rhythms, c.known_at AS started_at
 FROM told_other c LEFT JOIN (
     SELECT DISTINCT ON (stream, {checked}) stream, {checked} AS cycle, version, payload->>'kind' AS kind
     FROM told_other WHERE type = 'cycle_checked' ORDER BY stream, {checked}, version DESC
@@ -81,10 +81,10 @@ CYCLE = Projection(
     table="plan_cycle",
     label="cycle",
     key=("plan_id", "cycle"),
-    columns=("starts_on", "ends_on", "time_zone", "state", "days_per_unit", "started_at"),
+    columns=("starts_on", "ends_on", "time_zone", "state", "days_per_unit", "rhythms", "started_at"),
     told=_cycle,
     stream="'plan/' || k.plan_id",
-    as_text=frozenset({"days_per_unit"}),
+    as_text=frozenset({"days_per_unit", "rhythms"}),
 )
 CHECK = Projection(
     table="plan_check",
