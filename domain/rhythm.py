@@ -2,7 +2,9 @@
 
 Nobody's use rate is known here; only that they bought, and when again. What is predicted is the middle of what has been
 seen: each of the member's own intervals counts once, all of the segment's together count as `Rhythm.weight` intervals
-(a member without any is like everybody, one with many like themselves; medians, because intervals are skewed). Once days
+(a member without any is like everybody, one with many like themselves). The middle is halfway between the median and the
+middle of the shortest span that holds half of them: intervals are skewed, and half of the members are to be met as closely
+as can be, which the median alone does not do. Once days
 have passed without a purchase, only intervals longer than that are left to be in the middle of.
 
 Intervals are compared as if one unit had been bought: an interval after q units is divided by q to the power of
@@ -167,20 +169,42 @@ def _quantiles(histories: Iterable[Kept], elasticity: int) -> tuple[int, ...]:
 
 
 def _middle(own: Sequence[int], rhythm: Rhythm, above: int) -> int:
-    """The weighted median of what is above `above`; 0 if nothing is."""
+    """Halfway between the weighted median of what is above `above` and the middle of its shortest half; 0 if nothing is."""
     each = len(rhythm.lasts)
     points = [(value, each) for value in own if value > above]
     points += [(value, rhythm.weight) for value in rhythm.lasts if value > above]
+    if not points:
+        return 0
     points.sort()
-    rest = sum(weight for _, weight in points)
-    half = rest
+    total = sum(weight for _, weight in points)
+    median = _median(points, total)
+    return (median + _shortest_half(points, total, median)) // 2
+
+
+def _median(points: Sequence[tuple[int, int]], total: int) -> int:
+    rest = total
     for place, (value, weight) in enumerate(points):
-        half -= 2 * weight
-        if half < 0:
+        rest -= 2 * weight
+        if rest < 0:
             return value
-        if half == 0:
+        if rest == 0:
             return (value + points[place + 1][0]) // 2
-    return 0
+    return points[-1][0]
+
+
+def _shortest_half(points: Sequence[tuple[int, int]], total: int, median: int) -> int:
+    """The middle of the shortest span that holds half of the weight; of several such that next to the median."""
+    first, held = 0, 0
+    best = (points[-1][0] - points[0][0] + 1, 0, median)
+    for value, weight in points:
+        held += weight
+        while 2 * (held - points[first][1]) >= total:
+            held -= points[first][1]
+            first += 1
+        if 2 * held >= total:
+            middle = (value + points[first][0]) // 2
+            best = min(best, (value - points[first][0], abs(middle - median), middle))
+    return best[2]
 
 
 def _left_over(gaps: Sequence[int], scales: Sequence[int], unit: int, share: int) -> int:

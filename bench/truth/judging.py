@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from random import Random
 
 import polars as pl
 
@@ -103,10 +102,10 @@ def verdict(judged: Sequence[Judged], rounds: int) -> Verdict | None:
     whose = [codes[one.member] for one in judged]
     sides = [_Side([one.errors[place] for one in judged], whose) for place in range(len(METHODS))]
     observed = [side.measured(pl.Series([1] * len(codes))) for side in sides]
-    random = Random(SEED)  # noqa: S311 - a draw that anybody can repeat, no secret
+    members = pl.Series(range(len(codes)), dtype=pl.Int64)
     drawn = []
-    for _ in range(rounds):
-        counts = _draw(random, len(codes))
+    for number in range(rounds):
+        counts = _draw(members, SEED + number)
         drawn.append([side.measured(counts) for side in sides])
 
     def of(kind: int, place: int, base: int | None = None) -> Estimate:
@@ -160,11 +159,11 @@ class _Side:
         return median, close, float((weights * self._errors).sum()) / total, float(plain)
 
 
-def _draw(random: Random, members: int) -> pl.Series:
-    counts = [0] * members
-    for place in random.choices(range(members), k=members):
-        counts[place] += 1
-    return pl.Series(counts, dtype=pl.Int64)
+def _draw(members: pl.Series, seed: int) -> pl.Series:
+    """How often each of `members` (0, 1, …) is drawn."""
+    drawn = members.sample(len(members), with_replacement=True, seed=seed).sort()
+    ends = drawn.search_sorted(members, side="right").cast(pl.Int64)
+    return ends - ends.shift(1, fill_value=0)
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
