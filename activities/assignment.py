@@ -104,7 +104,7 @@ async def draw_cycle(connection: Driver, tenant_id: int, plan: Plan, cycle: int,
     assigned = tuple(_assigned(plan, cycle, result, spend) for result in results)
     guide_of = {one.member: one.guide for one in assigned if one.guide is not None}
     rates = use_rates(own)
-    # Some tenths of a second of reckoning: whatever else this process serves meanwhile goes on.
+    # Up to a second of reckoning a category: whatever else this process serves meanwhile goes on.
     rhythms = await asyncio.to_thread(use_rhythms, own)
     # They stay in the plan, but nobody may dial them again in it: an item would be due that cannot be done.
     spent = await dialled_out(connection, tenant_id, plan_id=plan.plan, cycle=cycle, as_of=at)

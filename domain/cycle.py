@@ -45,7 +45,7 @@ def use_rates(histories: Iterable[History]) -> dict[int, Decimal]:
 def use_rhythms(histories: Iterable[History]) -> dict[int, Rhythm]:
     """The segment's rhythm for each category in which enough members bought again.
 
-    Cost: half a second a category at most (`domain.rhythm.fit`), no read: the histories are those of the draw.
+    Cost: up to a second a category (`domain.rhythm.fit`), no read: the histories are those of the draw.
     """
     rhythms = {category: segment_rhythm(bought) for category, bought in _by_category(histories).items()}
     return {category: rhythm for category, rhythm in rhythms.items() if rhythm is not None}
