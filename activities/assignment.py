@@ -110,9 +110,7 @@ async def draw_cycle(connection: Driver, tenant_id: int, plan: Plan, cycle: int,
     spent = await dialled_out(connection, tenant_id, plan_id=plan.plan, cycle=cycle, as_of=at)
     callable_ = {member: guide for member, guide in guide_of.items() if member not in spent}
     calendars = await days_of_guides(connection, tenant_id, plan.working_calendar, guide_of.values())
-    tasks = _tasks(
-        plan, cycle, own, callable_, calendars, rates_and_days=(rates, rhythms, days[0], days[-1])
-    )
+    tasks = _tasks(plan, cycle, own, callable_, calendars, rates_and_days=(rates, rhythms, days[0], days[-1]))
     started = CycleStarted(
         cycle=cycle,
         starts_on=days[0],

@@ -72,7 +72,7 @@ def longest_span(histories: Sequence[History], plan: Plan, rates: Mapping[int, D
     return max(spans, default=0)
 
 
-def task_for(
+def task_for(  # noqa: PLR0913 - each a fact of the one decision
     history: History,
     *,
     plan: Plan,

@@ -1,7 +1,7 @@
 """A cycle keeps the rhythms of its categories.
 
 Revision ID: 0018
-Revises: 0012
+Revises: 0017
 """
 
 from importlib.resources import files
@@ -11,7 +11,7 @@ from alembic import op
 from ledger.migrations.script import run_script
 
 revision = "0018"
-down_revision = "0012"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
