@@ -218,7 +218,13 @@ async def test_a_day_tells_its_hours_and_slots_and_that_nobody_works_on_a_closed
     await shop.start(plan(calendar={"closed": ["2026-03-03"]}))
     day = await shop.dispatch.read_day(shop.day(2))
     assert (day.working, day.opens_at, day.closes_at) == (True, at(2, 9), at(2, 21))
-    assert [(slot.name, slot.at) for slot in day.slots] == [("12:00", at(2, 12)), ("17:00", at(2, 17))]
+    assert [(slot.name, slot.at, slot.escalate_to) for slot in day.slots] == [
+        ("12:00", at(2, 12), ""),
+        ("17:00", at(2, 17), ""),
+        ("18:00", at(2, 18), "store"),
+        ("19:00", at(2, 19), "region"),
+        ("20:00", at(2, 20), "hq"),
+    ]
     assert not (await shop.dispatch.read_day(shop.day(3))).working
     assert (await shop.dispatch.cut_lists(shop.day(3))).lists == 0
 
