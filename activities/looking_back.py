@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from activities.plans import cycle_bounds
 from activities.review import count_cycle
 from domain.errors import NotFound, Problem
 from domain.messages import PlanStep
@@ -82,7 +81,7 @@ async def plan_then(
     number = cycle or meant or await _newest(connection, tenant_id, as_of, plan_id)
     window = now.plan.attribution_window
     state = await read_cycle(connection, tenant_id, plan_id, number)
-    since = None if state is None else cycle_bounds(state)[0] - window
+    since = None if state is None else state.span[0] - window
     position = await stand_then(connection, tenant_id, as_of, past_streams.CYCLE, plan_id, number, since)
     try:
         standing = await read_plan(connection, tenant_id, plan_id)

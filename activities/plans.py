@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from temporalio import activity
 
@@ -74,15 +74,6 @@ def cycle_instants(plan: Plan, cycle: int, zone: str) -> tuple[datetime, datetim
     return (
         local_instant(days[0], plan.day.release, zone),
         local_instant(days[-1], plan.day.close, zone),
-    )
-
-
-def cycle_bounds(state: CycleState) -> tuple[datetime, datetime]:
-    """The cycle as a half-open span: from its first day's midnight to the one after its last."""
-    midnight = time(0)
-    return (
-        local_instant(state.starts_on, midnight, state.time_zone),
-        local_instant(state.ends_on + timedelta(days=1), midnight, state.time_zone),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.context import Context
-from activities.plans import cycle_bounds
 from domain.cycle import task_for
 from domain.events import TaskCreated
 from domain.messages import DayStep, Settled
@@ -85,7 +84,7 @@ async def _next_tasks(
 ) -> list[TaskCreated]:
     plan = standing.plan
     categories = await facts.category_ids(connection, ledger.tenant_id, plan.members.bought_categories)
-    since, _ = cycle_bounds(cycle)
+    since, _ = cycle.span
     bought = await bought_again(
         connection,
         ledger.tenant_id,

@@ -11,11 +11,11 @@ from temporalio import activity
 
 from activities.acting import withdraw_recalled
 from activities.context import ENGINE, Context
-from activities.plans import cycle_bounds, open_days_of
+from activities.plans import open_days_of
 from domain.act import adjust_goal, goal_by_result
 from domain.errors import Conflict
 from domain.events import CycleChecked, GoalDecided
-from domain.figures import Figures, add_up, by_guide, by_store
+from domain.figures import Figures, add_up, by_store_and_guide
 from domain.messages import Acted, Checked, PlanStep, SettledCycles
 from ledger import facts
 from ledger.closing import close
@@ -24,7 +24,7 @@ from ledger.cycles import read_check, read_cycle, record_check, unsettled_cycles
 from ledger.door import Driver, command_used
 from ledger.ledger import Ledger
 from ledger.plans import adjust, note_decision, read_plan
-from ledger.records import cycle_records
+from ledger.records import Counting, cycle_records
 from ledger.sequencer import last_position, sequence, waiting
 from ledger.tasks import change_tasks, left_open
 
@@ -173,23 +173,14 @@ async def count_cycle(connection: Driver, tenant_id: int, step: PlanStep) -> dic
     if state is None:
         raise ValueError(f"cycle: {step.cycle} of {step.plan_id} has not started")
     plan = standing.plan
-    start, end = cycle_bounds(state)
+    start, end = state.span
     categories = await facts.category_ids(connection, tenant_id, plan.members.bought_categories)
-    records = await cycle_records(
-        connection,
-        tenant_id,
-        plan_id=step.plan_id,
-        cycle=step.cycle,
-        categories=sorted(categories.values()),
-        since=start,
-        as_of=step.at,
-        window=plan.attribution_window,
+    counting = Counting(
+        step.plan_id, step.cycle, sorted(categories.values()), start, step.at, plan.attribution_window
     )
+    records = await cycle_records(connection, tenant_id, counting)
     zone, window = state.time_zone, plan.attribution_window
-    stores = by_store(
-        records.members, cycle_start=start, cycle_end=end, as_of=step.at, zone=zone, window=window
-    )
-    guides = by_guide(
+    stores, guides = by_store_and_guide(
         records.members, cycle_start=start, cycle_end=end, as_of=step.at, zone=zone, window=window
     )
     counted = await count_claims(

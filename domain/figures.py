@@ -39,6 +39,7 @@ __all__ = [
     "attribute",
     "by_guide",
     "by_store",
+    "by_store_and_guide",
     "check",
     "revenue_tree",
 ]
@@ -196,6 +197,24 @@ def by_guide(
     return _break_down(records, span, lambda _record, credited: credited)
 
 
+def by_store_and_guide(
+    records: Iterable[MemberRecord],
+    *,
+    cycle_start: datetime,
+    cycle_end: datetime,
+    as_of: datetime,
+    zone: str,
+    window: timedelta = WINDOW,
+) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """`by_store` and `by_guide` of the same records, each member counted once."""
+    span = _Span.of(cycle_start, cycle_end, as_of, zone, window)
+    counted = [(record, *_figures_of(record, span)) for record in _once_each(records)]
+    return (
+        _rows((record.store_id, figures) for record, _, figures in counted),
+        _rows((credited, figures) for _, credited, figures in counted),
+    )
+
+
 def add_up(parts: Iterable[Figures]) -> Figures:
     """The sum of figures of *different* members: the rows of a breakdown, or stores of a region.
 
@@ -241,10 +260,14 @@ def _once_each(records: Iterable[MemberRecord]) -> list[MemberRecord]:
 def _break_down(
     records: Iterable[MemberRecord], span: _Span, key: Callable[[MemberRecord, str | None], str | None]
 ) -> tuple[Row, ...]:
+    counted = ((record, *_figures_of(record, span)) for record in _once_each(records))
+    return _rows((key(record, credited), figures) for record, credited, figures in counted)
+
+
+def _rows(shares: Iterable[tuple[str | None, Figures]]) -> tuple[Row, ...]:
     parts: dict[str | None, list[Figures]] = {}
-    for record in _once_each(records):
-        credited, figures = _figures_of(record, span)
-        parts.setdefault(key(record, credited), []).append(figures)
+    for key, figures in shares:
+        parts.setdefault(key, []).append(figures)
     ordered = sorted(parts, key=lambda name: (name is None, name or ""))
     return tuple(Row(name, add_up(parts[name])) for name in ordered)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from domain.calendar import local_instant
 from domain.check_in import MOST_DIAL_DAYS
 from domain.errors import Conflict
 from domain.events import CycleChecked, CycleStarted, MemberAssigned, TaskCreated
@@ -48,6 +49,15 @@ class CycleState:
     days_per_unit: dict[int, Decimal]
     started_at: datetime
     rhythms: dict[int, Rhythm]
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """Half-open: from its first day's midnight to the one after its last."""
+        midnight = time(0)
+        return (
+            local_instant(self.starts_on, midnight, self.time_zone),
+            local_instant(self.ends_on + timedelta(days=1), midnight, self.time_zone),
+        )
 
 
 async def read_cycle(connection: Driver, tenant_id: int, plan_id: str, cycle: int) -> CycleState | None:

@@ -1,12 +1,12 @@
 """The records a Check counts: every member of a cycle with items, contacts and purchases.
 
-Two times on everything: nothing that was not known at `as_of` is read. Four round trips; rows grow with the
+Two times on everything: nothing that was not known at `as_of` is read. Five round trips; rows grow with the
 members of the cycle and what they did in it, not with the years before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,55 +27,97 @@ class CycleRecords:
     guide_days: int
 
 
-async def cycle_records(
-    connection: Driver,
-    tenant_id: int,
-    *,
-    plan_id: str,
-    cycle: int,
-    categories: Sequence[int],
-    since: datetime,
-    as_of: datetime,
-    window: timedelta,
-) -> CycleRecords:
-    """Read the records of a cycle as they stood at `as_of`.
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What a Check counts.
 
-    Args:
-        connection: in a snapshot of its own, so that the parts agree.
-        tenant_id: the brand.
-        plan_id: which plan.
-        cycle: which cycle, 1, 2, …
-        categories: the plan's; a purchase of another category is no success.
-        since: start of the cycle; purchases before it are not read.
-        as_of: nothing that occurred or was known later is read.
-        window: the attribution window; contacts of other plans as long before `since` may win a purchase.
+    `categories` are the plan's: a purchase of another one is no success. Purchases before `since`, the cycle's start, are not
+    read; nothing that occurred or was known after `as_of` is. Contacts of other plans as long before `since` as the
+    attribution window may win a purchase.
     """
-    people = await connection.fetch(
-        """
-        SELECT pm.member_id, pm.guide_id, coalesce(g.store_id, m.home_store_id) AS store_id
-        FROM plan_member pm
-        JOIN member m ON m.tenant_id = $1 AND m.member_id = pm.member_id
-        LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = pm.guide_id
-        WHERE pm.tenant_id = $1 AND pm.plan_id = $2 AND pm.cycle = $3 ORDER BY pm.member_id""",
-        tenant_id,
-        plan_id,
-        cycle,
-    )
-    members = [row["member_id"] for row in people]
-    items, tasks = await _items(connection, tenant_id, plan_id, cycle, as_of)
-    contacts, others, check_ins = await contacts_of(
-        connection, tenant_id, plan_id, cycle, members, since - window, as_of
-    )
-    purchases = await purchases_of(connection, tenant_id, members, categories, since, as_of)
+
+    plan_id: str
+    cycle: int
+    categories: Sequence[int]
+    since: datetime
+    as_of: datetime
+    window: timedelta
+
+
+async def cycle_records(connection: Driver, tenant_id: int, what: Counting) -> CycleRecords:
+    """Read the records of a cycle as they stood at `what.as_of`; in a snapshot of its own, so that the parts agree."""
+    people = await connection.fetch(f"{_PEOPLE} ORDER BY pm.member_id", tenant_id, what.plan_id, what.cycle)
+    counted = await _records(connection, tenant_id, what, people)
+    # Lists of the cycle's own days, a day to spare on both sides for the zones of the stores: no other holds its items.
     guide_days = await connection.fetchval(
         """
         SELECT count(DISTINCT (i.guide_id, i.business_date)) FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
-        WHERE i.tenant_id = $1 AND t.plan_id = $2 AND t.cycle = $3""",
+        WHERE i.tenant_id = $1 AND t.plan_id = $2 AND t.cycle = $3 AND i.business_date BETWEEN $4 AND $5""",
         tenant_id,
-        plan_id,
-        cycle,
+        what.plan_id,
+        what.cycle,
+        (what.since - timedelta(days=1)).date(),
+        (what.as_of + timedelta(days=1)).date(),
     )
+    assigned = sum(record.guide_id is not None for record in counted.members)
+    return CycleRecords(counted.members, assigned, counted.tasks, counted.check_ins, int(guide_days))
+
+
+_PEOPLE = """
+SELECT pm.member_id, pm.guide_id, coalesce(g.store_id, m.home_store_id) AS store_id
+FROM plan_member pm
+JOIN member m ON m.tenant_id = $1 AND m.member_id = pm.member_id
+LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = pm.guide_id
+WHERE pm.tenant_id = $1 AND pm.plan_id = $2 AND pm.cycle = $3"""
+
+# Of a part of the brand: members who count for one of these stores, or whom one of these guides looks after or spoke to.
+_WITHIN = """
+  AND (coalesce(g.store_id, m.home_store_id) = ANY($5) OR pm.guide_id = ANY($6) OR EXISTS (
+      SELECT FROM check_in_ever k WHERE k.tenant_id = $1 AND k.plan_id = $2 AND k.cycle = $3
+        AND k.member_id = pm.member_id AND k.guide_id = ANY($6)))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A part of a brand: members counting for these stores, and whomever these guides have to do with."""
+
+    stores: frozenset[UUID]
+    guides: frozenset[UUID]
+
+
+async def member_records(
+    connection: Driver, tenant_id: int, what: Counting, *, within: Within | None = None, at_once: int
+) -> AsyncIterator[tuple[MemberRecord, ...]]:
+    """The same records, `at_once` members at a time: what is held in memory does not grow with the plan.
+
+    Four round trips a slice, each row found by an index of the cycle's or the member's own, whatever lies behind.
+    With `within` only the members of that part of the brand, whole: a contact elsewhere may win their purchase.
+    """
+    after = UUID(int=0)
+    part = () if within is None else (list(within.stores), list(within.guides))
+    query = f"{_PEOPLE} AND pm.member_id > $4{_WITHIN if part else ''} ORDER BY pm.member_id LIMIT {at_once}"
+    while people := await connection.fetch(query, tenant_id, what.plan_id, what.cycle, after, *part):
+        yield (await _records(connection, tenant_id, what, people)).members
+        after = people[-1]["member_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    members: tuple[MemberRecord, ...]
+    tasks: int
+    check_ins: int
+
+
+async def _records(
+    connection: Driver, tenant_id: int, what: Counting, people: Sequence[Mapping[str, Any]]
+) -> _Counted:
+    members = [row["member_id"] for row in people]
+    items, tasks = await _items(connection, tenant_id, what, members)
+    contacts, others, check_ins = await contacts_of(
+        connection, tenant_id, what.plan_id, what.cycle, members, what.since - what.window, what.as_of
+    )
+    purchases = await purchases_of(connection, tenant_id, members, what.categories, what.since, what.as_of)
     records = tuple(
         MemberRecord(
             member_id=str(row["member_id"]),
@@ -88,23 +130,23 @@ async def cycle_records(
         )
         for row in people
     )
-    assigned = sum(record.guide_id is not None for record in records)
-    return CycleRecords(records, assigned, tasks, check_ins, int(guide_days))
+    return _Counted(records, tasks, check_ins)
 
 
 async def _items(
-    connection: Driver, tenant_id: int, plan_id: str, cycle: int, as_of: datetime
+    connection: Driver, tenant_id: int, what: Counting, members: Sequence[UUID]
 ) -> tuple[dict[UUID, list[Item]], int]:
     rows = await connection.fetch(
         """
         SELECT t.member_id, t.first_due_on, t.state = 'withdrawn' AND t.attempts = 0 AS withdrawn
         FROM task t
-        WHERE t.tenant_id = $1 AND t.plan_id = $2 AND t.cycle = $3 AND t.known_at <= $4
+        WHERE t.tenant_id = $1 AND t.plan_id = $2 AND t.cycle = $3 AND t.member_id = ANY($4) AND t.known_at <= $5
         ORDER BY t.member_id, t.first_due_on, t.task_id""",
         tenant_id,
-        plan_id,
-        cycle,
-        as_of,
+        what.plan_id,
+        what.cycle,
+        members,
+        what.as_of,
     )
     items: dict[UUID, list[Item]] = {}
     for row in rows:
@@ -112,8 +154,8 @@ async def _items(
     return items, len(rows)
 
 
-_OF_ONE = """
-          AND member_id = ANY($4) AND NOT EXISTS (
+_KNOWN_BY = """
+          AND NOT EXISTS (
               SELECT FROM event_position p WHERE p.tenant_id = $1 AND p.stream = 'task/' || check_in_ever.task_id
                 AND p.version = check_in_ever.version AND p.position > $7)"""
 
@@ -129,18 +171,23 @@ async def contacts_of(
     *,
     up_to: int | None = None,
 ) -> tuple[dict[UUID, list[Contact]], dict[UUID, list[Contact]], int]:
-    """Contacts of the cycle, those of others that may win a purchase, and how many the first are.
+    """Contacts of these members in the cycle, those of others that may win a purchase, and how many the first are.
 
-    With `up_to`: of `members` only, where they are a few, and none that got its position after this one.
+    With `up_to` none that got its position after this one; for a few members.
     """
+    known_by = "" if up_to is None else _KNOWN_BY
+    # Two reads, each by an index of its own: with an OR between them neither is one, and all there ever was is read.
     rows = await connection.fetch(
         f"""
-        SELECT member_id, occurred_at, reached, guide_id, plan_id, plan_id = $2 AND cycle = $3 AS ours
+        SELECT member_id, occurred_at, reached, guide_id, plan_id, task_id, version, true AS ours
         FROM check_in_ever
         WHERE tenant_id = $1 AND known_at <= $6 AND occurred_at <= $6 AND superseded_at > $6
-          AND ((plan_id = $2 AND cycle = $3)
-               OR (occurred_at > $5 AND member_id = ANY($4) AND reached AND (plan_id, cycle) <> ($2, $3)))
-          {"" if up_to is None else _OF_ONE}
+          AND plan_id = $2 AND cycle = $3 AND member_id = ANY($4){known_by}
+        UNION ALL
+        SELECT member_id, occurred_at, reached, guide_id, plan_id, task_id, version, false
+        FROM check_in_ever
+        WHERE tenant_id = $1 AND known_at <= $6 AND occurred_at <= $6 AND superseded_at > $6
+          AND occurred_at > $5 AND member_id = ANY($4) AND reached AND (plan_id, cycle) <> ($2, $3){known_by}
         ORDER BY member_id, occurred_at, task_id, version""",
         tenant_id,
         plan_id,
