@@ -1,0 +1,1 @@
+"""Whether years of history slow down what people look at every day: see `bench.history.__main__`."""
