@@ -1,4 +1,4 @@
-"""A stored Check for programs: every count, the rates with their counts, and the goal that held when it was counted."""
+"""Checks, boards and months for programs: every count, the rates with their counts, and the goal a Check was counted by."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from domain.act import measured
 from domain.figures import Figures, Rate
 from domain.plan import Goal
 from ledger.door import Driver
+from ledger.guide_month import GuideMonth, ItemCounts
+from ledger.plan_board import BoardRow, PlanBoard
 from ledger.report import Report, ReportRow
 from ledger.timeline import timeline
 
@@ -73,6 +75,57 @@ def report_json(report: Report, goal: Goal) -> dict[str, Any]:
         "guide_days": report.guide_days,
         "whole": report.whole,
     }
+
+
+def board_json(board: PlanBoard) -> dict[str, Any]:
+    """A plan's board."""
+    return {
+        "plan": board.plan.plan,
+        "name": board.plan.name,
+        "status": board.status,
+        "cycle": board.cycle,
+        "cycle_state": board.state,
+        "starts_on": board.starts_on,
+        "ends_on": board.ends_on,
+        "as_of": board.as_of,
+        "position": board.position,
+        "total": figures_json(board.total),
+        "open_today": board.open_today,
+        "stores": [_board_row(row) for row in board.stores],
+        "guides": [_board_row(row) for row in board.guides],
+        "complete_until": dict(board.complete_until),
+        "whole": board.whole,
+    }
+
+
+def month_json(month: GuideMonth) -> dict[str, Any]:
+    """A guide's month."""
+    return {
+        "guide_code": month.guide_code,
+        "guide_name": month.guide_name,
+        "month": f"{month.month:%Y-%m}",
+        "as_of": month.as_of,
+        "total": _items(month.total),
+        "days": [
+            {
+                "day": day.day,
+                "state": day.state,
+                **_items(day.counts),
+                "carried": day.carried,
+                "figures_version": day.figures_version,
+            }
+            for day in month.days
+        ],
+    }
+
+
+def _items(counts: ItemCounts) -> dict[str, Any]:
+    rates = {"completion_rate": counts.completion_rate, "attempt_rate": counts.attempt_rate}
+    return {**asdict(counts), **{name: _rate(rate) for name, rate in rates.items()}}
+
+
+def _board_row(row: BoardRow) -> dict[str, Any]:
+    return {"code": row.code, "name": row.name, "open_today": row.open_today, **figures_json(row.figures)}
 
 
 def _rate(rate: Rate) -> dict[str, Any]:

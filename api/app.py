@@ -14,6 +14,7 @@ from api import (
     accounts,
     as_of,
     audit,
+    boards,
     calendars,
     check_ins,
     corrections,
@@ -106,6 +107,7 @@ def create_app(
     app.state.wecom = WecomApp(settings.wecom) if settings.wecom else None
     parts = (
         plans,
+        boards,
         days,
         check_ins,
         corrections,

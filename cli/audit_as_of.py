@@ -106,7 +106,7 @@ def _plan(session: Session, then: PlanThen) -> Iterator[RenderableType]:
         ]
     yield labelled(*rows)
     if cycle is not None and cycle.figures is not None:
-        yield counted(words, Figures(**cycle.figures["total"]))
+        yield counted(words, Figures(**cycle.figures["total"]), words("as_of.then"))
 
 
 def _guide(session: Session, then: GuideThen) -> Iterator[RenderableType]:

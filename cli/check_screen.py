@@ -50,9 +50,9 @@ def rates(words: Catalogue, report: Report, settled: Report | None) -> Table:
     return made
 
 
-def counted(words: Catalogue, figures: Figures) -> Table:
+def counted(words: Catalogue, figures: Figures, when: str) -> Table:
     """Every rate with the counts it comes from, of figures counted as of a moment."""
-    made = table(words("check.figure"), words("as_of.then"), words("check.counts"), right=(1, 2))
+    made = table(words("check.figure"), when, words("check.counts"), right=(1, 2))
     for name, cells in _LINES:
         made.add_row(words(f"figures.{name}"), *cells(words, figures))
     return made
@@ -149,7 +149,7 @@ def breakdown(words: Catalogue, title: str, rows: Sequence[ReportRow], *, most: 
             "revenue": f"{figures.revenue / 100:,.0f}" if short else money(figures.revenue),
             "confirmed": f"{row.claims.confirmed:,} / {row.claims.claimed:,}",
         }
-        made.add_row(_label(words, row), *(cells[name] for name in columns))
+        made.add_row(label(words, row.code, row.name), *(cells[name] for name in columns))
     caption = ""
     if most is not None and len(ordered) > most:
         caption = words("check.more", count=len(ordered) - most)
@@ -161,10 +161,11 @@ def breakdown(words: Catalogue, title: str, rows: Sequence[ReportRow], *, most: 
     return made
 
 
-def _label(words: Catalogue, row: ReportRow) -> str:
-    if not row.code:
+def label(words: Catalogue, code: str, name: str) -> str:
+    """A store or guide, or nobody."""
+    if not code:
         return words("check.nobody")
-    return row.name if row.code in row.name else f"{row.code} {row.name}".strip()
+    return name if code in name else f"{code} {name}".strip()
 
 
 def side_by_side(left: Table, right: Table, *, width: int) -> RenderableType:

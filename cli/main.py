@@ -17,6 +17,8 @@ from rich.text import Text
 from cli.account import account
 from cli.audit import audit
 from cli.backup import backup_command, restore_command
+from cli.boards import guide_group
+from cli.boards import register as register_board
 from cli.calendar import calendar
 from cli.check_in import check_in_group, clock_in_command
 from cli.check_in_before import register as register_check_in_before
@@ -187,6 +189,7 @@ root.add_command(plan)
 root.add_command(day)
 root.add_command(clock_in_command)
 root.add_command(today)
+root.add_command(guide_group)
 root.add_command(check_in_group)
 register_check_in_before(check_in_group)
 root.add_command(account)
@@ -207,6 +210,7 @@ root.add_command(status)
 root.add_command(down)
 root.add_command(restart)
 register(plan)
+register_board(plan)
 
 
 def main() -> None:

@@ -1,3 +1,3 @@
-from tests.shared_database import brand, database, ledger, shared_database, shop
+from tests.shared_database import brand, database, ledger, served, shared_database, shop
 
-__all__ = ["brand", "database", "ledger", "shared_database", "shop"]
+__all__ = ["brand", "database", "ledger", "served", "shared_database", "shop"]
