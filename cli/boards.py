@@ -13,7 +13,7 @@ from rich.text import Text
 from activities.reporting import board_json, month_json
 from cli import check_screen as check
 from cli.completeness import complete_line
-from cli.layout import heading, money, number, percent, table
+from cli.layout import heading, number, percent, table
 from cli.session import Session, json_option, pass_session
 from infra.clock import now
 from ledger.guide_month import DayOfMonth, GuideMonth, ItemCounts, read_guide_month
@@ -132,8 +132,7 @@ def _rows(session: Session, title: str, rows: tuple[BoardRow, ...]) -> Table:
     words = session.words
     made = table(
         title, words("short.due"), words("short.attempted"), words("short.followed"), words("short.completion"),
-        words("board.open"), words("board.waiting"), words("board.waiting_revenue"), words("short.success"),
-        words("short.revenue"), right=range(1, 10),
+        words("board.open"), words("short.success"), words("board.waiting"), words("board.revenue"), right=range(1, 9),
     )  # fmt: skip
     busy = [row for row in rows if row.figures.due or row.figures.withdrawn or row.open_today]
     for row in sorted(busy, key=lambda row: (not row.code, -row.figures.due, row.code)):
@@ -145,10 +144,9 @@ def _rows(session: Session, title: str, rows: tuple[BoardRow, ...]) -> Table:
             number(figures.followed_up),
             percent(figures.completion_rate),
             number(row.open_today),
-            f"{figures.provisional_succeeded:,} / {figures.provisional:,}",
-            money(figures.provisional_revenue),
             percent(figures.success_rate),
-            money(figures.revenue),
+            f"{figures.provisional_succeeded:,} / {figures.provisional:,}",
+            f"{figures.revenue / 100:,.0f} + {figures.provisional_revenue / 100:,.0f}",
         )
     if len(rows) > len(busy):
         made.caption = Text(words("check.idle", count=len(rows) - len(busy)), style="dim")

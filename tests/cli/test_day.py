@@ -335,3 +335,23 @@ def test_a_guide_who_was_urged_finds_it_on_her_list_and_urging_her_too_often_is_
         assert "已催办 G1" in opened.run("day", "urge", "G1").stdout
     assert problem(opened.json("day", "urge", "G1")) == ("guide", "G1", "urged_enough")
     assert problem(opened.json("day", "urge", "G99"))[2] == "unknown_guide"
+
+
+def test_a_guides_month_shows_today_as_it_stands_and_that_days_are_not_members(at_work: Shop) -> None:
+    shown = at_work.run("guide", "month", "G1", lang="en", COLUMNS="80")
+    assert shown.exit_code == 0, shown.output
+    assert "Days count items of lists" in shown.stdout
+    month = at_work.json("guide", "month", "G1")
+    (today,) = month["days"]
+    assert (today["state"], today["figures_version"]) == ("published", None)
+    assert today["due"] == month["total"]["due"] == len(at_work.json("today", "G1")["items"])
+    assert at_work.json("guide", "month", "G1", "--month", "2020-01")["days"] == []
+
+
+def test_a_plans_board_shows_the_running_cycle(at_work: Shop) -> None:
+    shown = at_work.run("plan", "board", "practice", lang="en", COLUMNS="80")
+    assert shown.exit_code == 0, shown.output
+    assert "no source says so" in shown.stdout
+    board = at_work.json("plan", "board", "practice")
+    assert (board["cycle"], board["cycle_state"], board["whole"]) == (1, "running", True)
+    assert board["total"]["due"] == sum(store["due"] for store in board["stores"]) > 0
