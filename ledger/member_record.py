@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain.figures import Item, MemberRecord
 from ledger.door import Driver
-from ledger.records import contacts_of, purchases_of
+from ledger.records import Counting, contacts_of, purchases_of
 
 LAST = 2**63 - 1
 """After every position."""
@@ -69,9 +69,8 @@ async def member_record(
         as_of,
         up_to,
     )
-    contacts, others, _ = await contacts_of(
-        connection, tenant_id, plan_id, cycle, [member], since - whose.window, as_of, up_to=up_to
-    )
+    what = Counting(plan_id, cycle, whose.categories, since, as_of, whose.window)
+    contacts, others = await contacts_of(connection, tenant_id, what, [member], up_to=up_to)
     purchases = await purchases_of(connection, tenant_id, [member], whose.categories, since, as_of)
     return MemberRecord(
         member_id=str(member),

@@ -1,6 +1,6 @@
 """The records a Check counts: every member of a cycle with items, contacts and purchases.
 
-Two times on everything: nothing that was not known at `as_of` is read. Five round trips; rows grow with the
+Two times on everything: nothing that was not known at `as_of` is read. Six round trips; rows grow with the
 members of the cycle and what they did in it, not with the years before.
 """
 
@@ -91,7 +91,7 @@ async def member_records(
 ) -> AsyncIterator[tuple[MemberRecord, ...]]:
     """The same records, `at_once` members at a time: what is held in memory does not grow with the plan.
 
-    Four round trips a slice, each row found by an index of the cycle's or the member's own, whatever lies behind.
+    Five round trips a slice, each row found by an index of the cycle's or the member's own, whatever lies behind.
     With `within` only the members of that part of the brand, whole: a contact elsewhere may win their purchase.
     """
     after = UUID(int=0)
@@ -114,10 +114,15 @@ async def _records(
 ) -> _Counted:
     members = [row["member_id"] for row in people]
     items, tasks = await _items(connection, tenant_id, what, members)
-    contacts, others, check_ins = await contacts_of(
-        connection, tenant_id, what.plan_id, what.cycle, members, what.since - what.window, what.as_of
-    )
+    contacts, check_ins = await _contacts(connection, tenant_id, what, members)
     purchases = await purchases_of(connection, tenant_id, members, what.categories, what.since, what.as_of)
+    # A rival for a purchase matters where there is one, and a contact of ours that may have won it.
+    won = [
+        member
+        for member in members
+        if member in purchases and any(one.reached for one in contacts.get(member, ()))
+    ]
+    others = await _rivals(connection, tenant_id, what, won)
     records = tuple(
         MemberRecord(
             member_id=str(row["member_id"]),
@@ -155,56 +160,63 @@ async def _items(
 
 
 _KNOWN_BY = """
-          AND NOT EXISTS (
-              SELECT FROM event_position p WHERE p.tenant_id = $1 AND p.stream = 'task/' || check_in_ever.task_id
-                AND p.version = check_in_ever.version AND p.position > $7)"""
+  AND NOT EXISTS (
+      SELECT FROM event_position p WHERE p.tenant_id = $1 AND p.stream = 'task/' || check_in_ever.task_id
+        AND p.version = check_in_ever.version AND p.position > $7)"""
+# Two reads, each by an index of its own: with an OR between them neither is one, and all there ever was is read.
+_OURS = """
+SELECT member_id, occurred_at, reached, guide_id, plan_id FROM check_in_ever
+WHERE tenant_id = $1 AND plan_id = $2 AND cycle = $3 AND member_id = ANY($4)
+  AND known_at <= $6 AND occurred_at <= $6 AND superseded_at > $6 AND $5::timestamptz IS NOT NULL{more}
+ORDER BY member_id, occurred_at, task_id, version"""
+_OTHERS = """
+SELECT member_id, occurred_at, reached, guide_id, plan_id FROM check_in_ever
+WHERE tenant_id = $1 AND (plan_id, cycle) <> ($2, $3) AND member_id = ANY($4) AND reached AND occurred_at > $5
+  AND known_at <= $6 AND occurred_at <= $6 AND superseded_at > $6{more}
+ORDER BY member_id, occurred_at, task_id, version"""
 
 
 async def contacts_of(
-    connection: Driver,
-    tenant_id: int,
-    plan_id: str,
-    cycle: int,
-    members: Sequence[UUID],
-    since: datetime,
-    as_of: datetime,
-    *,
-    up_to: int | None = None,
-) -> tuple[dict[UUID, list[Contact]], dict[UUID, list[Contact]], int]:
-    """Contacts of these members in the cycle, those of others that may win a purchase, and how many the first are.
+    connection: Driver, tenant_id: int, what: Counting, members: Sequence[UUID], *, up_to: int | None = None
+) -> tuple[dict[UUID, list[Contact]], dict[UUID, list[Contact]]]:
+    """Contacts of these members in the cycle, and those of others that may win a purchase.
 
     With `up_to` none that got its position after this one; for a few members.
     """
-    known_by = "" if up_to is None else _KNOWN_BY
-    # Two reads, each by an index of its own: with an OR between them neither is one, and all there ever was is read.
+    own, _ = await _contacts(connection, tenant_id, what, members, up_to=up_to)
+    return own, await _rivals(connection, tenant_id, what, members, up_to=up_to)
+
+
+async def _contacts(
+    connection: Driver, tenant_id: int, what: Counting, members: Sequence[UUID], *, up_to: int | None = None
+) -> tuple[dict[UUID, list[Contact]], int]:
+    return await _read_contacts(connection, tenant_id, what, members, _OURS, up_to)
+
+
+async def _rivals(
+    connection: Driver, tenant_id: int, what: Counting, members: Sequence[UUID], *, up_to: int | None = None
+) -> dict[UUID, list[Contact]]:
+    return (await _read_contacts(connection, tenant_id, what, members, _OTHERS, up_to))[0]
+
+
+async def _read_contacts(
+    connection: Driver, tenant_id: int, what: Counting, members: Sequence[UUID], query: str, up_to: int | None
+) -> tuple[dict[UUID, list[Contact]], int]:
     rows = await connection.fetch(
-        f"""
-        SELECT member_id, occurred_at, reached, guide_id, plan_id, task_id, version, true AS ours
-        FROM check_in_ever
-        WHERE tenant_id = $1 AND known_at <= $6 AND occurred_at <= $6 AND superseded_at > $6
-          AND plan_id = $2 AND cycle = $3 AND member_id = ANY($4){known_by}
-        UNION ALL
-        SELECT member_id, occurred_at, reached, guide_id, plan_id, task_id, version, false
-        FROM check_in_ever
-        WHERE tenant_id = $1 AND known_at <= $6 AND occurred_at <= $6 AND superseded_at > $6
-          AND occurred_at > $5 AND member_id = ANY($4) AND reached AND (plan_id, cycle) <> ($2, $3){known_by}
-        ORDER BY member_id, occurred_at, task_id, version""",
+        query.format(more="" if up_to is None else _KNOWN_BY),
         tenant_id,
-        plan_id,
-        cycle,
+        what.plan_id,
+        what.cycle,
         list(members),
-        since,
-        as_of,
+        what.since - what.window,
+        what.as_of,
         *(() if up_to is None else (up_to,)),
     )
-    own: dict[UUID, list[Contact]] = {}
-    others: dict[UUID, list[Contact]] = {}
-    count = 0
+    contacts: dict[UUID, list[Contact]] = {}
     for row in rows:
         contact = Contact(row["occurred_at"], row["reached"], str(row["guide_id"]), row["plan_id"])
-        (own if row["ours"] else others).setdefault(row["member_id"], []).append(contact)
-        count += row["ours"]
-    return own, others, count
+        contacts.setdefault(row["member_id"], []).append(contact)
+    return contacts, len(rows)
 
 
 async def purchases_of(

@@ -41,7 +41,7 @@ from ledger.migrate import migrate
 
 RESULTS = Path(__file__).parent.parent / "results" / "history.json"
 SHAPE = Shape(plans=10, stores_a_plan=4, guides_a_store=5, items_a_day=20, days_a_cycle=25)
-WANTED = Wanted(passes=3, board_passes=3, restarts=40, guides_a_restart=4, boards_a_restart=2)
+WANTED = Wanted(passes=2, board_passes=2, restarts=20, guides_a_restart=5, boards_a_restart=2)
 RATIO_GOAL = 1.5
 GENERATION_GOAL_S = 720
 DISK_GOAL_GB = 25
