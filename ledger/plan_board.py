@@ -4,9 +4,9 @@ Nothing is kept that adds up: the figures are counted anew from the cycle's memb
 time. Every row is found by an index of the cycle or of a member of it (`ledger.records.member_records`), so the cost grows
 with the members of the cycle and what they did in it, not with the cycles and plans before (docs/performance.md, History).
 
-Cost: about a dozen round trips, and four a `SLICE` of members. Members are counted slice by slice: memory holds one, and
-between two of them whatever else the process has to do goes on. A cycle of 100,000 members takes about as long as its
-Check (seconds); a store manager's board reads that store's members alone.
+Cost: about a dozen round trips, and five a `SLICE` of members. Members are counted slice by slice: memory holds one, and
+between two of them whatever else the process has to do goes on. A cycle of 10,000 members takes about a second,
+one of 100,000 ten, as long as its Check; for a store manager only what that store's members did is read.
 """
 
 from __future__ import annotations

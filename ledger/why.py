@@ -1,6 +1,6 @@
 """How an item and the figures it is part of came about: read from the ledger, each line with its event.
 
-Cost: 10 round trips, the two of the snapshot among them, 3 for each stored Check of the cycle and 3 for now; up to 3 more
+Cost: 10 round trips, the two of the snapshot among them, 4 for each stored Check of the cycle and 4 for now; up to 3 more
 for what is in reach. Rows are those of one member in one cycle. In one snapshot, so that the parts agree. Whoever stands on the connection sees as much of it as they reach (`ledger.asking`): who does not
 see the item finds nothing, and where contacts or purchases of others may be missing, `whole` is false.
 """

@@ -1,7 +1,7 @@
 """Calendars of brand, region, store and guide.
 
 Revision ID: 0017
-Revises: 0014
+Revises: 0015
 """
 
 from importlib.resources import files
@@ -11,7 +11,7 @@ from alembic import op
 from ledger.migrations.script import run_script
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
