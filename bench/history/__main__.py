@@ -168,7 +168,7 @@ def show(figures: list[dict[str, object]], console: Console) -> None:
             str(one["figure"]),
             f"{one['value']:,} {one['unit']}",
             str(one["goal"] or ""),
-            str(one["holds"] or ""),
+            "" if one["holds"] is None else str(one["holds"]),
         )
     console.print(table)
 
