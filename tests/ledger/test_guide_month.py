@@ -9,7 +9,7 @@ import pytest
 
 from domain.errors import NotFound
 from ledger.guide_month import GuideMonth, read_guide_month
-from ledger.recounting import count_day
+from ledger.recounting import count_days
 from tests.brand import Brand, at
 
 
@@ -69,7 +69,7 @@ async def test_a_late_fact_gives_a_closed_day_its_next_version(shop: Brand) -> N
     monday = (await month(shop)).days[0]
     assert (monday.figures_version, monday.counts.late, monday.counts.attempted) == (2, 1, 3)
     async with shop.ledger.connection() as connection:
-        recounted = await count_day(connection, 1, guide_id=guide, day=date(2026, 3, 2))
+        (recounted,) = (await count_days(connection, 1, [(guide, date(2026, 3, 2))])).values()
     assert (
         monday.counts.due,
         monday.counts.attempted,

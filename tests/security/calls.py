@@ -112,7 +112,7 @@ def _amends(reach: Reach, thing: Thing) -> bool:
 
 def _urges(reach: Reach, thing: Thing) -> bool:
     """Whoever answers for her work: HQ, the supervisor of her region, the manager of her store."""
-    return reach.changes_all or thing.guide in reach.amends or thing.store in reach.binds
+    return reach.changes_all or thing.store in reach.amends or thing.store in reach.binds
 
 
 def _corrects(reach: Reach, thing: Thing) -> bool:

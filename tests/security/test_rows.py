@@ -333,7 +333,7 @@ async def test_who_may_urge_whom_is_as_the_policy_table_says(login: str, stage: 
     async with signed_on(stage, login) as connection:
         for guide, guide_id in stage.world.guides.items():
             answered = await connection.fetchval("SELECT urges($1, $2)", guide_id, NOW.date())
-            theirs = guide in reach.amends or (reach.writes and GUIDES[guide].store in reach.binds)
+            theirs = GUIDES[guide].store in reach.amends or (reach.writes and GUIDES[guide].store in reach.binds)
             assert answered is (reach.changes_all or theirs), (login, guide)
 
 
