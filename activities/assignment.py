@@ -24,6 +24,7 @@ from domain.assignment import (
 )
 from domain.calendar import WorkingCalendar, business_date
 from domain.cycle import History, longest_span, task_for, use_rates, use_rhythms
+from domain.day_norm import capacity_of
 from domain.events import CycleStarted, MemberAssigned, TaskCreated
 from domain.layers import Leave
 from domain.messages import CycleOpened, PlanStep
@@ -34,6 +35,7 @@ from domain.value_quadrant import quadrant
 from ledger import facts
 from ledger.calendars import days_of_guides
 from ledger.cycles import dialled_out, start_cycle
+from ledger.day_norms import read_day_norm
 from ledger.door import Driver
 from ledger.plans import read_plan
 
@@ -111,6 +113,7 @@ async def draw_cycle(connection: Driver, tenant_id: int, plan: Plan, cycle: int,
     callable_ = {member: guide for member, guide in guide_of.items() if member not in spent}
     calendars = await days_of_guides(connection, tenant_id, plan.working_calendar, guide_of.values())
     tasks = _tasks(plan, cycle, own, callable_, calendars, rates_and_days=(rates, rhythms, days[0], days[-1]))
+    norm = await read_day_norm(connection, tenant_id)
     started = CycleStarted(
         cycle=cycle,
         starts_on=days[0],
@@ -119,7 +122,7 @@ async def draw_cycle(connection: Driver, tenant_id: int, plan: Plan, cycle: int,
         assigned=len(guide_of),
         unassigned=len(members) - len(guide_of),
         tasks=len(tasks),
-        staffing_needed=staffing(len(tasks), plan.care.items_per_day, len(days)),
+        staffing_needed=staffing(len(tasks), capacity_of(plan, norm), len(days)),
         guides=len(frozenset(guide_of.values())),
         longest_reminder_months=longest_span(own, plan, rates),
         time_zone=zone,

@@ -49,10 +49,10 @@ class DispatchActivities:
             plans = [standing.plan for standing, _ in await plans_on(connection, ledger.tenant_id, step)]
         if not plans:
             return DayView(working=False, opens_at=step.at, closes_at=step.at)
-        nudges = {(nudge, "", 1) for plan in plans for nudge in plan.day.nudges}
-        escalations = {
-            (one.at, one.to.value, one.open_percent) for plan in plans for one in plan.day.escalations
-        }
+        # What was not claimed is pushed at the cut-off, which is a slot like those at which guides are nudged.
+        slots = {(nudge, "", 1) for plan in plans for nudge in plan.day.nudges}
+        slots |= {(plan.day.claim_until, "", 1) for plan in plans if plan.day.claim_until is not None}
+        slots |= {(one.at, one.to.value, one.open_percent) for plan in plans for one in plan.day.escalations}
         return DayView(
             working=True,
             opens_at=local_instant(step.day, plans[0].day.release, step.time_zone),
@@ -64,7 +64,7 @@ class DispatchActivities:
                     escalate_to=level,
                     open_percent=percent,
                 )
-                for at, level, percent in sorted(nudges | escalations)
+                for at, level, percent in sorted(slots)
             ),
         )
 

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from activities.assignment import AssignmentActivities
 from activities.context import Context
-from activities.plans import SELECT_AHEAD, cycle_instants, plan_zone
+from activities.plans import SELECT_AHEAD, cycle_instants, on_day, plan_zone, pooled
 from activities.purchases import PurchaseActivities, plans_on
 from domain.calendar import business_date, local_instant
 from domain.errors import Conflict, Problem, Refused
@@ -25,11 +25,13 @@ from domain.messages import DayStep, PlanStep
 from domain.plan import clock_text
 from ledger.calendars import days_off, zone_days
 from ledger.closing import close
+from ledger.day_norms import asked_of_day
 from ledger.door import Driver
+from ledger.due_items import ZoneDay
 from ledger.guide_zones import GuideAt, GuideZones, guide_zones
 from ledger.guides import unknown_guide
 from ledger.ledger import Command, Ledger, guide_day_stream, record
-from ledger.list_cutting import PlanOnDay, cut_lists
+from ledger.list_cutting import cut_lists
 from ledger.plan_cycles import cycles_to_begin, plans_in_cycle
 from ledger.pool import Pool
 from ledger.publishing import publish
@@ -141,23 +143,24 @@ async def _cut(connection: Driver, tenant_id: int, step: DayStep) -> OpenedDay:
         day=step.day,
         zone=step.time_zone,
     )
-    lists = await cut_lists(
+    opens_at = local_instant(step.day, time_of_day.fromisoformat(step.release), step.time_zone)
+    holds = await asked_of_day(
         connection,
         tenant_id,
         day=step.day,
         time_zone=step.time_zone,
-        off=off,
+        plans=[standing.plan for standing, _ in found],
+    )
+    lists = await cut_lists(
+        connection,
+        ZoneDay(tenant_id, step.day, step.time_zone, off),
         plans=[
-            PlanOnDay(
-                standing.plan.plan,
-                standing.cycle,
-                standing.plan.care.items_per_day,
-                expire=standing.plan.day.open_items == "expire",
-            )
+            on_day(standing, pooled=pooled(standing.plan, step.day, step.time_zone, step.at))
             for standing, _ in found
         ],
-        opens_at=local_instant(step.day, time_of_day.fromisoformat(step.release), step.time_zone),
+        opens_at=opens_at,
         closes_at=local_instant(step.day, closes, step.time_zone),
+        holds=holds,
     )
     await note_cut(
         connection,

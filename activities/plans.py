@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from temporalio import activity
 
 from activities.context import Context
 from domain.calendar import local_instant
+from domain.day_norm import invites
 from domain.messages import OpenDays, PlanRun, PlanStep, PlanView
 from domain.plan import Plan
 from ledger.cycles import CycleState, read_cycle, unsettled_cycles
 from ledger.door import Driver
+from ledger.due_items import PlanOnDay
 from ledger.facts import GuideFacts, guides
 from ledger.open_days import OpenDay, count_open_days, open_days
-from ledger.plans import FINAL, read_plan
+from ledger.plans import FINAL, PlanState, read_plan
 
 SELECT_AHEAD = timedelta(minutes=30)
 """Members are selected so long before the first release."""
@@ -89,3 +91,15 @@ async def plan_zone(connection: Driver, tenant_id: int, plan: Plan) -> str:
         if takes_part(guide, plan):
             count[guide.time_zone] = count.get(guide.time_zone, 0) + 1
     return min(count, key=lambda zone: (-count[zone], zone), default="UTC")
+
+
+def on_day(standing: PlanState, *, pooled: bool = False) -> PlanOnDay:
+    """The plan as the cut takes it."""
+    plan = standing.plan
+    return PlanOnDay(plan.plan, standing.cycle, invites(plan), plan.day.key_value_first, pooled)
+
+
+def pooled(plan: Plan, day: date, time_zone: str, at: datetime) -> bool:
+    """Whether what the plan has due on the day still lies in the stores' pools at `at`."""
+    until = plan.day.claim_until
+    return until is not None and at < local_instant(day, until, time_zone)

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from activities.assignment import Drawn, draw_cycle
+from activities.forecasting import DAYS_AHEAD, Forecast, foresee
 from activities.plan_hours import look_at_hours
 from activities.plans import plan_zone
 from domain.calendar import business_date, local_instant
+from domain.day_norm import capacity_of
 from domain.errors import Problem, Refused
 from domain.plan import Plan
 from domain.playbook import check_plan
+from ledger.day_norms import read_day_norm
 from ledger.ledger import Ledger
 from ledger.plans import references
 from ledger.report import UnassignedReason, by_reasons
@@ -24,6 +27,10 @@ class Preview:
     drawn: Drawn
     guides: int
     unassigned: tuple[UnassignedReason, ...]
+    a_day: int
+    """How many of its items a guide can do in a day."""
+    forecast: Forecast
+    """The first working days, with what the other plans ask for."""
     notes: tuple[Problem, ...] = ()
     """What should be known and may be launched with."""
 
@@ -44,6 +51,16 @@ async def preview_plan(ledger: Ledger, plan: Plan, *, at: datetime, on: date | N
             raise Refused(problems)
         async with connection.transaction(readonly=True):
             instant = at if on is None else local_instant(on, time(0), zone)
+            norm = await read_day_norm(connection, ledger.tenant_id)
             drawn = await draw_cycle(connection, ledger.tenant_id, plan, 1, instant)
+            foreseen = await foresee(
+                connection,
+                ledger.tenant_id,
+                plan,
+                today=business_date(instant, zone),
+                days=min(DAYS_AHEAD, plan.period.working_days),
+                would_make=drawn.tasks,
+            )
     nobody = by_reasons(one.tried for one in drawn.assigned if one.guide is None)
-    return Preview(drawn, sum(plan.care.takes_part(code) for code in known.guides), nobody, hours.notes)
+    taking_part = sum(plan.care.takes_part(code) for code in known.guides)
+    return Preview(drawn, taking_part, nobody, capacity_of(plan, norm), foreseen, hours.notes)

@@ -6,8 +6,11 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from activities.claiming import push_unclaimed
 from activities.context import Context
+from activities.purchases import plans_on
 from domain.messages import DayStep, EscalatedGuides, NudgedGuides
+from domain.plan import clock_text
 from domain.urging import Level
 from ledger.escalating import Upwards, escalate
 from ledger.nudging import nudge
@@ -45,8 +48,20 @@ class ReminderActivities:
 
     @activity.defn(name="nudge_guides")
     async def nudge_guides(self, step: DayStep) -> NudgedGuides:
-        """Nudge every guide of the zone whose published list has items nobody touched today."""
+        """Nudge every guide of the zone whose published list has items nobody touched today.
+
+        What nobody claimed by its cut-off comes on the lists first; a slot that is only a cut-off nudges nobody.
+        """
         ledger = self._context.ledger
+        await push_unclaimed(ledger, day=step.day, time_zone=step.time_zone, at=step.at)
+        async with ledger.connection() as connection:
+            plans = [
+                standing.plan
+                for standing, _ in await plans_on(connection, ledger.tenant_id, step, any_release=True)
+            ]
+        cut_offs = {clock_text(plan.day.claim_until) for plan in plans if plan.day.claim_until}
+        if step.slot in cut_offs - {clock_text(nudge) for plan in plans for nudge in plan.day.nudges}:
+            return NudgedGuides(guides=0)
         command = self._context.command(
             f"nudge/{step.time_zone}/{step.release}/{step.day}/{step.slot}", step.at, rehearsal=step.rehearsal
         )

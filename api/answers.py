@@ -22,6 +22,36 @@ class UnassignedAnswer(Answer):
     tried: list[tuple[str, str]]
 
 
+class DayLoadAnswer(Answer):
+    """A working day to come: new items, all there is to do, what can be done, what is left over."""
+
+    day: date
+    due: int
+    load: int
+    capacity: int
+    left: int
+    over: bool = Field(description="More than can be done.")
+
+
+class GuideForecastAnswer(Answer):
+    """A guide's coming days for one kind of item."""
+
+    guide: str
+    store: str
+    kind: str
+    over_from: date | None = Field(description="The first day with more than she can do.")
+    days: list[DayLoadAnswer]
+
+
+class ForecastAnswer(Answer):
+    """The coming working days: load from all plans against capacity. Who comes to be over capacity stands first."""
+
+    plan: str
+    over: int = Field(description="Guides who come to have more than they can do.")
+    totals: dict[str, list[DayLoadAnswer]] = Field(description="All guides together, by kind.")
+    guides: list[GuideForecastAnswer]
+
+
 class FirstCycle(Answer):
     """What a plan would start with."""
 
@@ -39,6 +69,7 @@ class FirstCycle(Answer):
     days_per_unit: dict[str, str]
     guides_taking_part: int
     unassigned_reasons: list[UnassignedAnswer]
+    forecast: ForecastAnswer
 
 
 class Note(Answer):
@@ -220,6 +251,10 @@ class ItemAnswer(Answer):
     )
     script: str
     material: str
+    kind: str = Field(description="A call, or an invitation into a group.")
+    snoozed_until: datetime | None = Field(
+        description="Until when the guide put it off; nobody is reminded of it before."
+    )
 
 
 class ListAnswer(Answer):
@@ -233,6 +268,8 @@ class ListAnswer(Answer):
     closes_at: datetime
     items: list[ItemAnswer]
     rest: int
+    target_calls: int | None = Field(description="What is scored in the evening.")
+    target_invitations: int | None
 
 
 class UrgedAnswer(Answer):

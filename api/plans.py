@@ -78,6 +78,7 @@ async def check_plan(
             **preview.drawn.started.model_dump(),
             "guides_taking_part": preview.guides,
             "unassigned_reasons": preview.unassigned,
+            "forecast": preview.forecast,
         },
         "notes": preview.notes,
     })  # fmt: skip

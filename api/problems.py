@@ -53,6 +53,12 @@ KINDS = {
 
 STANDS_AGAINST = frozenset({
     "check_in_superseded",
+    "claimed_by_other",
+    "guide_is_away",
+    "list_is_closed",
+    "not_in_pool",
+    "not_on_open_list",
+    "snoozed_too_often",
     "closed_day_is_the_supervisors",
     "nothing_to_correct",
     "store_is_closed",

@@ -14,6 +14,7 @@ from activities.opening import ZoneRelease, close_guide_days, open_zone_day, rel
 from activities.plans import SELECT_AHEAD, cycle_instants, plan_zone
 from cli import day_screens as screens
 from cli.completeness import complete_line
+from cli.day_lists import register
 from cli.day_screens import Opened
 from cli.session import Session, json_option, pass_session
 from domain.calendar import business_date
@@ -51,6 +52,9 @@ def day(context: click.Context) -> None:
     """今天各店的清单；开启、提前收尾 / The day: open it, close it."""
     if context.invoked_subcommand is None:
         context.invoke(status_command, zone=None, day=None)
+
+
+register(day)
 
 
 @day.command("status")

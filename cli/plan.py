@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import click
 
 from activities.acting import Asked, launch_plan
+from activities.forecasting import DAYS_AHEAD, MOST_DAYS, Forecast, forecast_plan
 from activities.preview import Preview, preview_plan
 from activities.reporting import goal_when_counted, report_json
 from cli import plan_screens as screens
+from cli.forecast_screen import forecast
 from cli.playbook_files import read_playbook
 from cli.session import Session, json_option, pass_session
 from domain.errors import NotFound, Problem, Refused
@@ -57,6 +60,7 @@ def check_command(session: Session, file: Path, on: datetime | None) -> None:
                 **preview.drawn.started.model_dump(mode="json"),
                 "guides_taking_part": preview.guides,
                 "unassigned_reasons": preview.unassigned,
+                "forecast": preview.forecast,
             },
             "notes": [
                 {
@@ -68,7 +72,7 @@ def check_command(session: Session, file: Path, on: datetime | None) -> None:
                 for one in preview.notes
             ],
         },
-        *screens.preview(session, written, preview.drawn.started, preview.guides, preview.unassigned),
+        *screens.preview(session, written, preview),
         *(f"{session.words.reason(one)} {session.words.remedy(one)}" for one in preview.notes),
     )
 
@@ -171,6 +175,28 @@ async def _status(session: Session, name: str) -> tuple[PlanState, CycleState | 
             if (stored := await read_check(connection, ledger.tenant_id, name, cycle, kind)) is not None
         ]
     return standing, state, checks
+
+
+@plan.command("forecast")
+@click.argument("name", metavar="PLAN")
+@click.option(
+    "--days",
+    type=click.IntRange(1, MOST_DAYS),
+    default=DAYS_AHEAD,
+    show_default=True,
+    help="今后几个工作日 / how many working days.",
+)
+@json_option
+@pass_session
+def forecast_command(session: Session, name: str, days: int) -> None:
+    """今后几天每位导购的任务量与容量 / Each guide's coming days: load against capacity, all plans."""
+
+    async def foresee() -> Forecast:
+        async with session.ledger() as (ledger, _):
+            return await forecast_plan(ledger, name, at=now(), days=days)
+
+    found = session.run(foresee())
+    session.show({**asdict(found), "over": found.over}, *forecast(session, found))
 
 
 @plan.command("report")

@@ -8,26 +8,21 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
+from activities.preview import Preview
 from cli import check_screen as check
 from cli.completeness import complete_line
+from cli.forecast_screen import forecast
 from cli.layout import NOTHING, heading, labelled, number, table
 from cli.session import Session
-from domain.events import CycleStarted
 from domain.plan import Goal, Plan
 from ledger.cycles import CycleState
 from ledger.plans import FINAL, PlanState, cycle_span
-from ledger.report import Report, UnassignedReason
+from ledger.report import Report
 
 
-def preview(
-    session: Session,
-    plan: Plan,
-    started: CycleStarted,
-    guides: int,
-    unassigned: Sequence[UnassignedReason],
-) -> Iterator[RenderableType]:
+def preview(session: Session, plan: Plan, found: Preview) -> Iterator[RenderableType]:
     """A plan that may be launched, and what its first cycle would begin with."""
-    words = session.words
+    words, started, guides, unassigned = session.words, found.drawn.started, found.guides, found.unassigned
     yield heading(words("preview.title", name=plan.name, plan=plan.plan))
     yield labelled(
         (words("preview.period"), _period(session, plan)),
@@ -47,7 +42,7 @@ def preview(
                 "preview.staffing_text" if started.staffing_needed <= guides else "preview.staffing_short",
                 needed=number(started.staffing_needed),
                 guides=number(guides),
-                a_day=plan.care.items_per_day,
+                a_day=found.a_day,
             ),
         ),
         (words("preview.span"), words("preview.span_text", months=started.longest_reminder_months)),
@@ -55,6 +50,7 @@ def preview(
     )
     if unassigned:
         yield check.unassigned(words, unassigned)
+    yield from forecast(session, found.forecast)
     yield words("preview.nothing_written")
 
 

@@ -11,6 +11,8 @@ from cli.layout import NOTHING, heading, number, table
 from cli.session import Session, json_option, pass_session
 from ledger.today import ListedItem, TodaysList, read_todays_list
 
+KINDS = ("call", "invitation")
+
 
 @click.command()
 @click.argument("guide")
@@ -63,6 +65,17 @@ def _screen(session: Session, listed: TodaysList) -> list[RenderableType]:
         made,
         words("today.done", done=done, listed=len(listed.items), state=words.code("statuses", listed.state)),
     ]
+    if listed.target_calls is not None:
+        done_of = {kind: sum(item.done for item in listed.items if item.kind == kind) for kind in KINDS}
+        parts.append(
+            words(
+                "today.target",
+                calls=done_of["call"],
+                target_calls=listed.target_calls,
+                invitations=done_of["invitation"],
+                target_invitations=listed.target_invitations or 0,
+            )
+        )
     if listed.rest:
         parts.append(words("today.rest", rest=number(listed.rest)))
     scripts = dict.fromkeys(item.script for item in listed.items)
@@ -91,4 +104,6 @@ def _state(session: Session, item: ListedItem) -> str:
         return session.words("today.done_by_other")
     if item.state == "open" and item.plan_status == "paused":
         return session.words("today.paused")
+    if item.state == "open" and item.snoozed_until is not None:
+        return session.words("today.snoozed", until=f"{item.snoozed_until:%m-%d %H:%M} UTC")
     return session.words.code("statuses", item.state)

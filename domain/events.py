@@ -195,6 +195,16 @@ class TaskLeft(Event):
     bought_at: datetime | None = None
 
 
+class TaskSnoozed(Event):
+    """The guide put the item off until later that day or to a later day; no attempt. `reason` is a code."""
+
+    type: ClassVar[str] = "task_snoozed"
+    guide: UUID
+    business_date: date
+    until: datetime
+    reason: str
+
+
 class TaskReassigned(Event):
     """The open item moved to another guide; history and credit stay with whoever did the work."""
 
@@ -202,6 +212,8 @@ class TaskReassigned(Event):
     guide: UUID
     before: UUID
     reason: str
+    lent: bool = False
+    """Only the item moved: the member stays with whoever looks after them."""
 
 
 class CheckedIn(Event):
@@ -272,6 +284,34 @@ class ListPublished(Event):
     time_zone: str = ""
     opens_at: datetime | None = None
     closes_at: datetime | None = None
+    target_calls: int | None = None
+    """What is scored in the evening; None: before targets were told."""
+    target_invitations: int | None = None
+
+
+class ListExtended(Event):
+    """Items came on a published list during the day: claimed, unclaimed at the cut-off, or from who is absent (`why`)."""
+
+    type: ClassVar[str] = "list_extended"
+    tasks: tuple[UUID, ...]
+    first_rank: int
+    why: str
+
+
+class ListShortened(Event):
+    """Items went from a published list to others' lists: its guide is absent (`why`)."""
+
+    type: ClassVar[str] = "list_shortened"
+    tasks: tuple[UUID, ...]
+    why: str
+
+
+class GuideAbsent(Event):
+    """The guide is not there today; why is nobody's business."""
+
+    type: ClassVar[str] = "guide_absent"
+    guide: UUID
+    business_date: date
 
 
 class ClockedIn(Event):
@@ -329,6 +369,21 @@ class DayClosed(Event):
     """The list's items in order, each `task#version`: where its stream stood."""
     head: str = ""
     """A digest over them and their events' hashes (`ledger/closing.py`); empty: the version before kept none."""
+    target_calls: int | None = None
+    target_invitations: int | None = None
+
+
+# --- stream day-norm ---------------------------------------------------------------------------------
+
+
+class DayNormSet(Event):
+    """What is asked of a guide a day from now on (基本考核指标), and how many invitations a booked visit takes off."""
+
+    type: ClassVar[str] = "day_norm_set"
+    calls: int
+    invitations: int
+    invitations_a_visit: int
+    reason: str
 
 
 # --- stream import/{kind} ----------------------------------------------------------------------------

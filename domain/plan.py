@@ -91,8 +91,10 @@ class Care(_Strict):
 
     strategies: tuple[StrategyStep, ...] = Field(min_length=1)
     members_per_guide: Whole = Field(ge=1, le=100_000)
-    items_per_day: Whole = Field(ge=1, le=1_000)
-    """Daily capacity: cuts the list. The rest stays due and visible."""
+    items_per_day: Whole | None = Field(default=None, ge=1, le=1_000)
+    """Daily capacity for calls: cuts the list, the rest stays due and visible. None: the brand's (`domain/day_norm.py`)."""
+    invitations_per_day: Whole | None = Field(default=None, ge=1, le=1_000)
+    """The same for group invitations."""
     guides: tuple[str, ...] = ()
     """Codes of the guides that take part; empty: all."""
     without_guides: tuple[str, ...] = ()
@@ -122,6 +124,8 @@ class Replenishment(_Strict):
 
     kind: Literal["replenishment"] = "replenishment"
     name: str
+    item: Literal["call", "invitation"] = "call"
+    """What an item of it is: a call, or an invitation into a group. Each has its own capacity and target."""
     lead_days: Whole = Field(default=5, ge=0, le=90)
     days_per_unit: dict[str, Decimal] = Field(default_factory=dict)
     """Category -> days one unit lasts, where it is known."""
@@ -154,6 +158,11 @@ class Day(_Strict):
     escalate: tuple[Escalation, ...] | None = None
     """Left out: the store an hour after the last nudge, the region an hour later where half a list is open, HQ another
     hour later where nine tenths are (ours); empty: nobody."""
+    key_value_first: bool = Field(default=True, strict=True)
+    """Whether members of the quadrant key value come first on the list, whatever their grade (VIP, first served)."""
+    claim_until: LocalTime | None = None
+    """Until then the items lie in the store's pool and its guides claim them (领取); what is unclaimed goes to whom the
+    assignment names. None: items are pushed from the release on."""
 
     @model_validator(mode="after")
     def _hours_in_order(self) -> Self:
@@ -165,6 +174,8 @@ class Day(_Strict):
             raise ValueError("nudge_outside_day")
         if any(not self.release < one.at < self.close for one in self.escalate or ()):
             raise ValueError("escalation_outside_day")
+        if self.claim_until is not None and not self.release < self.claim_until < self.close:
+            raise ValueError("claim_outside_day")
         return self
 
     @property

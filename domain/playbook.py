@@ -40,6 +40,7 @@ _CODES = {
     "string_pattern_mismatch": "not_an_id",
     "string_type": "not_text",
     "tuple_type": "not_a_list",
+    "bool_type": "not_yes_or_no",
 }
 _PARAMS = {
     "gt": "limit",
@@ -57,6 +58,7 @@ _FIELD_OF_RULE = {
     "release_not_before_close": "close",
     "nudge_outside_day": "nudges",
     "escalation_outside_day": "escalate",
+    "claim_outside_day": "claim_until",
     "lower_not_below_raise": "lower_at",
 }
 

@@ -75,6 +75,8 @@ class Right(StrEnum):
     BIND_DEVICE = "devices.bind"
     MANAGE_TOKENS = "tokens.manage"
     CHANGE_STAFF = "staff.change"
+    TELL_ABSENCE = "absence.tell"
+    SET_NORM = "norm.set"
     READ_METRICS = "metrics.read"
     AUDIT = "ledger.audit"
     READ_SIGNS = "signs.read"
@@ -99,6 +101,8 @@ CHANGING = frozenset({
     Right.MANAGE_TOKENS,
     Right.CHANGE_STAFF,
     Right.URGE,
+    Right.TELL_ABSENCE,
+    Right.SET_NORM,
 })  # fmt: skip
 """Rights that write. A token without one of them reads only, in the database too."""
 
@@ -123,7 +127,7 @@ POLICY: Mapping[Role, frozenset[Right]] = {
     Role.ORGANISER: frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.STEER_PLAN}),
     Role.STORE_MANAGER: _LOOKS_ON
     | _AT_WORK
-    | {Right.BIND_DEVICE, Right.SET_CONSENT, Right.READ_SIGNS, Right.URGE},
+    | {Right.BIND_DEVICE, Right.SET_CONSENT, Right.READ_SIGNS, Right.URGE, Right.TELL_ABSENCE},
     Role.GUIDE: _AT_WORK,
     Role.SERVICE_AGENT: _AT_WORK,
 }

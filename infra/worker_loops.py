@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from temporalio.client import Client
 
+from activities.claiming import push_unclaimed_everywhere
 from activities.handing_over import settle_staff_changes
 from activities.seals import Keep, seal_and_keep
 from domain.errors import Conflict
@@ -40,6 +41,9 @@ MONTHS_AGAIN_AFTER = 60.0
 STAFF_EVERY = 20.0
 """Seconds between two looks at staff changes whose day has come; rights do not wait for it."""
 
+POOLS_EVERY = 30.0
+"""Seconds between two looks at what was not claimed by its cut-off."""
+
 SEALS_EVERY = 15.0
 """Seconds between two looks at the seals."""
 SEALED_WITHIN = timedelta(minutes=4, seconds=30)
@@ -56,6 +60,7 @@ def worker_loops(settings: Settings, client: Client, ledger: Ledger) -> dict[str
         "reconciler": Reconciler(client, ledger, now).run(),
         "months": run_months(ledger, now=now),
         "staff": run_staff_changes(ledger),
+        "pools": run_pools(ledger),
         "seals": run_seals(ledger, anchor_keeper(settings)),
     }
 
@@ -70,6 +75,18 @@ async def run_staff_changes(ledger: Ledger) -> None:
         except (*DATABASE_LOST, Conflict) as error:
             log.warning("staff_waits", reason=type(error).__name__)
         await asyncio.sleep(STAFF_EVERY)
+
+
+async def run_pools(ledger: Ledger) -> None:
+    """Push what nobody claimed when its cut-off has passed, whether Temporal is there or not."""
+    while True:
+        try:
+            pushed = await push_unclaimed_everywhere(ledger, now())
+            if pushed:
+                log.info("unclaimed_pushed", items=pushed)
+        except (*DATABASE_LOST, Conflict) as error:
+            log.warning("pools_wait", reason=type(error).__name__)
+        await asyncio.sleep(POOLS_EVERY)
 
 
 def anchor_keeper(settings: Settings) -> Keep:

@@ -18,9 +18,9 @@ from domain.permitted import Purpose, next_permitted
 from ledger.calendars import LAYERS_OF_STORE, STORE_COLUMNS, layers_of, with_guide
 from ledger.door import Driver
 from ledger.escalating import KIND as ESCALATION
-from ledger.escalating import LEFT_OPEN, PLACE
+from ledger.escalating import PLACE, left_open
 from ledger.ledger import Ledger
-from ledger.open_items import ITEM_OPEN, ITEM_UNTOUCHED, ITEMS_OF_DAY
+from ledger.open_items import ITEM_UNTOUCHED, ITEMS_OF_DAY, item_open
 
 LEASE = timedelta(minutes=2)
 """Whoever has not ended a message by then has died; longer than any attempt to send."""
@@ -32,10 +32,8 @@ CONTACT = "contact"
 LOOKED_AT = 50
 """Messages one recheck looks at; those that can never become right are ended on the way to one that can be sent."""
 
-_STILL_OPEN = LEFT_OPEN.format(
-    day="(c.content->>'date')::date",
-    zone="c.content->>'time_zone'",
-    percent="(c.content->>'open_percent')::int",
+_STILL_OPEN = left_open(
+    "(c.content->>'date')::date", "c.content->>'time_zone'", "(c.content->>'open_percent')::int", "$3"
 )
 _RECHECK = f"""
 WITH candidate AS (
@@ -72,7 +70,7 @@ LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = coalesce(m.home_store_id,
 LEFT JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = c.guide_id
      AND d.business_date = (c.content->>'date')::date
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE {ITEM_OPEN})::int AS open_items,
+    SELECT count(*) FILTER (WHERE {item_open("$3")})::int AS open_items,
            count(*) FILTER (WHERE {ITEM_UNTOUCHED} AND p.status = 'paused') AS paused
     FROM (SELECT d.guide_id, d.business_date) AS d {ITEMS_OF_DAY}
 ) n

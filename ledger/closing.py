@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.events import DayClosed
 from ledger.door import Driver
+from ledger.due_items import PUT_OFF
 from ledger.ledger import Command, guide_day_stream, record
 from ledger.tasks import Leaving, change_tasks
 
@@ -22,17 +23,25 @@ def day_head(items: Iterable[tuple[str, bytes]]) -> str:
 
 
 async def close(
-    connection: Driver, tenant_id: int, command: Command, *, guide_id: UUID, day: date, reason: str = ""
+    connection: Driver,
+    tenant_id: int,
+    command: Command,
+    *,
+    guide_id: UUID,
+    day: date,
+    reason: str = "",
+    keep: bool = False,
 ) -> bool:
     """Close a guide's day: lock it, recount it, let open items carry over or expire by their plan's rule.
 
-    Items of a paused plan carry over whatever its rule: nobody was asked to do them. With a `reason` the day is
-    closed before its time, and what is reported afterwards comes after the close.
+    Items of a paused plan carry over whatever its rule: nobody was asked to do them; so do those that were put off beyond
+    the day and, with `keep`, all: she was not there. With a `reason` the day is closed before its time, and what is reported
+    afterwards comes after the close.
 
     False if it was closed before. Call it in a transaction. Seven statements, rows grow with one list.
     """
     before = await connection.fetchrow(
-        "SELECT state, time_zone, opens_at, closes_at FROM guide_day"
+        "SELECT state, time_zone, opens_at, closes_at, target_calls, target_invitations FROM guide_day"
         " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
         tenant_id,
         guide_id,
@@ -41,10 +50,11 @@ async def close(
     if before is None or before["state"] == "closed":
         return False
     rows = await connection.fetch(
-        """
+        f"""
         SELECT t.task_id, t.attempts,
                t.state = 'open' AND t.guide_id = $2 AND t.last_attempt_on IS DISTINCT FROM $3 AS untouched,
-               p.spec->'day'->>'open_items' = 'expire' AND p.status <> 'paused' AS expire,
+               p.spec->'day'->>'open_items' = 'expire' AND p.status <> 'paused' AND NOT $4
+                   AND NOT {PUT_OFF.format(at="$5")} AS expire,
                p.status = 'recalled' AS recalled, c.reached, h.version, h.hash
         FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
@@ -58,6 +68,8 @@ async def close(
         tenant_id,
         guide_id,
         day,
+        keep,
+        max(command.occurred_at, before["closes_at"]),
     )
     expiring = [
         Leaving(row["task_id"], row["attempts"], "expired", "day_closed")
@@ -89,6 +101,8 @@ async def close(
                 "time_zone": before["time_zone"],
                 "opens_at": before["opens_at"],
                 "closes_at": before["closes_at"],
+                "target_calls": before["target_calls"],
+                "target_invitations": before["target_invitations"],
             }
         )
     await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), closed)])

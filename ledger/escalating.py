@@ -9,23 +9,25 @@ from domain.events import Escalated, Event
 from domain.urging import Level
 from ledger.door import Driver
 from ledger.ledger import Command, guide_day_stream, record
-from ledger.open_items import ITEM_OPEN, ITEMS_OF_DAY
+from ledger.open_items import ITEMS_OF_DAY, item_open
 
 KIND = "escalation"
 PLACE = "CASE {level} WHEN 'store' THEN o.store WHEN 'region' THEN o.region ELSE '' END"
-"""The code of the place of a level that a row `o` of `LEFT_OPEN` belongs to; by `.format`."""
+"""The code of the place of a level that a row `o` of `left_open` belongs to; by `.format`."""
 
-LEFT_OPEN = f"""
+
+def left_open(day: str, time_zone: str, percent: str, at: str) -> str:
+    """SQL: the guides of a zone's day with at least so many percent of their list open at an instant."""
+    return f"""
     SELECT d.guide_id, g.code, s.code AS store, s.region, d.listed, count(*)::int AS open_items
     FROM guide_day d
     JOIN guide g ON g.tenant_id = $1 AND g.guide_id = d.guide_id
     JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
     {ITEMS_OF_DAY}
-    WHERE d.tenant_id = $1 AND d.business_date = {{day}} AND d.time_zone = {{zone}} AND d.state = 'published'
-      AND {ITEM_OPEN}
+    WHERE d.tenant_id = $1 AND d.business_date = {day} AND d.time_zone = {time_zone} AND d.state = 'published'
+      AND {item_open(at)}
     GROUP BY 1, 2, 3, 4, 5
-    HAVING count(*) * 100 >= d.listed * {{percent}}"""
-"""The guides of a zone's day with at least so many percent of their list open; by `.format`."""
+    HAVING count(*) * 100 >= d.listed * {percent}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ async def escalate(
     )
     rows = await connection.fetch(
         f"""
-        SELECT o.guide_id, o.open_items, s.place FROM ({LEFT_OPEN.format(day="$2", zone="$3", percent="$4")}) o
+        SELECT o.guide_id, o.open_items, s.place FROM ({left_open("$2", "$3", "$4", "$6")}) o
         CROSS JOIN LATERAL (SELECT {PLACE.format(level="$5::text")} AS place) s
         WHERE NOT EXISTS (SELECT FROM outbox b WHERE b.tenant_id = $1
                           AND b.purpose = format('{KIND}/%s/%s/%s/%s', $5, s.place, $3::text, $2::date))
@@ -75,6 +77,7 @@ async def escalate(
         time_zone,
         open_percent,
         level,
+        command.occurred_at,
     )
     if not rows:
         return 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
 from domain.errors import NotFound, Problem
 from ledger.door import Driver
+from ledger.ledger import guide_day_stream
 
 
 async def guide_id_of(connection: Driver, tenant_id: int, code: str) -> UUID:
@@ -20,6 +22,27 @@ async def guide_id_of(connection: Driver, tenant_id: int, code: str) -> UUID:
     if guide_id is None:
         raise unknown_guide(code)
     return UUID(str(guide_id))
+
+
+async def acts_for_guide(connection: Driver, guide_id: UUID, day: date) -> bool:
+    """Whether whoever stands on the connection records this guide's work: as row-level security has it."""
+    return bool(
+        await connection.fetchval(
+            "SELECT changes_all() OR acts_on_stream($1)", guide_day_stream(guide_id, day)
+        )
+    )
+
+
+async def manages_guide(connection: Driver, tenant_id: int, guide_id: UUID) -> bool:
+    """Whether whoever stands on the connection is HQ or manages the store where the guide stands."""
+    return bool(
+        await connection.fetchval(
+            "SELECT changes_all() OR EXISTS (SELECT FROM guide g WHERE g.tenant_id = $1 AND g.guide_id = $2"
+            " AND g.store_id = ANY (reach('binds')))",
+            tenant_id,
+            guide_id,
+        )
+    )
 
 
 def unknown_guide(code: str) -> NotFound:

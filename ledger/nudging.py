@@ -10,7 +10,7 @@ from ledger.calendars import guide_calendars
 from ledger.door import Driver
 from ledger.guide_messages import Telling, put_out
 from ledger.ledger import Command, guide_day_stream, record
-from ledger.open_items import ITEM_OPEN, ITEMS_OF_DAY
+from ledger.open_items import ITEMS_OF_DAY, item_open
 
 
 async def nudge(
@@ -46,7 +46,7 @@ async def nudge(
         JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
         {ITEMS_OF_DAY}
         WHERE d.tenant_id = $1 AND d.business_date = $2 AND d.time_zone = $3 AND d.state = 'published'
-          AND {ITEM_OPEN}
+          AND {item_open("$5")}
           AND NOT EXISTS (SELECT FROM outbox o WHERE o.tenant_id = $1
                           AND o.purpose = format('nudge/%s/%s/%s', d.guide_id, $2::date, $4::text))
         GROUP BY 1 ORDER BY 1""",
@@ -54,6 +54,7 @@ async def nudge(
         day,
         time_zone,
         slot,
+        command.occurred_at,
     )
     calendars = await guide_calendars(connection, tenant_id, guides=[row["guide_id"] for row in rows])
     rows = [

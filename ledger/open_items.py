@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ledger.due_items import PUT_OFF
+
 ITEMS_OF_DAY = """
     JOIN list_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.business_date = d.business_date
     JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
@@ -15,4 +17,7 @@ ITEM_UNTOUCHED = """(t.state = 'open' AND t.guide_id = d.guide_id
 PLAN_ASKS = "(p.status = 'running' AND (p.canary IS NULL OR s.code = ANY(p.canary)))"
 """The plan wants it done now: neither paused, closed nor recalled, nor being tried in other stores only (`s`)."""
 
-ITEM_OPEN = f"({ITEM_UNTOUCHED} AND {PLAN_ASKS})"
+
+def item_open(at: str) -> str:
+    """SQL: the item waits for her now; one she put off waits again when its hour has come. `at`: the instant."""
+    return f"({ITEM_UNTOUCHED} AND {PLAN_ASKS} AND NOT {PUT_OFF.format(at=at)})"

@@ -129,7 +129,10 @@ async def launched_before(
     )
     if row is None:
         return False
-    if json.loads(row["spec"]) != plan_json(await without_member_codes(connection, tenant_id, plan)):
+    # Read first: what has been added to playbooks since has its default.
+    if plan_json(parse_spec(row["spec"])) != plan_json(
+        await without_member_codes(connection, tenant_id, plan)
+    ):
         return False
     before = tuple(json.loads(row["canary"] or "[]"))
     if canary and sorted(canary) != sorted(before):

@@ -17,7 +17,7 @@ async def publish(connection: Driver, tenant_id: int, command: Command, *, guide
     same effect.
     """
     cut = await connection.fetchrow(
-        "SELECT state, time_zone, opens_at, closes_at FROM guide_day"
+        "SELECT state, time_zone, opens_at, closes_at, target_calls, target_invitations FROM guide_day"
         " WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
         tenant_id,
         guide_id,
@@ -38,6 +38,8 @@ async def publish(connection: Driver, tenant_id: int, command: Command, *, guide
         time_zone=cut["time_zone"],
         opens_at=cut["opens_at"],
         closes_at=cut["closes_at"],
+        target_calls=cut["target_calls"],
+        target_invitations=cut["target_invitations"],
     )
     await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), published)])
     await connection.execute(

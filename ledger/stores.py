@@ -34,6 +34,15 @@ class Places:
     dealers: dict[str, int]
 
 
+async def store_in_reach(connection: Driver, tenant_id: int, code: str) -> bool:
+    """Whether whoever stands on the connection sees a store of this code."""
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM store WHERE tenant_id = $1 AND code = $2", tenant_id, code
+        )
+    )
+
+
 async def list_stores(
     connection: Driver,
     tenant_id: int,

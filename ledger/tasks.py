@@ -54,6 +54,8 @@ class Moving:
     attempts: int
     before: UUID
     guide_id: UUID
+    lent: bool = False
+    """Whether the member stays with whoever looks after them."""
 
 
 async def insert_tasks(
@@ -132,7 +134,9 @@ async def change_tasks(
     events += [
         (
             task_stream(item.task_id),
-            TaskReassigned(guide=item.guide_id, before=item.before, reason=command.command_id),
+            TaskReassigned(
+                guide=item.guide_id, before=item.before, reason=command.command_id, lent=item.lent
+            ),
         )
         for item in moving
     ]
@@ -157,12 +161,13 @@ async def change_tasks(
     if moving:
         await connection.execute(
             """
-            UPDATE task SET guide_id = m.guide_id
-            FROM unnest($2::uuid[], $3::uuid[]) AS m(task_id, guide_id)
+            UPDATE task SET guide_id = m.guide_id, lent = m.lent
+            FROM unnest($2::uuid[], $3::uuid[], $4::bool[]) AS m(task_id, guide_id, lent)
             WHERE tenant_id = $1 AND task.task_id = m.task_id""",
             tenant_id,
             [item.task_id for item in moving],
             [item.guide_id for item in moving],
+            [item.lent for item in moving],
         )
     return True
 

@@ -40,6 +40,10 @@ class ListedItem:
     """Somebody urged her about it, and nobody has reported on it since: it comes first."""
     cycle_ends_on: date
     """After this day the item does not come again."""
+    kind: str = "call"
+    """A call, or an invitation into a group."""
+    snoozed_until: datetime | None = None
+    """Until when the guide put it off; nobody is reminded of it before."""
     done_by_other: bool = False
     """Another guide had reached the member before the item came to this one: nothing is left to do."""
 
@@ -56,6 +60,9 @@ class TodaysList:
     closes_at: datetime
     items: tuple[ListedItem, ...]
     rest: int
+    target_calls: int | None = None
+    """What is scored in the evening; None: it was not told on that day."""
+    target_invitations: int | None = None
 
 
 async def read_todays_list(
@@ -69,13 +76,13 @@ async def read_todays_list(
     head = await connection.fetchrow(
         """
         SELECT g.guide_id, coalesce(p.name, '') AS name, coalesce(s.name, '') AS store,
-               d.business_date, d.state, d.closes_at
+               d.business_date, d.state, d.closes_at, d.target_calls, d.target_invitations
         FROM guide g
         -- Whoever looks back at the days of a guide who was transferred does not see where she stands now.
         LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
         LEFT JOIN guide_person p ON p.tenant_id = $1 AND p.guide_id = g.guide_id
         LEFT JOIN LATERAL (
-            SELECT business_date, state, closes_at FROM guide_day d
+            SELECT business_date, state, closes_at, target_calls, target_invitations FROM guide_day d
             WHERE d.tenant_id = $1 AND d.guide_id = g.guide_id AND ($3::date IS NULL OR d.business_date = $3)
             ORDER BY business_date DESC LIMIT 1
         ) d ON true
@@ -94,6 +101,8 @@ async def read_todays_list(
                EXISTS (SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = t.task_id
                        AND k.business_date = $3) AS done,
                p.spec->'means'->0->>'script' AS script, p.spec->'means'->0->>'material' AS material,
+               coalesce(p.spec->'means'->0->>'item', 'call') AS kind,
+               CASE WHEN t.last_attempt_on IS NULL OR t.last_attempt_on < t.snoozed_on THEN t.snoozed_until END AS snoozed_until,
                p.status AS plan_status, pc.ends_on AS cycle_ends_on,
                t.state = 'open' AND t.last_attempt_on IS DISTINCT FROM $3 AND EXISTS (
                    SELECT FROM guide_urge u WHERE u.tenant_id = $1 AND u.guide_id = $2 AND u.business_date = $3
@@ -132,6 +141,8 @@ async def read_todays_list(
         closes_at=head["closes_at"],
         items=tuple(_listed(row, people) for row in rows),
         rest=rest,
+        target_calls=head["target_calls"],
+        target_invitations=head["target_invitations"],
     )
 
 

@@ -14,7 +14,7 @@ from ledger.door import Driver
 from ledger.guide_messages import Telling, put_out
 from ledger.guides import unknown_guide
 from ledger.ledger import Command, Ledger, guide_day_stream, record
-from ledger.open_items import ITEM_OPEN, ITEMS_OF_DAY
+from ledger.open_items import ITEMS_OF_DAY, item_open
 
 EXPIRES_AFTER = timedelta(hours=1)
 """An urge that could not be sent by then is not sent any more; nor after her day has closed."""
@@ -65,10 +65,11 @@ async def urge(ledger: Ledger, command: Command, *, guide_id: UUID, guide_code: 
             JOIN guide g ON g.tenant_id = $1 AND g.guide_id = d.guide_id
             JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
             {ITEMS_OF_DAY}
-            WHERE d.tenant_id = $1 AND d.guide_id = $2 AND d.business_date = $3 AND {ITEM_OPEN} ORDER BY i.rank""",
+            WHERE d.tenant_id = $1 AND d.guide_id = $2 AND d.business_date = $3 AND {item_open("$4")} ORDER BY i.rank""",
             tenant_id,
             guide_id,
             found.day,
+            at,
         )
         if not rows:
             raise Refused([Problem("guide", guide_code, "nothing_open")])

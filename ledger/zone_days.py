@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from uuid import UUID
 
 from ledger.door import Driver
 
@@ -41,6 +42,20 @@ async def wait_turn(connection: Driver, tenant_id: int, *, day: date, time_zone:
         tenant_id,
         day,
         time_zone,
+    )
+
+
+async def wait_store_turn(
+    connection: Driver, tenant_id: int, *, day: date, time_zone: str, store_id: UUID
+) -> None:
+    """Take turns in changing the lists of one store during the day, while nobody changes those of the whole zone."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock_shared(hashtextextended(format('daogou.cut/%s/%s/%s', $1::int, $2::date, $3::text), 0)),"
+        " pg_advisory_xact_lock(hashtextextended(format('daogou.lists/%s/%s/%s', $1::int, $2::date, $4::uuid), 0))",
+        tenant_id,
+        day,
+        time_zone,
+        store_id,
     )
 
 

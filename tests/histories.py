@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
 
+from activities.absence import tell_absent
 from activities.accounts import Giver, Wanted, end_grant_of, grant_to, open_new_account, stand_account
 from activities.acting import (
     Asked,
@@ -32,13 +33,16 @@ from activities.staff import close_store, leave, transfer
 from domain.calendar_facts import CalendarFacts, Scope
 from domain.consent import Purpose, Source
 from domain.errors import DaogouError
+from domain.events import DayNormSet
 from domain.messages import PlanStep
 from domain.policy import Right, Role
 from ledger.account_places import Grant
 from ledger.calendar_facts import hold_calendars, write_facts
 from ledger.consents import Heard
+from ledger.day_norms import set_day_norm
 from ledger.outbox import resume_messages, stop_messages
 from ledger.sequencer import sequence
+from ledger.snoozing import snooze
 from ledger.urging import urge
 from tests.brand import ZONE, Brand, at, plan
 
@@ -54,6 +58,7 @@ STEPS = (
     "report", "report", "report", "report", "morning", "morning", "next_day", "next_day", "buy", "evening", "clock_in",
     "late_report", "late_report", "correct", "correct", "void", "former", "pause", "resume", "replace", "transfer", "leave", "close_store", "consent", "erase", "check",
     "check", "settle", "adjust", "confirm", "close", "recall", "nudge", "urge", "switch", "account", "account", "sequence", "calendar",
+    "snooze", "snooze", "absent", "norm",
 )  # fmt: skip
 """Every command a history may hold; what matters most comes more often."""
 
@@ -142,6 +147,24 @@ class History:
 
     async def _clock_in(self, first: int, _: int) -> None:
         await clock_in(self.brand.ledger, f"G{1 + first % 3}", at=self.now, actor=f"guide:{first}")
+
+    async def _snooze(self, first: int, second: int) -> None:
+        items = await self._items("state = 'open'")
+        if items:
+            task, guide = items[first % len(items)]
+            until = (
+                (self.now + timedelta(minutes=30 * second)).time() if second % 2 else self.on + timedelta(1)
+            )
+            zoned = until.replace(tzinfo=None) if isinstance(until, time) else until
+            await snooze(self.brand.ledger, self.brand.command("", self.now), task, guide, zoned, "other")
+
+    async def _absent(self, first: int, _: int) -> None:
+        await tell_absent(self.brand.ledger, f"G{1 + first % 3}", self.asked())
+
+    async def _norm(self, first: int, second: int) -> None:
+        norm = DayNormSet(calls=first, invitations=second, invitations_a_visit=5, reason="because")
+        async with self.brand.ledger.transaction() as connection:
+            await set_day_norm(connection, 1, self.brand.command("", self.now), norm)
 
     async def _report(self, first: int, second: int, *, earlier: timedelta = timedelta()) -> None:
         items = await self._items("state IN ('open', 'expired')")

@@ -11,7 +11,7 @@ from ledger.folding.telling import Fields
 
 
 def _guide_day(fields: Fields) -> str:
-    published, closed, counted = (Fields(fields.careful, f"{one}.payload") for one in "pdn")
+    published, closed, counted, changed = (Fields(fields.careful, f"{one}.payload") for one in "pdno")
     guide, day = (
         Fields(fields.careful).cast(f"split_part(s.name, '/', {part})", kind)
         for part, kind in ((1, "uuid"), (2, "date"))
@@ -23,10 +23,12 @@ WITH e AS (
 ), s AS (
     SELECT stream, name, max(version) AS version FROM e GROUP BY 1, 2 HAVING bool_or(type <> 'clocked_in')
 )
-SELECT s.stream AS told_stream, greatest(s.version, n.version) AS told_version, {guide} AS guide_id, {day} AS business_date,
+SELECT s.stream AS told_stream, greatest(s.version, n.version, x.version) AS told_version, {guide} AS guide_id, {day} AS business_date,
        coalesce(p.payload->>'time_zone', nullif(d.payload->>'time_zone', '')) AS time_zone,
        CASE WHEN d.stream IS NULL THEN 'published' ELSE 'closed' END AS state,
-       coalesce(jsonb_array_length({published.array("tasks")}), {closed.of("listed", "integer")}) AS listed,
+       coalesce(jsonb_array_length({published.array("tasks")}) + coalesce(x.more, 0), {closed.of("listed", "integer")}) AS listed,
+       coalesce({published.of("target_calls", "integer")}, {closed.of("target_calls", "integer")}) AS target_calls,
+       coalesce({published.of("target_invitations", "integer")}, {closed.of("target_invitations", "integer")}) AS target_invitations,
        coalesce({counted.of("done", "integer")}, {closed.of("done", "integer")}) AS done,
        coalesce({counted.of("reached", "integer")}, {closed.of("reached", "integer")}) AS reached,
        coalesce({counted.of("carried", "integer")}, {closed.of("carried", "integer")}) AS carried,
@@ -45,7 +47,20 @@ LEFT JOIN e c ON c.stream = s.stream AND c.type = 'clocked_in'
 LEFT JOIN (
     SELECT DISTINCT ON (stream) stream, version, payload FROM told_other WHERE type = 'day_recounted'
     ORDER BY stream, version DESC
-) n ON n.stream = s.stream"""
+) n ON n.stream = s.stream
+LEFT JOIN (
+    SELECT o.stream, max(o.version) AS version, sum(CASE o.type WHEN 'list_extended' THEN 1 ELSE -1 END
+               * coalesce(jsonb_array_length({changed.array("tasks")}), 0))::integer AS more
+    FROM told_other o WHERE o.type IN ('list_extended', 'list_shortened') GROUP BY 1
+) x ON x.stream = s.stream"""
+
+
+def _guide_absence(fields: Fields) -> str:
+    told = Fields(fields.careful, "o.payload")
+    return f"""
+SELECT o.stream AS told_stream, o.version AS told_version, {told.of("guide", "uuid")} AS guide_id,
+       {told.of("business_date", "date")} AS business_date, o.occurred_at AS told_at
+FROM told_other o WHERE o.type = 'guide_absent'"""
 
 
 def _list_item(fields: Fields) -> str:
@@ -57,9 +72,11 @@ def _list_item(fields: Fields) -> str:
     task = Fields(fields.careful).cast("i.task", "uuid")
     return f"""
 SELECT o.stream AS told_stream, o.version AS told_version, {guide} AS guide_id, {day} AS business_date,
-       i.rank::integer AS rank, {task} AS task_id
+       (i.rank + coalesce({told.of("first_rank", "integer")}, 1) - 1)::integer AS rank, {task} AS task_id
 FROM told_other o CROSS JOIN jsonb_array_elements_text({told.array("tasks")}) WITH ORDINALITY AS i(task, rank)
-WHERE o.type IN ('list_published', 'day_closed')"""
+WHERE o.type IN ('list_published', 'list_extended', 'day_closed') AND NOT EXISTS (
+    SELECT FROM told_other w WHERE w.stream = o.stream AND w.type = 'list_shortened' AND w.version > o.version
+      AND w.payload->'tasks' ? i.task)"""
 
 
 def _guide_urge(fields: Fields) -> str:
@@ -89,7 +106,7 @@ DAY = Projection(
     key=("guide_id", "business_date"),
     columns=(
         "time_zone", "state", "listed", "done", "reached", "carried", "late", "corrected", "figures_version", "opens_at", "closes_at", "published_at",
-        "closed_at", "clocked_in_at",
+        "closed_at", "clocked_in_at", "target_calls", "target_invitations",
     ),
     told=_guide_day,
     stream="'guide-day/' || k.guide_id || '/' || k.business_date",
@@ -118,5 +135,13 @@ URGE = Projection(
     key=("guide_id", "business_date", "version"),
     columns=("urged_at", "actor", "tasks"),
     told=_guide_urge,
+    stream="'guide-day/' || k.guide_id || '/' || k.business_date",
+)
+ABSENCE = Projection(
+    table="guide_absence",
+    label="absence",
+    key=("guide_id", "business_date"),
+    columns=("told_at",),
+    told=_guide_absence,
     stream="'guide-day/' || k.guide_id || '/' || k.business_date",
 )

@@ -11,18 +11,22 @@ def _task(_: Fields) -> str:
     # left, before it said so itself, the reason for which it expired.
     return """
 SELECT 'task/' || c.task_id AS told_stream,
-       greatest(c.version, r.version, l.version, m.version) AS told_version, c.task_id, c.plan_id, c.cycle, c.member_id,
+       greatest(c.version, r.version, l.version, m.version, z.version) AS told_version, c.task_id, c.plan_id, c.cycle, c.member_id,
        c.category_id, coalesce(m.guide_id, c.guide_id) AS guide_id, c.run_out_on, coalesce(r.due_on, c.due_on) AS due_on,
        c.due_on AS first_due_on, c.bought_at,
        CASE WHEN l.version > coalesce(r.version, 0) THEN l.state ELSE coalesce(r.state, 'open') END AS state,
        CASE WHEN l.version > coalesce(r.version, 0) OR r.leaves_reason THEN l.reason ELSE r.reason END AS reason,
-       coalesce(r.attempt, 0) AS attempts, r.last_on AS last_attempt_on, c.known_at
+       coalesce(r.attempt, 0) AS attempts, r.last_on AS last_attempt_on, c.known_at,
+       coalesce(z.snoozes, 0) AS snoozes, z.business_date AS snoozed_on, z.until AS snoozed_until, z.reason AS snooze_reason, coalesce(m.lent, false) AS lent
 FROM told_item c
 LEFT JOIN told_report r ON r.task_id = c.task_id
 LEFT JOIN (SELECT DISTINCT ON (task_id) task_id, version, state, reason FROM told_item WHERE type = 'task_left'
            ORDER BY task_id, version DESC) l ON l.task_id = c.task_id
-LEFT JOIN (SELECT DISTINCT ON (task_id) task_id, version, guide_id FROM told_item WHERE type = 'task_reassigned'
+LEFT JOIN (SELECT DISTINCT ON (task_id) task_id, version, guide_id, lent FROM told_item WHERE type = 'task_reassigned'
            ORDER BY task_id, version DESC) m ON m.task_id = c.task_id
+LEFT JOIN (SELECT DISTINCT ON (task_id) task_id, version, business_date, until, reason,
+                  count(*) OVER (PARTITION BY task_id)::integer AS snoozes
+           FROM told_item WHERE type = 'task_snoozed' ORDER BY task_id, version DESC) z ON z.task_id = c.task_id
 WHERE c.type = 'task_created'"""
 
 
@@ -169,7 +173,8 @@ TASK = Projection(
     key=("task_id",),
     columns=(
         "plan_id", "cycle", "member_id", "category_id", "guide_id", "run_out_on", "due_on", "first_due_on", "bought_at",
-        "state", "reason", "attempts", "last_attempt_on", "known_at",
+        "state", "reason", "attempts", "last_attempt_on", "known_at", "snoozes", "snoozed_on", "snoozed_until",
+        "snooze_reason", "lent",
     ),
     told=_task,
     stream="'task/' || k.task_id",

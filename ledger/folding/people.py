@@ -32,6 +32,17 @@ SELECT * FROM (
 ) o"""
 
 
+def _day_norm(fields: Fields) -> str:
+    told = Fields(fields.careful, "o.payload")
+    return f"""
+SELECT * FROM (
+    SELECT o.stream AS told_stream, o.version AS told_version, $1::integer AS tenant_id,
+           {told.of("calls", "integer")} AS calls, {told.of("invitations", "integer")} AS invitations,
+           {told.of("invitations_a_visit", "integer")} AS invitations_a_visit, o.occurred_at AS changed_at, o.version
+    FROM told_other o WHERE o.type = 'day_norm_set' ORDER BY o.version DESC LIMIT 1
+) o"""
+
+
 def _role_grant(fields: Fields) -> str:
     given, ended = Fields(fields.careful, "g.payload"), Fields(fields.careful, "e.payload")
     account = fields.cast("g.name", "uuid")
@@ -140,6 +151,14 @@ MESSAGE_STOP = Projection(
     told=_message_stop,
     stream="'messages'",
     unfounded="k.version = 0 AND NOT k.stopped",
+)
+DAY_NORM = Projection(
+    table="day_norm",
+    label="norm of the day",
+    key=("tenant_id",),
+    columns=("calls", "invitations", "invitations_a_visit", "changed_at", "version"),
+    told=_day_norm,
+    stream="'day-norm'",
 )
 ROLE_GRANT = Projection(
     table="role_grant",

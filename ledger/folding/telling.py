@@ -21,6 +21,7 @@ ITEM_TYPES = (
     "task_created",
     "task_left",
     "task_reassigned",
+    "task_snoozed",
     *REPORT_TYPES,
     "check_in_voided",
     "task_restated",
@@ -30,7 +31,7 @@ OTHER_TYPES = (
     "plan_launched", "plan_adjusted", "plan_status_changed", "canary_confirmed", "cycle_started", "cycle_checked",
     "goal_decided", "member_restated", "list_published", "clocked_in", "day_closed", "day_recounted", "imported", "messages_stopped", "messages_resumed",
     "account_created", "account_changed", "role_granted", "role_ended", "consent_given", "consent_withdrawn",
-    "member_erased", "guide_hired", "guide_transferred", "guide_left", "store_closed",
+    "member_erased", "list_extended", "list_shortened", "guide_absent", "day_norm_set", "guide_hired", "guide_transferred", "guide_left", "store_closed",
     "calendar_set", "urged",
 )  # fmt: skip
 """What projections are built from; the other events of the ledger change none."""
@@ -127,7 +128,7 @@ SELECT {fields.cast("substr(e.stream, 6)", "uuid")} AS task_id, e.version, e.typ
        {of("business_date", "date")} AS business_date, {text("channel")} AS channel, {text("outcome")} AS outcome,
        {of("reached", "boolean")} AS reached, {text("grade")} AS grade,
        {fields.array("products")} AS products,
-       {of("next_on", "date")} AS next_on, {of("note", "uuid")} AS note_id,
+       {of("next_on", "date")} AS next_on, {of("until", "timestamptz")} AS until, {of("lent", "boolean")} AS lent, {of("note", "uuid")} AS note_id,
        nullif({text("conflict")}, '') AS conflict, {of("attempt", "integer")} AS attempt,
        {of("dial_days", "integer")} AS dial_days, {of("device", "uuid")} AS device_id,
        nullif({text("evidence")}, '') AS evidence

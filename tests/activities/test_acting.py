@@ -19,9 +19,11 @@ from activities.acting import (
     tune_means_of,
     withdraw_recalled,
 )
+from domain.day_norm import Capacity
 from domain.errors import NotFound, Problem, Refused
 from domain.messages import PlanRun, PlanStep
-from ledger.list_cutting import PlanOnDay, cut_lists
+from ledger.due_items import Holds, PlanOnDay, ZoneDay
+from ledger.list_cutting import cut_lists
 from tests.brand import MONDAY, ZONE, Brand, at, plan
 
 
@@ -243,10 +245,9 @@ async def test_a_plan_paused_between_reading_and_cutting_gets_nothing_onto_lists
     async with running.ledger.transaction() as connection:
         lists = await cut_lists(
             connection,
-            1,
-            day=MONDAY,
-            time_zone=ZONE,
-            plans=[PlanOnDay("p1", 1, 50, expire=False)],
+            ZoneDay(1, MONDAY, ZONE),
+            plans=[PlanOnDay("p1", 1)],
+            holds=Holds(Capacity(50, 30)),
             opens_at=at(2, 9),
             closes_at=at(2, 21),
         )

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from activities.assignment import draw_cycle
 from activities.purchases import _next_tasks, plans_on
 from activities.review import count_cycle
+from domain.day_norm import Capacity
 from domain.messages import DayStep, PlanStep
 from domain.plan import Plan
 from ledger.door import Driver
+from ledger.due_items import Holds, PlanOnDay, ZoneDay
 from ledger.ledger import Command, Ledger
-from ledger.list_cutting import PlanOnDay, cut_lists
+from ledger.list_cutting import cut_lists
 from ledger.tasks import bought_again, change_tasks, finished_beforehand
 from tests.brand import Brand, at, plan
 from tests.conftest import LedgerDatabase
@@ -112,8 +114,9 @@ async def lists(connection: Driver, ledger: Ledger, what: Plan, step: DayStep) -
         created = await _next_tasks(connection, ledger, standing, cycle, step)
         await change_tasks(connection, 1, Command("created", step.at, step.at, "test"), created=created)
         await cut_lists(
-            connection, 1, day=step.day, time_zone=step.time_zone,
-            plans=[PlanOnDay("p1", 1, what.care.items_per_day, expire=False)],
+            connection, ZoneDay(1, step.day, step.time_zone),
+            plans=[PlanOnDay("p1", 1)],
+            holds=Holds(Capacity(what.care.items_per_day or 50, 30)),
             opens_at=step.at, closes_at=step.at + 12 * HOUR,
         )  # fmt: skip
         rows = await connection.fetch("SELECT rank, task_id FROM list_item ORDER BY rank")

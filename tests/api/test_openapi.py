@@ -40,6 +40,7 @@ NOTHING_TO_GET_WRONG = {
     "GET /health/live",
     "GET /health/ready",
     "GET /metrics",
+    "GET /v1/day-norm",
     "GET /v1/me",
     "GET /v1/audit/root",
     "GET /v1/outbox/summary",

@@ -355,3 +355,41 @@ def test_a_plans_board_shows_the_running_cycle(at_work: Shop) -> None:
     board = at_work.json("plan", "board", "practice")
     assert (board["cycle"], board["cycle_state"], board["whole"]) == (1, "running", True)
     assert board["total"]["due"] == sum(store["due"] for store in board["stores"]) > 0
+
+
+def test_an_item_is_put_off_by_its_number_and_the_list_says_so(opened: Shop) -> None:
+    assert opened.run("clock-in", "G1").exit_code == 0
+    zone = ZoneInfo(opened.json("day", "status")["stores"][0]["time_zone"])
+    closes = datetime.fromisoformat(opened.json("today", "G1")["closes_at"]).astimezone(zone)
+    later = f"{closes - timedelta(minutes=1):%H:%M}"
+    done = opened.json("day", "snooze", "G1", "1", "--until", later, "--reason", "member_asked")
+    assert (done.get("snoozes"), done.get("duplicate")) == (1, False), done
+    tomorrow = (closes + timedelta(days=1)).date().isoformat()  # the practice plan has one day
+    told = opened.json("day", "snooze", "G1", "1", "--until", tomorrow, "--reason", "other")
+    assert problem(told) == ("--until", tomorrow, "snooze_outside_cycle")
+    assert "推迟到" in opened.run("today", "G1").stdout
+    assert "put off until" in opened.run("today", "G1", lang="en").stdout
+    told = opened.json("day", "snooze", "G1", "1", "--until", "soon", "--reason", "other")
+    assert problem(told) == ("--until", "soon", "snooze_until_one")
+    told = opened.json("day", "snooze", "G1", "99", "--until", later, "--reason", "other")
+    assert problem(told)[2] == "rank_not_listed"
+
+
+def test_who_is_absent_hands_her_open_items_to_the_store(opened: Shop) -> None:
+    before = len(opened.json("today", "G1")["items"])
+    told = opened.json("day", "absent", "G1")
+    assert sum(told["to"].values()) + told["stays"] == before
+    assert "早已记录" in opened.run("day", "absent", "G1").stdout
+    assert opened.json("today", "G1")["state"] == "closed"
+
+
+def test_the_norm_and_the_coming_days_and_the_pool_are_shown(opened: Shop) -> None:
+    assert opened.json("day", "norm") == {"calls": 50, "invitations": 30, "invitations_a_visit": 5}
+    assert problem(opened.json("day", "norm", "--calls", "40"))[0] == "--reason"
+    assert opened.json("day", "norm", "--calls", "40", "--reason", "spring")["calls"] == 40
+    assert "没有可领取的任务" in opened.run("day", "pool", "S1").stdout
+    nobody = "00000000-0000-0000-0000-000000000001"
+    assert problem(opened.json("day", "claim", "G1", nobody)) == ("task_id", nobody, "unknown_task")
+    foreseen = opened.json("plan", "forecast", "practice", "--days", "3")
+    assert [len(one["days"]) for one in foreseen["guides"]] == [3] * len(foreseen["guides"])
+    assert "The coming days" in opened.run("plan", "forecast", "practice", lang="en").stdout

@@ -8,9 +8,11 @@ from uuid import UUID
 
 import pytest
 
+from domain.day_norm import Capacity
 from domain.errors import Conflict
 from ledger.calendars import days_off
-from ledger.list_cutting import PlanOnDay, cut_lists
+from ledger.due_items import Holds, PlanOnDay, ZoneDay
+from ledger.list_cutting import cut_lists
 from ledger.open_days import OpenDay, count_open_days, open_days
 from ledger.tasks import Moving, change_tasks, open_tasks_of_guide
 from tests.brand import Brand, at, plan
@@ -22,11 +24,9 @@ async def cut(brand: Brand, day: int = 2, *, capacity: int = 50) -> int:
         off = await days_off(connection, 1, {"p1": plan().working_calendar}, day=on, zone="Asia/Shanghai")
         return await cut_lists(
             connection,
-            1,
-            off=off,
-            day=on,
-            time_zone="Asia/Shanghai",
-            plans=[PlanOnDay("p1", 1, capacity, expire=False)],
+            ZoneDay(1, on, "Asia/Shanghai", off),
+            plans=[PlanOnDay("p1", 1)],
+            holds=Holds(Capacity(capacity, 30)),
             opens_at=at(day, 9),
             closes_at=at(day, 21),
         )
@@ -48,6 +48,17 @@ async def test_a_list_is_ordered_by_grade_due_day_value_and_member(shop: Brand) 
     assert await cut(shop, 4) == 1
     a, b, c = graded
     assert await shop.listed(4, guide) == [a, b, *early, *rich, *sorted(later), c]
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_key_values_come_first_unless_the_plan_says_otherwise(shop: Brand, first: bool) -> None:
+    guide = await the_guide(shop)
+    graded, valued = await shop.due_on(2, "A", "K")
+    await shop.start(plan(day={"key_value_first": first}))
+    await shop.execute("UPDATE plan_member SET grade = 'A' WHERE member_id = $1", graded)
+    await shop.execute("UPDATE plan_member SET quadrant = 'key_value' WHERE member_id = $1", valued)
+    await shop.dispatch.cut_lists(shop.day(2))
+    assert await shop.listed(2, guide) == ([valued, graded] if first else [graded, valued])
 
 
 async def test_grade_comes_before_due_day_and_value(shop: Brand) -> None:
@@ -81,8 +92,10 @@ async def test_the_largest_capacity_of_the_days_plans_cuts_the_list(shop: Brand)
     await shop.start()
     async with shop.ledger.transaction() as connection:
         await cut_lists(
-            connection, 1, day=date(2026, 3, 2), time_zone="Asia/Shanghai",
-            plans=[PlanOnDay("p1", 1, 1, expire=False), PlanOnDay("p2", 1, 2, expire=False)],
+            connection,
+            ZoneDay(1, date(2026, 3, 2), "Asia/Shanghai"),
+            plans=[PlanOnDay("p1", 1), PlanOnDay("p2", 1)],
+            holds=Holds(Capacity(2, 30)),
             opens_at=at(2, 9), closes_at=at(2, 21),
         )  # fmt: skip
     assert len(await shop.listed(2, await the_guide(shop))) == 2

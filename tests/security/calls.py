@@ -97,8 +97,14 @@ def _playbook(_asked: Asked) -> Any:
 
 
 def _report(asked: Asked) -> Any:
-    by = asked.thing.guide if asked.thing and asked.reach.acts_on(asked.thing) else asked.own_guide
-    return {"performed_by": by, "channel": "phone", "outcome": "interested"}
+    return {"performed_by": _mine(asked), "channel": "phone", "outcome": "interested"}
+
+
+_LATER = {"until": "20:00", "reason": "other"}
+
+
+def _mine(asked: Asked) -> str:
+    return asked.thing.guide if asked.thing and asked.reach.acts_on(asked.thing) else asked.own_guide
 
 
 def _report_by(asked: Asked) -> Any:
@@ -199,6 +205,29 @@ CALLS: Mapping[str, Call] = {
         key=True,
         path={"task_id": "{task}"},
     ),
+    "read_pool": Call("store"),
+    "claim_task": _changes("task", body=lambda asked: {"guide": _mine(asked)}),
+    "claim_task: for a guide": Call(
+        "guide",
+        frozenset({200}),
+        missing=422,
+        reaches=_acts,
+        body=lambda asked: {"guide": asked.name},
+        path={"task_id": "{task}"},
+    ),
+    "snooze_task": _changes("task", body=lambda asked: _LATER | {"guide": _mine(asked)}),
+    "snooze_task: for a guide": Call(
+        "guide",
+        frozenset({200}),
+        missing=422,
+        reaches=_acts,
+        body=lambda asked: _LATER | {"guide": asked.name},
+        path={"task_id": "{task}"},
+    ),
+    "tell_absence": Call("guide", reaches=_acts),
+    "read_day_norm": Call(),
+    "set_day_norm": Call(body=lambda _asked: REASON | {"calls": 40}),
+    "read_forecast": Call("plan"),
     "correct_check_in": Call(
         "task",
         frozenset({201}),

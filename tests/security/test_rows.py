@@ -247,6 +247,7 @@ DEFINED_BY_THE_OWNER = {
     "erase_member": "HQ's alone, see below",
     "gives_pin": "answers yes or no of an account that is asked for by its id",
     "guide_id_for": "HQ's alone, see below",
+    "lent_parts": "names of members' parts whose items the asker's guides have, see below",
     "items_held": "ids of the items of a guide whom the asker may know by name; nothing for anybody else",
     "member_id_of": "a digest of what the asker says; of members it says nothing",
     "oldest_transaction_s": "one number of the server",
@@ -333,8 +334,37 @@ async def test_who_may_urge_whom_is_as_the_policy_table_says(login: str, stage: 
     async with signed_on(stage, login) as connection:
         for guide, guide_id in stage.world.guides.items():
             answered = await connection.fetchval("SELECT urges($1, $2)", guide_id, NOW.date())
-            theirs = GUIDES[guide].store in reach.amends or (reach.writes and GUIDES[guide].store in reach.binds)
+            theirs = GUIDES[guide].store in reach.amends or (
+                reach.writes and GUIDES[guide].store in reach.binds
+            )
             assert answered is (reach.changes_all or theirs), (login, guide)
+
+
+async def test_a_lent_item_opens_its_members_part_to_who_has_it_and_to_nobody_else(put_back: Stage) -> None:
+    world, forger = put_back.world, put_back.kept.connection
+    _, member = world.members["gui-iris"]
+    await forger.execute(
+        "UPDATE daogou.task SET lent = true, guide_id = $2 WHERE task_id = $1",
+        world.tasks["gui-iris"],
+        world.guides["gui-lotus"],
+    )
+    opened = {}
+    for login in ("acc-guide-lotus", "acc-guide-reads", "acc-service", "acc-manager-camellia"):
+        async with signed_on(put_back, login) as connection:
+            parts = len(await connection.fetchval("SELECT lent_parts('days')"))
+            seen_ = [
+                await connection.fetchval(f"SELECT count(*) FROM {table} WHERE member_id = $1", member)
+                for table in ("plan_member", "member", "member_person")
+            ]
+            plans = await connection.fetchval(
+                "SELECT count(*) FROM plan WHERE plan_id = $1", GUIDES["gui-iris"].plan
+            )
+            opened[login] = (parts, *seen_, plans)
+    assert opened["acc-guide-lotus"] == (1, 1, 1, 1, 1)
+    reach = {login: reach_of(EVERYBODY[login]) for login in opened}
+    for login, found in opened.items():
+        if "gui-lotus" not in reach[login].guides:
+            assert found[:4] == (0, 0, 0, 0), login
 
 
 @pytest.mark.parametrize("login", EVERYBODY)
@@ -447,6 +477,7 @@ async def test_nothing_is_added_beyond_ones_reach(stage: Stage, what: str, login
 
 def _kind(value: Any) -> str:
     kinds = {
+        "bool": "boolean",
         "int": "integer",
         "str": "text",
         "UUID": "uuid",

@@ -422,6 +422,10 @@ async def _fill(world: World) -> None:
                 " VALUES (1, $1, 'contact', true, 'import', $2, $2)",
                 member, at(1),
             )  # fmt: skip
+        await world.brand.execute(
+            "INSERT INTO guide_absence (tenant_id, guide_id, business_date, told_at) VALUES (1, $1, $2, $3)",
+            guide, date(2026, 2, 28), at(1),
+        )  # fmt: skip
     for store in world.stores.values():
         await world.brand.execute(
             "INSERT INTO store_closing (tenant_id, store_id, last_on, from_at, decided_at)"
@@ -438,6 +442,10 @@ async def _fill(world: World) -> None:
             scope, subject, at(1),
         )  # fmt: skip
     for statement in (
+        (
+            "INSERT INTO day_norm (tenant_id, calls, invitations, invitations_a_visit, changed_at, version)"
+            " VALUES (1, 50, 30, 5, $1, 1)"
+        ),
         "INSERT INTO feed (tenant_id, source, created_at) VALUES (1, 'pbx', $1)",
         (
             "INSERT INTO feed_secret (tenant_id, secret_id, source, created_at)"

@@ -1,7 +1,7 @@
 """Guides who were urged.
 
 Revision ID: 0021
-Revises: 0018
+Revises: 0019
 """
 
 from importlib.resources import files
@@ -11,7 +11,7 @@ from alembic import op
 from ledger.migrations.script import run_script
 
 revision = "0021"
-down_revision = "0018"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

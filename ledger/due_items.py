@@ -1,0 +1,172 @@
+"""Which items may come on whose list of a day, and in which order: named pieces of SQL, for the cut and for what comes later.
+
+A rule that keeps items off every list is one entry of `CONDITIONS`; one that moves them in the order, one of `ORDER`.
+
+Parameters: $1 brand, $2 day, $3 time zone, $4 plans and $5 their cycles, $6 whether a plan's items are invitations, $7
+whether its key values come first, $8 the instant, $9 the most days a member is dialled in vain, $10 whether a plan's items
+wait in the stores' pools, $11 guides who are off, $12 plans to which the stores $13 are closed, $14 calls and $15 invitations
+a list holds, $16 guides with $17 another number of invitations. Of the items of a zone each is looked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from domain.check_in import MOST_DIAL_DAYS
+from domain.day_norm import Capacity
+from ledger.calendars import NOBODY_OFF, DaysOff
+
+PLANS = """unnest($4::text[], $5::int[], $6::bool[], $7::bool[], $10::bool[])
+        AS p(plan_id, cycle, invitation, key_value_first, pooled)"""
+
+# Written so that the planner sees that almost every row passes: else it takes a zone's items for a few, and looks each up.
+AT_WORK = """g.active AND (g.on_leave_from IS NULL OR $2 < g.on_leave_from OR g.on_leave_to < $2)
+    AND NOT EXISTS (SELECT FROM guide_absence a WHERE a.tenant_id = $1 AND a.guide_id = g.guide_id AND a.business_date = $2)"""
+"""The guide `g` works on the day $2: neither on leave nor absent."""
+
+NOT_PUT_OFF = "(t.snoozed_until IS NULL OR t.snoozed_until <= {at} OR t.last_attempt_on >= t.snoozed_on)"
+PUT_OFF = f"(NOT coalesce({NOT_PUT_OFF}, false))"
+"""Her guide put the item off and its hour has not come; an attempt since then has overtaken it."""
+
+CONDITIONS: Mapping[str, str] = {
+    "open and due": "t.state = 'open' AND t.due_on <= $2",
+    "not put off": NOT_PUT_OFF.format(at="$8"),
+    "neither declined nor dialled out": "pm.grade IS DISTINCT FROM 'D' AND pm.dial_days < $9",
+    "not dialled today": "(pm.last_dial_on IS NULL OR pm.last_dial_on < $2)",
+    "not opted out": "(m.opted_out_at IS NULL OR m.opted_out_at > $8)",
+    # Nobody is called twice a day: neither about this item nor about another one that was listed before.
+    "not listed today": """NOT EXISTS (SELECT FROM list_item o
+        JOIN task lt ON lt.tenant_id = $1 AND lt.task_id = o.task_id
+        WHERE o.tenant_id = $1 AND o.business_date = $2 AND lt.member_id = t.member_id)""",
+    "its guide at work": AT_WORK,
+    "its guide has a shift": "g.guide_id <> ALL ($11::uuid[])",
+    "its store open to its plan": """NOT EXISTS (SELECT FROM unnest($12::text[], $13::uuid[]) AS x(plan_id, store_id)
+        WHERE x.plan_id = t.plan_id AND x.store_id = g.store_id)""",
+    "its plan asks for it here": "l.status = 'running' AND (l.canary IS NULL OR s.code = ANY(l.canary))",
+}
+"""All must hold. Names are for whoever adds one."""
+
+URGED_WITHIN_DAYS = 7
+URGED = f"""CASE WHEN t.task_id IN (SELECT unnest(u.tasks) FROM guide_urge u WHERE u.tenant_id = $1
+        AND u.business_date BETWEEN $2 - {URGED_WITHIN_DAYS} AND $2) THEN 0 ELSE 1 END"""
+"""SQL: 0 for an item about which its guide was urged in the last days, else 1."""
+
+ORDER: Mapping[str, str] = {
+    "urged": URGED,
+    "key value": "CASE WHEN p.key_value_first AND pm.quadrant = 'key_value' THEN 0 ELSE 1 END",
+    "grade": "CASE pm.grade WHEN 'A' THEN 0 WHEN 'B' THEN 1 WHEN 'C' THEN 3 ELSE 2 END",
+    "due date": "t.first_due_on",
+    "value": "pm.value_minor DESC",
+    "member": "t.member_id",
+    "item": "t.category_id, t.task_id",
+}
+"""The order of a list; the last makes it the same every time."""
+
+
+def listable(*, only: str = "") -> str:
+    """The CTEs `due` and `one_a_member`: what may come on a list, its place in the order, one item a member.
+
+    Args:
+        only: one more condition, e.g. on the guide's store `g.store_id`.
+    """
+    conditions = [*CONDITIONS.values(), *([only] if only else [])]
+    return f"""
+due AS (
+    SELECT t.guide_id, t.task_id, t.member_id, t.attempts, g.store_id, p.invitation, p.pooled,
+           row_number() OVER (ORDER BY {", ".join(ORDER.values())}) AS place
+    FROM task t
+    JOIN {PLANS} ON p.plan_id = t.plan_id AND p.cycle = t.cycle
+    JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
+         AND pm.member_id = t.member_id
+    JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id
+    JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id AND s.time_zone = $3
+    JOIN plan l ON l.tenant_id = $1 AND l.plan_id = t.plan_id
+    JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
+    WHERE t.tenant_id = $1 AND {" AND ".join(conditions)}
+), one_a_member AS ( -- the member's other items come another day
+    SELECT DISTINCT ON (member_id) * FROM due ORDER BY member_id, pooled, place
+)"""
+
+
+WITHIN_CAPACITY = f"""{listable()}, counted AS (
+    SELECT o.*, row_number() OVER (PARTITION BY o.guide_id, o.invitation ORDER BY o.place)
+           + coalesce(h.items, 0) AS nth
+    FROM one_a_member o LEFT JOIN (
+        SELECT i.guide_id, p.invitation, count(*) AS items FROM list_item i
+        JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
+        JOIN (SELECT plan_id, coalesce(spec->'means'->0->>'item', 'call') = 'invitation' AS invitation FROM plan
+              WHERE tenant_id = $1) p ON p.plan_id = t.plan_id
+        WHERE i.tenant_id = $1 AND i.business_date = $2 GROUP BY 1, 2
+    ) h ON h.guide_id = o.guide_id AND h.invitation = o.invitation
+    WHERE NOT o.pooled
+), listed AS (
+    SELECT c.guide_id, c.task_id, row_number() OVER (PARTITION BY c.guide_id ORDER BY c.place) AS rank
+    FROM counted c LEFT JOIN unnest($16::uuid[], $17::int[]) AS own(guide_id, invitations) ON own.guide_id = c.guide_id
+    WHERE c.nth <= CASE WHEN c.invitation THEN coalesce(own.invitations, $15::int) ELSE $14::int END
+)"""
+"""`listed`: what comes on whose list beside what is on it already, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOnDay:
+    """A running plan that works on the day."""
+
+    plan_id: str
+    cycle: int
+    invitation: bool = False
+    """Whether its items are invitations into groups."""
+    key_value_first: bool = True
+    pooled: bool = False
+    """Whether its items still wait in the stores' pools to be claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneDay:
+    """The day of a zone, and who of it is off."""
+
+    tenant_id: int
+    day: date
+    time_zone: str
+    off: DaysOff = NOBODY_OFF
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What lists hold and what is scored: the same for all, but for guides whose invitations were traded for visits."""
+
+    capacity: Capacity
+    invitations: Mapping[UUID, int] = field(default_factory=dict)
+    target: Capacity | None = None
+    target_invitations: Mapping[UUID, int] = field(default_factory=dict)
+
+
+def due_arguments(zone_day: ZoneDay, plans: Sequence[PlanOnDay], at: datetime) -> list[object]:
+    """$1 to $13."""
+    return [
+        zone_day.tenant_id,
+        zone_day.day,
+        zone_day.time_zone,
+        [plan.plan_id for plan in plans],
+        [plan.cycle for plan in plans],
+        [plan.invitation for plan in plans],
+        [plan.key_value_first for plan in plans],
+        at,
+        MOST_DIAL_DAYS,
+        [plan.pooled for plan in plans],
+        list(zone_day.off.guides),
+        [plan_id for plan_id, _ in zone_day.off.stores],
+        [store_id for _, store_id in zone_day.off.stores],
+    ]
+
+
+def capacity_arguments(holds: Holds) -> list[object]:
+    """$14 to $17."""
+    return [
+        holds.capacity.calls,
+        holds.capacity.invitations,
+        list(holds.invitations),
+        list(holds.invitations.values()),
+    ]
