@@ -14,6 +14,7 @@ from api import (
     accounts,
     as_of,
     audit,
+    board_tables,
     boards,
     calendars,
     check_ins,
@@ -109,6 +110,7 @@ def create_app(
     parts = (
         plans,
         boards,
+        board_tables,
         days,
         lists,
         check_ins,

@@ -17,6 +17,7 @@ from rich.text import Text
 from cli.account import account
 from cli.audit import audit
 from cli.backup import backup_command, restore_command
+from cli.board_tables import board
 from cli.boards import guide_group
 from cli.boards import register as register_board
 from cli.calendar import calendar
@@ -199,6 +200,7 @@ root.add_command(staff)
 root.add_command(store)
 root.add_command(calendar)
 root.add_command(audit)
+root.add_command(board)
 root.add_command(feed)
 root.add_command(outbox)
 root.add_command(resume_command)

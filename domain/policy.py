@@ -58,6 +58,7 @@ class Right(StrEnum):
     REPLACE_GUIDE = "plan.people"
     READ_PLAN = "plan.read"
     READ_REPORT = "report.read"
+    READ_BOARD = "board.read"
     READ_LIST = "list.read"
     CLOCK_IN = "clock_in"
     CHECK_IN = "check_in"
@@ -106,8 +107,15 @@ CHANGING = frozenset({
 })  # fmt: skip
 """Rights that write. A token without one of them reads only, in the database too."""
 
-_LOOKS_ON = frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.READ_LIST, Right.READ_HISTORY})
+_LOOKS_ON = frozenset({
+    Right.READ_PLAN,
+    Right.READ_REPORT,
+    Right.READ_BOARD,
+    Right.READ_LIST,
+    Right.READ_HISTORY,
+})  # fmt: skip
 _AT_WORK = frozenset({
+    Right.READ_BOARD,
     Right.READ_LIST,
     Right.CLOCK_IN,
     Right.CHECK_IN,
@@ -124,7 +132,7 @@ POLICY: Mapping[Role, frozenset[Right]] = {
     Role.SUPERVISOR: _LOOKS_ON
     | {Right.READ_SIGNS, Right.CORRECT_CHECK_IN, Right.AMEND_CLOSED_DAY, Right.URGE},
     Role.DEALER: _LOOKS_ON,
-    Role.ORGANISER: frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.STEER_PLAN}),
+    Role.ORGANISER: frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.READ_BOARD, Right.STEER_PLAN}),
     Role.STORE_MANAGER: _LOOKS_ON
     | _AT_WORK
     | {Right.BIND_DEVICE, Right.SET_CONSENT, Right.READ_SIGNS, Right.URGE, Right.TELL_ABSENCE},

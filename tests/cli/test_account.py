@@ -389,6 +389,7 @@ def test_a_tokens_scopes_are_chosen_in_one_way(shop: Shop) -> None:
         [
             "plan.read",
             "report.read",
+            "board.read",
             "list.read",
             "history.read",
             "messages.read",

@@ -15,7 +15,7 @@ from api.rules import RULES, Open
 from domain.policy import Right
 from tests.brand import written
 from tests.security.reach import Reach
-from tests.security.world import Thing, World
+from tests.security.world import GUIDES, Thing, World
 
 UNKNOWN = {
     "plan": "pla-x9",
@@ -158,6 +158,34 @@ def _gives_pin(reach: Reach, thing: Thing) -> bool:
     return reach.changes_all or thing.store in reach.binds
 
 
+def _months(reach: Reach, thing: Thing) -> bool:
+    """HR's month: of the stores in reach. (In March every guide stands where she is.)"""
+    return reach.sees_all or thing.store in reach.stores
+
+
+def _boards(reach: Reach, thing: Thing) -> bool:
+    """Boards of figures: of the stores in reach, of a guide's own store, of who takes part in a campaign of one's own."""
+    if _months(reach, thing):
+        return True
+    if reach.myself:
+        return thing.store == GUIDES[reach.myself].store
+    part = {guide.code for guide in GUIDES.values() if guide.plan in reach.plans}
+    return bool(part & {thing.name}) or any(
+        thing.kind == "store" and GUIDES[code].store == thing.name for code in part
+    )
+
+
+def beside(operation: str, reach: Reach, thing: Thing) -> frozenset[str]:
+    """Marks of what is out of reach that an operation tells all the same, and why it may.
+
+    A guide sees the board of the store where she stands: her colleagues by code and name, and what they did, in counts.
+    """
+    colleague = thing.kind == "guide" and reach.myself and thing.store == GUIDES[reach.myself].store
+    if operation == "read_leaderboard" and colleague:
+        return frozenset({thing.name})
+    return frozenset()
+
+
 def _secrets(_asked: Asked) -> Any:
     return {"old": "what it was not", "new": "what it will not be"}
 
@@ -167,6 +195,7 @@ def _history(subject: str, *, name: str = "{name}", **more: Any) -> Call:
     return Call(kind, path={"subject": subject, "name": name}, **more)
 
 
+_MONDAY = {"since": "2026-03-02", "until": "2026-03-02"}
 _THEN = {"at": "2026-03-02T09:30:00+08:00"}
 
 CALLS: Mapping[str, Call] = {
@@ -186,6 +215,22 @@ CALLS: Mapping[str, Call] = {
     "confirm_canary": _changes("plan", 200, 409),
     "adjust_goal": _changes("plan", body=lambda _asked: REASON | {"target": 70}),
     "tune_means": _changes("plan", body=lambda _asked: REASON | {"lead_days": 4}),
+    "read_leaderboard": Call(),
+    "read_leaderboard: of a store": Call("store", query={"store": "{name}", "by": "store"}, reaches=_boards),
+    "read_leaderboard: of a plan": Call("plan", query={"plan": "{name}"}),
+    "read_lost_orders": Call(query={"as": "print"}),
+    "read_lost_orders: of a store": Call("store", query={"store": "{name}"}, reaches=_boards),
+    "read_funnel": Call("plan"),
+    "list_funnel_members": Call("plan", path={"stage": "contacted"}),
+    "read_invitations": Call(),
+    "read_invitations: of a guide": Call("guide", query={"guide": "{name}", **_MONDAY}, reaches=_boards),
+    "read_successes": Call(query={"as": "print", **_MONDAY}),
+    "read_successes: of a plan": Call("plan", query={"plan": "{name}"}),
+    "read_summary": Call("plan"),
+    "read_month_sheet": Call(query={"on": "2026-03-02"}),
+    "read_month_sheet: of a store": Call(
+        "store", query={"on": "2026-03-02", "store": "{name}"}, reaches=_months
+    ),
     "replace_guide": _changes(
         "plan",
         body=lambda _asked: REASON | {"leaving": "gui-iris", "replacement": "gui-jasmine"},

@@ -1,0 +1,1 @@
+"""Boards written down: as a workbook, as a page to print."""
