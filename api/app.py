@@ -42,6 +42,7 @@ from api import (
 from api.context import Here, at_hand
 from api.feed_bodies import feed_schemas
 from api.figures import read_figures
+from api.gathered import Gathered
 from api.guard import Guard
 from api.guide_codes import GuideCodes
 from api.playbook_bodies import plan_schemas
@@ -142,6 +143,7 @@ def create_app(
     for part in beside:
         app.include_router(part.router, dependencies=[Depends(at_hand)])
     install(app)
+    app.add_middleware(Gathered)
     app.add_middleware(Guard, edge=settings.edge)
     if settings.edge.trusted_proxies:
         # The outermost: whatever asks for the client's address or the scheme sees what the proxy saw.

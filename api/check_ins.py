@@ -1,8 +1,8 @@
 """A guide's report of an item: once a key, whatever the line between phone and shop does.
 
-Round trips to the database: the sign-on, then the two of `ledger.check_ins.check_in`; one more the first time a guide
-is named in this process or the phone's clock is off, two more where the key had been used. What is late or out of order
-costs some thirty.
+The ordinary ones are taken before they come here (`api.gathered`), in two round trips for all that wait. Round trips to the
+database here: the sign-on, then the two of `ledger.check_ins.check_in`; one more the first time a guide is named in this
+process or the phone's clock is off, two more where the key had been used. What is late or out of order costs some thirty.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from api.replayed import REPLAYED, mark_replayed
 from domain.check_in import Channel, CheckIn, Grade, Outcome
 from domain.clock_skew import put_right, skew
 from domain.errors import NotFound, Problem, Refused
+from ledger.asking import Asker
 from ledger.check_ins import check_in
 from ledger.check_ins_before import taken_before
 from ledger.publishing import list_published_at
@@ -98,11 +99,35 @@ async def report(
     at = here.clock()
     guide = await _performer(here, body.performed_by)
     occurred_at, skew_s = await _put_right(here, body, guide, at)
-    command = CheckIn(
-        command_id=f"check-in/{here.who.account_id}/{key}",
+    command = command_of(
+        here.who, body, task_id, guide, key=key, at=at, occurred_at=occurred_at, skew_s=skew_s
+    )
+    try:
+        taken = await check_in(here.ledger, command, salt=secrets.token_bytes(SALT_BYTES))
+    except Refused as error:
+        if any(problem.code == "command_used_elsewhere" for problem in error.problems):
+            raise used_otherwise(key) from error
+        raise Refused([as_sent(problem, body.performed_by) for problem in error.problems]) from error
+    return await answer_to(here, taken, command.asked, command.note, key, response)
+
+
+def command_of(
+    asker: Asker,
+    body: Report,
+    task_id: UUID,
+    guide: UUID,
+    *,
+    key: str,
+    at: datetime,
+    occurred_at: datetime,
+    skew_s: int = 0,
+) -> CheckIn:
+    """What a report asks for, once it is known who asks and when it occurred by our clock."""
+    return CheckIn(
+        command_id=f"check-in/{asker.account_id}/{key}",
         task_id=task_id,
         performed_by=guide,
-        actor=here.actor,
+        actor=asker.actor,
         occurred_at=occurred_at,
         known_at=at,
         channel=body.channel,
@@ -112,17 +137,10 @@ async def report(
         next_on=body.next_on,
         note=body.note,
         asked=_digest(body, guide, body.occurred_at),
-        device=here.who.device_id,
+        device=asker.device_id,
         evidence=body.evidence or "",
         skew_s=skew_s,
     )
-    try:
-        taken = await check_in(here.ledger, command, salt=secrets.token_bytes(SALT_BYTES))
-    except Refused as error:
-        if any(problem.code == "command_used_elsewhere" for problem in error.problems):
-            raise used_otherwise(key) from error
-        raise Refused([as_sent(problem, body.performed_by) for problem in error.problems]) from error
-    return await answer_to(here, taken, command.asked, command.note, key, response)
 
 
 async def _put_right(here: Here, body: Report, guide: UUID, at: datetime) -> tuple[datetime, int]:

@@ -32,6 +32,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Of every answer, unless its route says otherwise: it is data for one asker, to be kept and framed by nobody."""
+_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 _READING = ("GET", "HEAD", "OPTIONS")
 _PROBES = ("/health/live", "/health/ready")
 """Whoever starts containers asks these in the clear, and shows nobody's secret."""
@@ -70,11 +71,11 @@ class Guard:
 
 
 def _add_headers(message: MutableMapping[str, Any], scope: Scope) -> None:
-    headers = MutableHeaders(scope=message)
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
+    told = message.setdefault("headers", [])
+    there = {name.lower() for name, _ in told}
+    told.extend(one for one in _HEADERS if one[0] not in there)
     if scope["scheme"] == "https":
-        headers["Strict-Transport-Security"] = HSTS
+        MutableHeaders(scope=message)["Strict-Transport-Security"] = HSTS
 
 
 def _decline_foreign(request: Request, edge: Edge) -> None:
@@ -103,7 +104,7 @@ def _is_own(origin: str, name: str, edge: Edge) -> bool:
 
 def _decline_plain(request: Request, edge: Edge) -> None:
     """Turn away what came in the clear from, or under the name for, another machine: it may hold a password."""
-    if request.url.scheme == "https" or edge.allow_plain_http or request.url.path in _PROBES:
+    if request.scope["scheme"] == "https" or edge.allow_plain_http or request.scope["path"] in _PROBES:
         return
     client = request.client
     name = _without_port(request.headers.get("host", ""))

@@ -19,6 +19,10 @@ class GuideCodes:
     def __init__(self) -> None:
         self._known: dict[str, UUID] = {}
 
+    def known(self, code: str) -> UUID | None:
+        """The guide's id, where it was looked up before."""
+        return self._known.get(code)
+
     async def id_of(self, ledger: Ledger, code: str) -> UUID:
         """The guide's id; looked up the first time, whoever asks: reach is compared with the id.
 

@@ -29,7 +29,7 @@ LONGEST_SECRET = 200
 
 def cookie_name(request: Request, name: str) -> str:
     """A cookie's name on the line: by https browsers keep `__Host-` from every other host and from plain http."""
-    return f"__Host-{name}" if request.url.scheme == "https" else name
+    return f"__Host-{name}" if request.scope["scheme"] == "https" else name
 
 
 def shown_by(request: Request) -> tuple[str, bool] | None:
@@ -60,7 +60,7 @@ async def signed_on(
         raise Declined(401, Problem("Authorization", "", "not_signed_in"))
     async with _recognised(ledger, shown, at) as stood:
         asker = stood.asker
-        if not asker.by_token and request.method not in _READING and not _repeats_csrf(request, asker):
+        if not asker.by_token and request.method not in _READING and not repeats_csrf(request, asker):
             await stood.let_go()
             await _note_mismatch(ledger, asker, request.scope["route"].operation_id, at)
             raise Declined(403, Problem(CSRF, "", "csrf_mismatch"))
@@ -87,7 +87,8 @@ async def _recognised(ledger: Ledger, shown: tuple[str, bool], at: datetime) -> 
     raise Declined(401, Problem("Authorization", "", "signed_out"))
 
 
-def _repeats_csrf(request: Request, asker: Asker) -> bool:
+def repeats_csrf(request: Request, asker: Asker) -> bool:
+    """Whether a request of a session repeats its CSRF token."""
     told = request.headers.get(CSRF, "")[:LONGEST_SECRET]
     return asker.csrf is not None and hmac.compare_digest(digest(told), asker.csrf)
 

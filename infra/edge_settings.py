@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -71,6 +72,7 @@ def read_edge(env: Mapping[str, str]) -> Edge:
     )
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(name: str) -> bool:
     """Whether a host is a loopback address or `localhost`; brackets of IPv6 may be there."""
     if name.lower() == "localhost":

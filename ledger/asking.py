@@ -6,11 +6,12 @@ that takes one at a time and does nothing for upkeep, as a check-in, pays it onc
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 from uuid import UUID
 
 from domain.policy import CHANGING, Right, Role, rights_of
@@ -18,7 +19,7 @@ from ledger.database import begun_connection
 from ledger.door import Driver
 from ledger.ledger import Ledger, Lend
 
-_CHANGING = sorted(right.value for right in CHANGING)
+CHANGING_RIGHTS = sorted(right.value for right in CHANGING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +79,25 @@ async def sign_on(connection: Driver, shown: bytes, at: datetime) -> Asker | Non
         "SELECT s.* FROM apply_staff_changes_in_passing($2) AS at, LATERAL sign_on($1, at, $3) AS s",
         shown,
         at,
-        _CHANGING,
+        CHANGING_RIGHTS,
     )
     if row is None:
         return None
-    held = rights_of(frozenset(Role(role) for role in row["roles"]))
-    rights = held if row["rights"] is None else frozenset(one for one in held if one.value in row["rights"])
+    return asker_of(row)
+
+
+def asker_of(row: Mapping[str, Any], *, guide: str = "guide_id", device: str = "device_id") -> Asker:
+    """The asker a row of `sign_on` tells of; `guide` and `device` are what these columns are called in it."""
+    told = row["rights"]
+    held, rights = _rights(tuple(row["roles"]), None if told is None else tuple(told))
     return Asker(
         account_id=row["account_id"],
-        guide_id=row["guide_id"],
+        guide_id=row[guide],
         credential_id=row["credential_id"],
         by_token=row["kind"] == "token",
         csrf=row["csrf"],
         must_change=row["must_change"],
-        device_id=row["device_id"],
+        device_id=row[device],
         rights=rights,
         withheld=held - rights,
         sees_all=row["sees_all"],
@@ -103,6 +109,15 @@ async def sign_on(connection: Driver, shown: bytes, at: datetime) -> Asker | Non
         plans=frozenset(row["plans"]),
         steers=frozenset(row["steers"]),
     )
+
+
+@lru_cache(maxsize=1024)
+def _rights(
+    roles: tuple[str, ...], told: tuple[str, ...] | None
+) -> tuple[frozenset[Right], frozenset[Right]]:
+    """What the roles hold, and what of it the credential does."""
+    held = rights_of(frozenset(Role(role) for role in roles))
+    return held, held if told is None else frozenset(one for one in held if one.value in told)
 
 
 def standing_for_upkeep(ledger: Ledger) -> Ledger:

@@ -72,8 +72,8 @@ def payload_bytes(payload: dict[str, Any]) -> bytes:
     return orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
 
 
-def encode(event: StoredEvent) -> bytes:
-    """The canonical bytes of `event`."""
+def encode(event: StoredEvent, payload: bytes | None = None) -> bytes:
+    """The canonical bytes of `event`; `payload` is what `payload_bytes` gave of its own, where that is there already."""
     fields = (
         str(event.tenant_id).encode(),
         event.stream.encode(),
@@ -85,7 +85,7 @@ def encode(event: StoredEvent) -> bytes:
         event.cause.encode(),
         event.type.encode(),
         str(event.schema_version).encode(),
-        payload_bytes(event.payload),
+        payload_bytes(event.payload) if payload is None else payload,
     )
     return b"".join(part for field in fields for part in (_LENGTH.pack(len(field)), field))
 
@@ -182,12 +182,19 @@ def chain(previous: bytes, body: bytes) -> bytes:
     return hashlib.sha256(previous + body).digest()
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def _refuse_floats(value: object, path: str) -> None:
+    if type(value) in _PLAIN:
+        return
     if isinstance(value, float):
         raise TypeError(f"{path} is a float ({value!r}): store integers of the smallest unit or a string")
     if isinstance(value, dict):
         for key, inner in value.items():
-            _refuse_floats(inner, f"{path}.{key}")
+            if type(inner) not in _PLAIN:
+                _refuse_floats(inner, f"{path}.{key}")
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
-            _refuse_floats(inner, f"{path}[{index}]")
+            if type(inner) not in _PLAIN:
+                _refuse_floats(inner, f"{path}[{index}]")

@@ -1,10 +1,9 @@
 """The door: the only way into the ledger.
 
-`append` is one statement. It claims the command id, moves the heads of the streams by
-compare-and-set and inserts the events *from* the rows those guards returned; when a guard matched
-less than it should, the statement raises and so undoes itself. (An INSERT in a sibling CTE would
-run even where the guard matched nothing.) Projections ride in the same statement on the hot path
-(`ledger/check_ins.py`) or in the same transaction elsewhere.
+`append` is one call of `append_events`, a function in the database: it claims the command id, moves the heads of the
+streams by compare-and-set, inserts the events and queues them; where a guard matches less than it should, it raises and so
+undoes itself. The hot path's functions (`ledger/check_ins.py`) call its twin, made of the same text, which leaves out
+row-level security because they have held the asker already. Projections follow in the same transaction.
 
 Cost: one round trip whatever the number of streams; rows written = 1 command, and per event one
 event, one pending row, and one head per stream.
@@ -86,114 +85,95 @@ class _Rows:
     events: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-# $1 tenant, $2 command, $3 known_at, $4.. heads, $9.. events. `appended` is there for projections to read.
-def append_ctes(*, before: str = "", guard: str = "true") -> str:
-    """The CTEs of an append.
-
-    Args:
-        before: CTEs that run first, e.g. ones that lock the rows the decision rests on; with a closing comma.
-        guard: an SQL condition on them; where it fails nothing is appended and `DUPLICATE` is raised, upon which
-            the caller reads again and decides anew.
-    """
-    return f"""
-{before}
-head_in AS (
-    SELECT * FROM unnest($4::text[], $5::int[], $6::bytea[], $7::int[], $8::bytea[])
-        AS h(stream, expected, previous, version, hash)
-), claimed AS (
-    INSERT INTO command (tenant_id, command_id, known_at, stream, version)
-    SELECT $1, $2, $3, ($4::text[])[1], ($7::int[])[1] WHERE {guard}
-    ON CONFLICT DO NOTHING RETURNING 1
-), created AS (
-    INSERT INTO stream_head (tenant_id, stream, version, hash)
-    SELECT $1, stream, version, hash FROM head_in
-    WHERE expected = 0 AND EXISTS (SELECT FROM claimed)
-    ON CONFLICT DO NOTHING RETURNING stream
-), moved AS (
-    UPDATE stream_head s SET version = h.version, hash = h.hash FROM head_in h
-    WHERE s.tenant_id = $1 AND s.stream = h.stream AND s.version = h.expected AND s.hash = h.previous
-      AND h.expected > 0 AND EXISTS (SELECT FROM claimed)
-    RETURNING s.stream
-), guarded AS (
-    SELECT stream FROM created UNION ALL SELECT stream FROM moved
-), appended AS (
-    INSERT INTO event (tenant_id, stream, version, occurred_at, known_at, actor, performed_by, cause, type,
-                       schema_version, body, hash, payload)
-    SELECT $1, e.stream, e.version, e.occurred_at, $3, e.actor, e.performed_by, $2, e.type,
-           e.schema_version, e.body, e.hash, e.payload::jsonb
-    FROM unnest($9::text[], $10::int[], $11::timestamptz[], $12::text[], $13::text[], $14::text[],
-                $15::smallint[], $16::bytea[], $17::bytea[], $18::text[]) WITH ORDINALITY
-        AS e(stream, version, occurred_at, actor, performed_by, type, schema_version, body, hash, payload, n)
-    JOIN guarded g ON g.stream = e.stream
-    ORDER BY e.n
-    RETURNING stream, version, occurred_at, known_at, actor, performed_by, type, payload
-), queued AS (
-    INSERT INTO event_pending (tenant_id, stream, version, known_at)
-    SELECT $1, stream, version, known_at FROM appended ORDER BY stream, version
-    RETURNING 1
-)"""
+# tenant, four columns of commands, five of heads, twelve of events: `_arguments`.
+_APPEND = f"SELECT append_events({', '.join(f'${n}' for n in range(1, 23))})"
 
 
-# The sub-selects of a CASE run only where their branch is taken, after every CTE has run.
-GUARD_SELECT = f"""
-SELECT CASE
-    WHEN (SELECT count(*) FROM claimed) = 0 THEN raise_conflict('{DUPLICATE}', 'command already used')
-    WHEN (SELECT count(*) FROM guarded) < (SELECT count(*) FROM head_in)
-        THEN raise_conflict('{CONFLICT}', 'stream moved on')
-    ELSE (SELECT count(*) FROM queued)::int
-END"""
+@dataclass(frozen=True, slots=True)
+class Chained:
+    """An event's canonical bytes, its hash and its payload as text: what the door is given of it."""
 
-_APPEND = f"WITH {append_ctes()} {GUARD_SELECT}"
+    body: bytes
+    hash: bytes
+    payload: str
 
 
-def append_arguments(
+def chained(
+    new: NewEvent,
+    *,
+    tenant_id: int,
+    stream: str,
+    version: int,
+    before: bytes,
+    command_id: str,
+    known_at: datetime,
+) -> Chained:
+    """An event as the door takes it; `before` is the hash of the one before it in its stream."""
+    payload = payload_bytes(new.payload)
+    body = encode(
+        StoredEvent(
+            tenant_id=tenant_id,
+            stream=stream,
+            version=version,
+            occurred_at=new.occurred_at,
+            known_at=known_at,
+            actor=new.actor,
+            performed_by=new.performed_by or new.actor,
+            cause=command_id,
+            type=new.type,
+            schema_version=new.schema_version,
+            payload=new.payload,
+        ),
+        payload,
+    )
+    return Chained(body, chain(before, body), payload.decode())
+
+
+def _arguments(
     *,
     tenant_id: int,
     command_id: str,
     known_at: datetime,
     batches: Sequence[StreamBatch],
-    performed_by: str = "",
 ) -> list[Any]:
-    """The 18 arguments of `append_ctes`: chains every batch from its expected head."""
+    """The arguments of `append_events`: chains every batch from its expected head."""
     rows = _Rows()
     for batch in sorted(batches, key=lambda b: b.stream):
         version = batch.expected.version if batch.expected else 0
         before = digest = batch.expected.hash if batch.expected else NO_HASH
         for new in batch.events:
             version += 1
-            stored = StoredEvent(
+            made = chained(
+                new,
                 tenant_id=tenant_id,
                 stream=batch.stream,
                 version=version,
-                occurred_at=new.occurred_at,
+                before=digest,
+                command_id=command_id,
                 known_at=known_at,
-                actor=new.actor,
-                performed_by=new.performed_by or performed_by or new.actor,
-                cause=command_id,
-                type=new.type,
-                schema_version=new.schema_version,
-                payload=new.payload,
             )
-            body = encode(stored)
-            digest = chain(digest, body)
+            digest = made.hash
             rows.events.append(
                 (
                     batch.stream,
                     version,
                     new.occurred_at,
+                    known_at,
                     new.actor,
-                    stored.performed_by,
+                    new.performed_by or new.actor,
+                    command_id,
                     new.type,
                     new.schema_version,
-                    body,
+                    made.body,
                     digest,
-                    payload_bytes(new.payload).decode(),
+                    made.payload,
                 )
             )
         rows.heads.append((batch.stream, version - len(batch.events), before, version, digest))
     heads = [list(column) for column in zip(*rows.heads, strict=True)]
     events = [list(column) for column in zip(*rows.events, strict=True)]
-    return [tenant_id, command_id, known_at, *heads, *events]
+    changed, changed_to = heads[0][:1], heads[3][:1]  # a command says which stream it changed first
+    return [tenant_id, [command_id], [known_at], changed, changed_to, *heads, *events]
 
 
 async def append(
@@ -216,9 +196,7 @@ async def append(
     """
     if not batches or any(not batch.events for batch in batches):
         raise ValueError("append needs at least one stream and one event in each")
-    arguments = append_arguments(
-        tenant_id=tenant_id, command_id=command_id, known_at=known_at, batches=batches
-    )
+    arguments = _arguments(tenant_id=tenant_id, command_id=command_id, known_at=known_at, batches=batches)
     try:
         count = await fetchval_with_partition(connection, known_at, _APPEND, *arguments)
     except asyncpg.PostgresError as error:
@@ -235,7 +213,7 @@ async def append(
         if row is None:  # out of the asker's sight: somebody else used it
             raise Conflict("the command was used by somebody else") from error
         return Appended(duplicate=True, stream=row["stream"], version=row["version"], events=0)
-    return Appended(duplicate=False, stream=arguments[3][0], version=arguments[6][0], events=count)
+    return Appended(duplicate=False, stream=arguments[3][0], version=arguments[4][0], events=count)
 
 
 async def fetchval_with_partition(

@@ -30,7 +30,8 @@ three times running before it ever served."""
 LOG = "faults.log"
 _KINDS = {"worker": "worker", "api": "api"}
 _WRITES = re.compile(
-    r"\b(INSERT\s+INTO|UPDATE\s+[a-z_]|DELETE\s+FROM|ensure_event_partitions)", re.IGNORECASE
+    r"\b(INSERT\s+INTO|UPDATE\s+[a-z_]|DELETE\s+FROM|ensure_event_partitions|append_events|record_check_ins?)",
+    re.IGNORECASE,
 )
 _LOCKS = re.compile(r"\bFOR\s+(NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
 _LENDING = ("ledger.database", "ledger.ledger", "ledger.asking")

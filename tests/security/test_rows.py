@@ -248,9 +248,11 @@ DEFINED_BY_THE_OWNER = {
     "gives_pin": "answers yes or no of an account that is asked for by its id",
     "guide_id_for": "HQ's alone, see below",
     "lent_parts": "names of members' parts whose items the asker's guides have, see below",
+    "items_to_report": "what a check-in needs of items in the asker's sight: tests/security/test_check_in_functions.py",
     "items_held": "ids of the items of a guide whom the asker may know by name; nothing for anybody else",
     "member_id_of": "a digest of what the asker says; of members it says nothing",
     "oldest_transaction_s": "one number of the server",
+    "record_check_ins": "takes what the asker may report: tests/security/test_check_in_functions.py",
     "record_in_reach": "answers yes or no of what the asker reaches, by a guide and an instant that are asked for",
     "day_at": "a date and a time zone of a guide and an instant that are asked for: nothing of what was done",
     "record_superseded": "answers yes or no of a record by its name and revision, which whoever asks has just read",
@@ -428,6 +430,11 @@ FORGED = {
         "INSERT INTO event (tenant_id, stream, version, occurred_at, known_at, actor, performed_by, cause, type,"
         " schema_version, body, hash, payload) SELECT 1, 'task/' || task_id, 9, now(), '2026-03-02', 'x', 'x', 'x', 'x',"
         " 1, '', '', '{}' FROM kept_task"
+    ),
+    "an event of another store's item, through the door": (
+        "SELECT append_events(1, '{forged}', '{2026-03-02}', ARRAY['task/' || task_id], '{9}', ARRAY['task/' || task_id],"
+        " '{0}', '{\"\"}', '{9}', '{\"\"}', ARRAY['task/' || task_id], '{9}', '{2026-03-02}', '{2026-03-02}', '{x}',"
+        " '{x}', '{forged}', '{x}', '{1}', '{\"\"}', '{\"\"}', '{\"{}\"}') FROM kept_task"
     ),
     "a head of another store's stream": (
         "INSERT INTO stream_head SELECT 1, 'guide-day/' || guide_id || '/2030-01-01', 1, '' FROM kept_task"

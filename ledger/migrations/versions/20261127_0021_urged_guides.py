@@ -1,7 +1,7 @@
 """Guides who were urged.
 
 Revision ID: 0021
-Revises: 0019
+Revises: 0020
 """
 
 from importlib.resources import files
@@ -11,7 +11,7 @@ from alembic import op
 from ledger.migrations.script import run_script
 
 revision = "0021"
-down_revision = "0019"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
