@@ -59,7 +59,8 @@ class Wanted:
 async def check_ins(place: Place, wanted: Wanted) -> list[Figure]:
     """Over HTTP beside bare statements, Temporal's updates and durable workflows."""
     warming = min(WARM, wanted.check_ins)
-    items = 2 * wanted.pairs * wanted.check_ins + warming
+    counts = Counts(wanted.check_ins, wanted.others)
+    items = counts.items(wanted.pairs) + warming
     size = BrandSize(10, 5, -(-items // 50))
     async with (
         standing(place.server, place.address, place.home, size, name="bench_check_ins") as stand,
@@ -68,7 +69,6 @@ async def check_ins(place: Place, wanted: Wanted) -> list[Figure]:
         _database(place, "bench_beside") as beside,
     ):
         await warm(stand, port, warming)
-        counts = Counts(wanted.check_ins, wanted.others)
         before = await read_sizes(stand)
         rounds = await measure_rounds(
             stand, port, Beside(temporal, beside), rounds=wanted.pairs, counts=counts
@@ -76,14 +76,21 @@ async def check_ins(place: Place, wanted: Wanted) -> list[Figure]:
         disk = gigabytes_a_million(before, await read_sizes(stand))
     return [
         ratio("check_in_http_to_bare", [r.http.per_second / r.bare.per_second for r in rounds], 0.45),
+        ratio("check_in_http_to_bare_gathered", [r.http.per_second / r.gathered.per_second for r in rounds]),
         ratio(
             "check_in_http_to_temporal_update", [r.http.per_second / r.updates.per_second for r in rounds], 8
+        ),
+        ratio(
+            "check_in_http_to_temporal_update_regular",
+            [r.http.per_second / r.regular.per_second for r in rounds],
         ),
         ratio(
             "check_in_http_to_dbos_workflow", [r.http.per_second / r.workflows.per_second for r in rounds], 4
         ),
         measured("check_ins_http", [r.http.per_second for r in rounds], "1/s"),
         measured("check_ins_bare", [r.bare.per_second for r in rounds], "1/s"),
+        measured("check_ins_bare_gathered", [r.gathered.per_second for r in rounds], "1/s"),
+        measured("temporal_updates_regular", [r.regular.per_second for r in rounds], "1/s"),
         measured("temporal_updates", [r.updates.per_second for r in rounds], "1/s"),
         measured("dbos_workflows", [r.workflows.per_second for r in rounds], "1/s"),
         measured("check_in_http_p50", [percentile(r.http, 0.5) for r in rounds], "ms"),

@@ -17,13 +17,15 @@ from infra.databases import DatabaseUrls
 from infra.processes import HOST
 
 ROOT = Path(__file__).resolve().parents[2]
+PROCESSES = 2
+"""As `daogou up` runs them."""
 START_S = 60.0
 END_S = 20.0
 FOREIGN = ("TEMPORAL_", "DATABASE_", "DAOGOU_", "CHAOS_")
 
 
 @asynccontextmanager
-async def running_apis(urls: DatabaseUrls, home: Path, processes: int = 2) -> AsyncIterator[int]:
+async def running_apis(urls: DatabaseUrls, home: Path, processes: int = PROCESSES) -> AsyncIterator[int]:
     """API processes on one port of the loopback while the block runs; gives the port."""
     listening = bind(HOST, 0)
     port = int(listening.getsockname()[1])

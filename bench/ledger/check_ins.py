@@ -1,11 +1,13 @@
 """Check-ins over HTTP, beside the same statements sent bare and beside two engines that would make each durable their way.
 
-Ours: two API processes on one port as `daogou up` runs them, every request signed on by a token, on connections of
-`daogou_api` under row-level security, and a lean client in a process of its own. Bare: the very statements that the product
-would send for as many other items of the same guides, sign-on, guards and projections included, made beforehand and sent by
-asyncpg over as many connections from a process of its own, with the same login: what is measured against them is everything
-that is neither PostgreSQL nor its driver. The others (`updates`, `durable`) record one row a check-in, without any of the
-rules, guards and projections of ours.
+Ours: two API processes on one port as `daogou up` runs them, every request signed on by a token, each held against its own
+asker's reach, and a lean client in a process of its own. Bare: the very statements that the product would send for as many
+other items of the same guides, sign-on, guards and projections included, made beforehand and sent by asyncpg from a process
+of its own, with the same login: what is measured against them is everything that is neither PostgreSQL nor its driver. Each
+check-in is sent by itself, as the product does when no other waits; `gathered` sends them together as the product does with
+so many in flight, over as many connections as it has turns under way. The others (`updates`, `durable`) record one row a
+check-in, without any of the rules, guards and projections of ours; `regular` is the update that records by an activity which
+is not local.
 
 All take their turn in each round, in changing order.
 """
@@ -16,10 +18,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+from bench.ledger.apis import PROCESSES
 from bench.ledger.durable import run_workflows
 from bench.ledger.load import Ran, ask_all, in_own_process, replay_all
 from bench.ledger.stand import Stand, api_settings, bare_statements
 from bench.ledger.updates import run_updates
+from ledger.gathering import TURNS
 
 WARM = 500
 
@@ -28,9 +32,20 @@ WARM = 500
 class AtOnce:
     """How many are in flight: what served each side best (docs/performance.md)."""
 
-    check_ins: int = 8
+    check_ins: int = 64
+    bare: int = 8
     updates: int = 40
     workflows: int = 16
+
+    @property
+    def turns(self) -> int:
+        """Of the product, in all its processes."""
+        return PROCESSES * TURNS
+
+    @property
+    def together(self) -> int:
+        """Check-ins the product takes in a turn where so many are in flight."""
+        return self.check_ins // self.turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +54,13 @@ class Counts:
 
     check_ins: int
     others: int
-    """Updates and workflows: they take longer."""
+    """Updates and workflows, and check-ins sent bare, each by itself: they take longer."""
+
+    def items(self, rounds: int) -> int:
+        """Items the rounds use up, but for those that warm up."""
+        at_once = AtOnce()
+        gathered = 2 * self.check_ins + at_once.together * at_once.turns
+        return rounds * (gathered + self.others + at_once.bare)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +79,9 @@ class Round:
 
     http: Ran
     bare: Ran
+    gathered: Ran
     updates: Ran
+    regular: Ran
     workflows: Ran
 
 
@@ -74,14 +97,30 @@ async def measure_rounds(
     at_once = AtOnce()
     found = []
     for number in range(rounds):
-        statements = await bare_statements(stand, stand.take(counts.check_ins))
+        together, turns = at_once.together, at_once.turns
+        gathered = await bare_statements(stand, stand.take(counts.check_ins + together * turns), together)
+        bare = await bare_statements(stand, stand.take(counts.others + at_once.bare), 1)
         runs: dict[str, Callable[[], Awaitable[Ran]]] = {
             "http": partial(in_own_process, ask_all, port, stand.take(counts.check_ins), at_once.check_ins),
-            "bare": partial(
-                in_own_process, replay_all, stand.urls.api, api_settings(), statements, at_once.check_ins
-            ),
+            "gathered": partial(in_own_process, replay_all, stand.urls.api, api_settings(), gathered, turns),
+            "bare": partial(in_own_process, replay_all, stand.urls.api, api_settings(), bare, at_once.bare),
             "updates": partial(
-                in_own_process, run_updates, beside.temporal, beside.database, counts.others, at_once.updates
+                in_own_process,
+                run_updates,
+                beside.temporal,
+                beside.database,
+                counts.others,
+                at_once.updates,
+                "local",
+            ),
+            "regular": partial(
+                in_own_process,
+                run_updates,
+                beside.temporal,
+                beside.database,
+                counts.others,
+                at_once.updates,
+                "regular",
             ),
             "workflows": partial(
                 in_own_process, run_workflows, beside.database, counts.others, at_once.workflows

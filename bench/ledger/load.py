@@ -54,6 +54,11 @@ class Statement:
     query: str
     arguments: tuple[Any, ...]
 
+    @property
+    def items(self) -> int:
+        """How many check-ins it is about."""
+        return len(self.arguments[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -157,6 +162,12 @@ async def _replay_all(
 ) -> Ran:
     connections = [await asyncpg.connect(url, server_settings=settings) for _ in range(clients)]
     times: list[float] = []
+    for connection, statements in zip(
+        connections, work, strict=False
+    ):  # prepared and planned before the clock starts
+        for one in statements:
+            await getattr(connection, one.method)(one.query, *one.arguments)
+    work = work[clients:]
     waiting = iter(work)
 
     async def go(connection: asyncpg.Connection) -> None:
@@ -171,11 +182,14 @@ async def _replay_all(
     spent, used = perf_counter() - began, process_time() - used
     for connection in connections:
         await connection.close()
-    return Ran(len(times), spent, tuple(times), used)
+    return Ran(sum(statements[0].items for statements in work), spent, tuple(times), used)
 
 
 def replay_all(url: str, settings: dict[str, str], work: list[tuple[Statement, ...]], clients: int) -> Ran:
-    """Send the statements, those of one check-in after each other, over so many bare connections."""
+    """Send the statements, those that belong together after each other, over so many bare connections.
+
+    The first of each connection only warms it up.
+    """
     return asyncio.run(_replay_all(url, settings, work, clients))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from infra.databases import DatabaseUrls, provide_embedded
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
 from infra.key_store import open_keys
 from infra.settings import Settings
-from ledger.asking import sign_on
-from ledger.check_ins import check_in
+from ledger.asking import Asker
 from ledger.database import API, connection_settings, driver_connection, open_database
-from ledger.ledger import Ledger, Lend
+from ledger.gathering import Told, look_together, take_together
+from ledger.ledger import Ledger
 
 OUTCOMES: tuple[Outcome, ...] = ("interested", "no_answer", "refused", "interested", "came", "unreachable")
 """Reached two times in three."""
@@ -101,51 +101,57 @@ class Recorder:
         self._connection = connection
         self.statements: list[Statement] = []
 
-    async def fetchrow(self, query: str, *arguments: object) -> object:
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Read, and note it."""
-        self.statements.append(Statement("fetchrow", query, arguments))
-        return await self._connection.fetchrow(query, *arguments)
+        self.statements.append(Statement("fetch", query, arguments))
+        rows: list[asyncpg.Record] = await self._connection.fetch(query, *arguments)
+        return rows
 
-    async def fetchval(self, query: str, *arguments: object) -> int:
-        """Note it."""
+    async def fetchval(self, query: str, *arguments: Any) -> list[str]:
+        """Note it, and say that all were taken."""
         self.statements.append(Statement("fetchval", query, arguments))
-        return 1
-
-    def is_in_transaction(self) -> bool:
-        """It is in none."""
-        return False
+        return [""] * len(arguments[0])
 
 
-async def bare_statements(stand: Stand, reports: list[Report]) -> list[tuple[Statement, ...]]:
-    """What the product sends for each of these reports, as it sends it, ready to be sent by something else."""
+async def bare_statements(stand: Stand, reports: list[Report], together: int) -> list[tuple[Statement, ...]]:
+    """What the product sends for these reports where so many wait at once, ready to be sent by something else."""
     found = []
     async with driver_connection(stand.api.engine) as connection:
-        for report in reports:
-            recorder = Recorder(connection)
-            asker = await sign_on(recorder, digest(report.token), at(10))
-            if asker is None:
-                raise SystemExit("nobody was signed on: nothing would be measured")
-            told = CheckIn(
-                command_id=f"check-in/{asker.account_id}/{report.key}",
-                task_id=report.task_id,
-                performed_by=guide_id(report.guide),
-                actor=asker.actor,
-                occurred_at=at(10),
-                known_at=at(10),
-                channel="phone",
-                outcome=report.outcome,
-            )
-            await check_in(replace(stand.api, lend=_lending(recorder)), told)
+        for first in range(0, len(reports), together):
+            told = [_told(report) for report in reports[first : first + together]]
+            recorder: Any = Recorder(connection)
+            rows = await look_together(recorder, told)
+            taken = await take_together(recorder, stand.api, told, rows)
+            if len(taken) != len(told):
+                raise SystemExit("a check-in was not in order: nothing would be measured")
             found.append(tuple(recorder.statements))
     return found
 
 
-def _lending(recorder: Recorder) -> Lend:
-    @asynccontextmanager
-    async def lend() -> AsyncIterator[Any]:
-        yield recorder
+def _told(report: Report) -> Told:
+    """A report as the API takes it."""
 
-    return lend
+    def admitted(asker: Asker) -> CheckIn:
+        return CheckIn(
+            command_id=f"check-in/{asker.account_id}/{report.key}",
+            task_id=report.task_id,
+            performed_by=guide_id(report.guide),
+            actor=asker.actor,
+            occurred_at=at(10),
+            known_at=at(10),
+            channel="phone",
+            outcome=report.outcome,
+        )
+
+    return Told(
+        shown=digest(report.token),
+        key=report.key,
+        task_id=report.task_id,
+        at=at(10),
+        occurred_at=at(10),
+        products=(),
+        admitted=admitted,
+    )
 
 
 def api_settings() -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""One check-in as a Temporal Update whose handler records it by a local activity: 6 history events each.
+"""One check-in as a Temporal Update whose handler records it by an activity: local, 6 history events each, or regular, 11.
 
 The embedded dev server as `daogou up` runs it, tuned and with its file database in WAL mode; one entity workflow a guide;
 client and worker in a process of their own. The activity writes one row through asyncpg in a transaction of its own, in the
-same PostgreSQL, fsync on: a local activity is the cheapest way Temporal has to do that.
+same PostgreSQL, fsync on: a local activity is the cheapest way Temporal has to do that, a regular one the usual.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter, process_time
+from typing import Literal
 from uuid import uuid4
 
 import asyncpg
@@ -24,6 +25,8 @@ from bench.ledger.load import Ran
 from infra.temporal_process import TemporalProcess
 
 QUEUE = "bench"
+By = Literal["local", "regular"]
+"""Kinds of activity."""
 ENTITIES = 50
 AN_ANSWER = timedelta(seconds=30)
 
@@ -47,6 +50,13 @@ class GuideOnTemporal:
             "record", item, result_type=int, start_to_close_timeout=AN_ANSWER
         )
 
+    @workflow.update
+    async def check_in_regularly(self, item: int) -> int:
+        """The same by an activity any worker may run."""
+        return await workflow.execute_activity(  # type: ignore[no-any-return] # by name
+            "record", item, result_type=int, start_to_close_timeout=AN_ANSWER
+        )
+
     @workflow.signal
     def end(self) -> None:
         """No more come."""
@@ -65,12 +75,13 @@ async def running_temporal(home: Path) -> AsyncIterator[str]:
         server.close()
 
 
-def run_updates(temporal: str, url: str, count: int, at_once: int) -> Ran:
-    """Send so many updates, `at_once` in flight, to workflows that run already."""
-    return asyncio.run(_run_updates(temporal, url, count, at_once))
+def run_updates(temporal: str, url: str, count: int, at_once: int, by: By) -> Ran:
+    """Send so many updates, `at_once` in flight, to workflows that run already; recorded by this kind of activity."""
+    return asyncio.run(_run_updates(temporal, url, count, at_once, by))
 
 
-async def _run_updates(temporal: str, url: str, count: int, at_once: int) -> Ran:
+async def _run_updates(temporal: str, url: str, count: int, at_once: int, by: By) -> Ran:
+    check_in = GuideOnTemporal.check_in if by == "local" else GuideOnTemporal.check_in_regularly
     pool = await asyncpg.create_pool(url, min_size=at_once, max_size=at_once)
     await pool.execute(
         "CREATE TABLE IF NOT EXISTS recorded (item integer, outcome text, known_at timestamptz)"
@@ -91,19 +102,20 @@ async def _run_updates(temporal: str, url: str, count: int, at_once: int) -> Ran
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_workflow_tasks=at_once,
         max_concurrent_local_activities=at_once,
+        max_concurrent_activities=at_once,
     ):
         run = uuid4()
         handles: list[WorkflowHandle[GuideOnTemporal, None]] = [
             await client.start_workflow(GuideOnTemporal.run, id=f"bench/{run}/{number}", task_queue=QUEUE)
             for number in range(ENTITIES)
         ]
-        await asyncio.gather(*(handle.execute_update(GuideOnTemporal.check_in, 0) for handle in handles))
+        await asyncio.gather(*(handle.execute_update(check_in, 0) for handle in handles))
         waiting = iter(range(count))
 
         async def go() -> None:
             for item in waiting:
                 began = perf_counter()
-                await handles[item % ENTITIES].execute_update(GuideOnTemporal.check_in, item)
+                await handles[item % ENTITIES].execute_update(check_in, item)
                 times.append(perf_counter() - began)
 
         began, used = perf_counter(), process_time()
