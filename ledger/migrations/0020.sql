@@ -227,8 +227,8 @@ BEGIN
         AS w (item, plan, cycle, member, guide, hers, day, at, payload, grade, dial_days, last_dial_on, last_reached_at)
     CROSS JOIN LATERAL (SELECT k.ctid FROM plan_member k WHERE k.tenant_id = tenant AND k.plan_id = w.plan
         AND k.cycle = w.cycle AND k.member_id = w.member OFFSET 0) k
-    WHERE m.ctid = k.ctid AND (NOT w.hers OR m.guide_id = w.guide OR EXISTS (
-          SELECT FROM task l WHERE l.tenant_id = tenant AND l.task_id = w.item AND l.lent AND l.guide_id = w.guide))
+    WHERE m.ctid = k.ctid AND (NOT w.hers OR m.guide_id = w.guide OR (
+          SELECT l.lent AND l.guide_id = w.guide FROM task l WHERE l.tenant_id = tenant AND l.task_id = w.item))
       AND m.grade IS NOT DISTINCT FROM w.grade AND m.dial_days = w.dial_days
       AND m.last_dial_on IS NOT DISTINCT FROM w.last_dial_on AND m.last_reached_at IS NOT DISTINCT FROM w.last_reached_at;
     GET DIAGNOSTICS wrote = ROW_COUNT;
