@@ -40,7 +40,7 @@ async def come_to_work(here: AtHand, guide: Code) -> AtWorkAnswer:
     return AtWorkAnswer(guide=guide, day=at_work.day, published=at_work.published, listed=at_work.listed)
 
 
-@router.post("/{guide}/urge", operation_id="urge_guide", responses=responses(404, 409))
+@router.post("/{guide}/urge", operation_id="urge_guide", responses=responses(400, 404, 409))
 async def urge_to_go_on(here: AtHand, guide: Code, key: OptionalKey = None) -> UrgedAnswer:
     """Urge a guide about what is open on her list: it goes on top, and she is told. Three times in 24 hours at most."""
     guide_id = await here.guide_in_reach(guide)
