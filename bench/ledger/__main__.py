@@ -2,6 +2,8 @@
 
     python -m bench.ledger [--pairs 5] [--only check_ins,dispatch]
 
+Each figure of a part is written in its place in the results; those of parts that are left out stay as they were measured.
+
 Everything runs on the embedded server of this checkout, fsync on, in databases of its own that are dropped at the end.
 """
 
@@ -76,7 +78,11 @@ async def check_ins(place: Place, wanted: Wanted) -> list[Figure]:
         disk = gigabytes_a_million(before, await read_sizes(stand))
     return [
         ratio("check_in_http_to_bare", [r.http.per_second / r.bare.per_second for r in rounds], 0.45),
-        ratio("check_in_http_to_bare_gathered", [r.http.per_second / r.gathered.per_second for r in rounds]),
+        ratio(
+            "check_in_http_to_bare_gathered",
+            [r.http.per_second / r.gathered.per_second for r in rounds],
+            0.45,
+        ),
         ratio(
             "check_in_http_to_temporal_update", [r.http.per_second / r.updates.per_second for r in rounds], 8
         ),
@@ -173,6 +179,15 @@ async def run(place: Place, wanted: Wanted, parts: list[str]) -> list[Figure]:
     return figures
 
 
+def renewed(results: Path, figures: list[Figure]) -> list[dict[str, object]]:
+    """The results with these figures in their places; those of parts that were not measured now stay."""
+    told: list[dict[str, object]] = (
+        json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
+    )
+    found = {str(one["figure"]): one for one in told} | {one.figure: one.as_json() for one in figures}
+    return list(found.values())
+
+
 def main() -> None:
     """Measure, print, write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -189,10 +204,7 @@ def main() -> None:
         wanted = Wanted(arguments.pairs, arguments.check_ins, arguments.items)
         figures = asyncio.run(run(place, wanted, parts))
     show(figures, Console())
-    if parts == list(PARTS):
-        arguments.out.write_text(
-            json.dumps([figure.as_json() for figure in figures], indent=2) + "\n", encoding="utf-8"
-        )
+    arguments.out.write_text(json.dumps(renewed(arguments.out, figures), indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
