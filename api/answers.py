@@ -279,6 +279,7 @@ class UrgedAnswer(Answer):
     day: date
     urged_at: datetime
     open_items: int = Field(description="What was open then, and goes first on her lists from now on.")
+    told: bool = Field(description="A message goes to her; false: no channel serves her.")
     duplicate: bool = Field(description="This very request had been done before.")
 
 

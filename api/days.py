@@ -57,5 +57,6 @@ async def urge_to_go_on(here: AtHand, guide: Code, key: OptionalKey = None) -> U
         day=urged.day,
         urged_at=urged.urged_at,
         open_items=urged.open_items,
+        told=urged.told,
         duplicate=urged.duplicate,
     )

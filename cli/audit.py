@@ -21,9 +21,12 @@ from cli.session import Session, json_option, pass_session, to_json
 from cli.verified import verified_lines
 from infra.anchor_file import anchor_path, read_anchor_file
 from infra.clock import now
+from infra.databases import read_id_secret
 from infra.seal_workflow import remembered_anchors
+from infra.temporal_mark import brand_mark
 from ledger.anchors import Anchor, anchor_fields, check_value
 from ledger.exceptions import LISTED_DAYS, CheckInException, Kind, Wanted, first_day, list_exceptions
+from ledger.ledger import Ledger
 from ledger.proofs import Proof, proof_fields, prove
 from ledger.seals import Seal, last_seal
 from ledger.timeline import Subject, TimelineEntry, timeline, told_with_codes, with_codes
@@ -221,10 +224,12 @@ def root_command(session: Session) -> None:
 
 async def _root(session: Session) -> tuple[Seal | None, list[Anchor]]:
     """The newest seal, and the newest anchor of each place that has any."""
-    async with session.ledger() as (ledger, _), ledger.connection() as connection:
-        seal = await last_seal(connection, ledger.tenant_id)
+    async with session.ledger() as (ledger, _):
+        async with ledger.connection() as connection:
+            seal = await last_seal(connection, ledger.tenant_id)
+        anchors = await _anchors(session, ledger, ())
     newest: dict[str, Anchor] = {}
-    for anchor in await _anchors(session, ()):
+    for anchor in anchors:
         known = newest.get(anchor.where)
         if known is None or known.position <= anchor.position:
             newest[anchor.where] = anchor
@@ -268,8 +273,13 @@ def verify_command(session: Session, against: tuple[Path, ...], since: int) -> N
 
 
 async def _verify(session: Session, stages: Stages, against: tuple[Path, ...], since: int) -> Verification:
-    anchors = await _anchors(session, against)
-    async with session.ledger() as (ledger, _), ledger.connection() as connection:
+    async with session.ledger() as (ledger, _):
+        anchors = await _anchors(session, ledger, against)
+        return await _verified(ledger, stages, anchors, since)
+
+
+async def _verified(ledger: Ledger, stages: Stages, anchors: list[Anchor], since: int) -> Verification:
+    async with ledger.connection() as connection:
         start = await last_seal(connection, ledger.tenant_id, up_to=since) if since else None
         total = await connection.fetchval(
             "SELECT count(*) FROM event_position WHERE tenant_id = $1 AND position > $2",
@@ -287,10 +297,12 @@ async def _verify(session: Session, stages: Stages, against: tuple[Path, ...], s
         )
 
 
-async def _anchors(session: Session, against: tuple[Path, ...]) -> list[Anchor]:
+async def _anchors(session: Session, ledger: Ledger, against: tuple[Path, ...]) -> list[Anchor]:
     """Every copy of a seal outside the database that can be reached: this machine's file, Temporal, files that are named."""
     settings = session.settings
-    anchors = await remembered_anchors(settings) or []
+    # A home has one Temporal, which may be another database's of it, whose seals say nothing of this one.
+    mark = brand_mark(await read_id_secret(ledger), ledger.tenant_id)
+    anchors = await remembered_anchors(settings, mark=mark) or []
     for path in (anchor_path(settings), *against):
         anchors += await read_anchor_file(path, settings.tenant_id)
     return anchors

@@ -146,7 +146,7 @@ async def _check_in(session: Session, guide: str, rank: int, report: Report) -> 
             last: dict[str, str | int] = {"guide": guide, "last": len(listed.items)}
             raise Refused([Problem("RANK", str(rank), "rank_not_listed", last)])
         command = CheckIn(
-            command_id=_command_id(report, item, listed.day),
+            command_id=_command_id(report, item, listed.day, await _voided(ledger, item, listed.day)),
             task_id=item.task_id,
             performed_by=found.guide_id,
             actor=ACTOR,
@@ -203,11 +203,25 @@ async def find_guide(connection: Driver, tenant_id: int, code: str) -> facts.Gui
     return known[code]
 
 
-def _command_id(report: Report, item: ListedItem, day: date) -> str:
+async def _voided(ledger: Ledger, item: ListedItem, day: date) -> int:
+    """How many reports of the item on the day were taken back: the same line after that is a new report."""
+    async with ledger.connection() as connection:
+        found: int = await connection.fetchval(
+            "SELECT count(*)::int FROM check_in_superseded"
+            " WHERE tenant_id = $1 AND task_id = $2 AND business_date = $3 AND voided",
+            ledger.tenant_id,
+            item.task_id,
+            day,
+        )
+    return found
+
+
+def _command_id(report: Report, item: ListedItem, day: date, voided: int) -> str:
     """From the key, else from the line itself. A note is not part of it: what is told of a member can be erased."""
     if report.key is not None:
         return f"check-in/key/{report.key}"
-    line = (report.outcome, report.grade or "", str(report.next_on or ""), report.channel)
+    line = [report.outcome, report.grade or "", str(report.next_on or ""), report.channel]
+    line += [str(voided)] if voided else []
     return f"check-in/line/{derived_id('check-in', str(item.task_id), day.isoformat(), *line)}"
 
 

@@ -208,8 +208,13 @@ def urge_command(session: Session, guide: str, key: str | None) -> None:
     """催办：没做完的排到最前面并通知她 / Urge a guide about what is open."""
     urged = session.run(_urge(session, guide, key))
     text = "day.urged_before" if urged.duplicate else "day.urged"
+    words = session.words
     session.show(
-        urged, session.words(text, guide=guide, day=urged.day, open=urged.open_items, most=MOST_URGES)
+        urged,
+        words(text, guide=guide, day=urged.day, open=urged.open_items, most=MOST_URGES),
+        words("day.urge_sent")
+        if urged.told
+        else words("day.urge_unrouted", command=session.command("outbox", "channel", "add", "--help")),
     )
 
 

@@ -19,9 +19,11 @@ from activities.acting import Asked
 from activities.claiming import Claimed, Pool, claim, store_pool
 from cli.layout import heading, number, table
 from cli.session import Session, json_option, pass_session
+from domain.calendar import business_date
 from domain.day_norm import MOST_A_DAY, DayNorm
 from domain.errors import Problem, Refused
 from domain.events import DayNormSet
+from domain.identifiers import derived_id
 from domain.snooze import REASONS
 from infra.clock import now
 from ledger.day_norms import read_day_norm, set_day_norm
@@ -119,7 +121,9 @@ def snooze_command(session: Session, guide: str, rank: int, until: str, reason: 
                     Problem("RANK", str(rank), "rank_not_listed", {"guide": guide, "last": last})
                 ])  # fmt: skip
             at = now()
-            command = Command(f"snooze/{secrets.token_hex(8)}", at, at, ACTOR, str(guide_id))
+            # The same line typed twice puts it off once.
+            line = (str(item.task_id), business_date(at, zone).isoformat(), until, reason)
+            command = Command(f"snooze/line/{derived_id('snooze', *line)}", at, at, ACTOR, str(guide_id))
             with _as_typed(str(rank), until):
                 return await snooze(ledger, command, item.task_id, guide_id, wanted, reason), zone
 

@@ -15,6 +15,7 @@ from domain.errors import Unavailable
 from domain.messages import SealedRoot, SealRun
 from infra.settings import Settings
 from infra.temporal_client import connect
+from infra.temporal_mark import is_marked
 from ledger.anchors import Anchor
 from workflows.options import PLANS
 from workflows.seal import SealWorkflow
@@ -45,13 +46,20 @@ async def start_seal_workflow(client: Client, *, restart: bool = False) -> bool:
     return True
 
 
-async def remembered_anchors(settings: Settings) -> list[Anchor] | None:
-    """What Temporal remembers, to be held against the ledger; None: there is none to ask, or it does not answer."""
+async def remembered_anchors(settings: Settings, *, mark: str | None = None) -> list[Anchor] | None:
+    """What Temporal remembers, to be held against the ledger; None: there is none to ask, or it does not answer.
+
+    Args:
+        settings: where it is.
+        mark: of the ledger's brand, where another database of the home may be Temporal's; that one's seals are not asked for.
+    """
     if settings.temporal_address is None:
         return None
     try:
         async with asyncio.timeout(ANSWER_S):
             client = await connect(settings)
+            if mark is not None and not await is_marked(client, mark):
+                return None
             run = await client.get_workflow_handle(SEAL_ID).query(
                 SealWorkflow.remembered, rpc_timeout=timedelta(seconds=ANSWER_S)
             )

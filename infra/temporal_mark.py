@@ -17,6 +17,7 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleState,
 )
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Unavailable
 from domain.messages import ReleaseRun
@@ -29,6 +30,17 @@ MARK = "daogou-brand"
 def brand_mark(id_secret: bytes, tenant_id: int) -> str:
     """The brand's mark; it stays the same through backup and restore, and tells nothing."""
     return hmac.digest(id_secret, f"temporal/{tenant_id}".encode(), hashlib.sha256).hex()[:16]
+
+
+async def is_marked(client: Client, mark: str) -> bool:
+    """Whether the namespace is this brand's; one that no worker has marked yet is nobody's."""
+    try:
+        described = await client.get_schedule_handle(MARK).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return described.schedule.state.note == mark
 
 
 async def claim_namespace(client: Client, mark: str) -> None:

@@ -29,6 +29,8 @@ class UrgedGuide:
     open_items: int
     """What was open then, and goes first on her lists from now on."""
     duplicate: bool
+    told: bool
+    """Whether a message goes to her: no channel serves her otherwise."""
 
 
 async def urge(ledger: Ledger, command: Command, *, guide_id: UUID, guide_code: str) -> UrgedGuide:
@@ -96,7 +98,8 @@ async def urge(ledger: Ledger, command: Command, *, guide_id: UUID, guide_code: 
             Telling("urge", found.day, slot, str(appended.version), at, expires_at),
             {guide_id: len(tasks)},
         )
-    return UrgedGuide(found.day, at, len(tasks), duplicate=False)
+        told = await _told(connection, tenant_id, guide_id, found.day, appended.version)
+    return UrgedGuide(found.day, at, len(tasks), duplicate=False, told=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ async def _day(connection: Driver, tenant_id: int, guide_id: UUID, at: datetime)
 
 async def _urged_before(connection: Driver, tenant_id: int, command_id: str) -> UrgedGuide | None:
     row = await connection.fetchrow(
-        "SELECT u.business_date, u.urged_at, cardinality(u.tasks) AS open_items FROM command c"
+        "SELECT u.guide_id, u.business_date, u.version, u.urged_at, cardinality(u.tasks) AS open_items FROM command c"
         " JOIN guide_urge u ON u.tenant_id = $1 AND c.stream = 'guide-day/' || u.guide_id || '/' || u.business_date"
         " AND u.version = c.version WHERE c.tenant_id = $1 AND c.command_id = $2",
         tenant_id,
@@ -127,7 +130,18 @@ async def _urged_before(connection: Driver, tenant_id: int, command_id: str) -> 
     )
     if row is None:
         return None
-    return UrgedGuide(row["business_date"], row["urged_at"], row["open_items"], duplicate=True)
+    told = await _told(connection, tenant_id, row["guide_id"], row["business_date"], row["version"])
+    return UrgedGuide(row["business_date"], row["urged_at"], row["open_items"], duplicate=True, told=told)
+
+
+async def _told(connection: Driver, tenant_id: int, guide_id: UUID, day: date, version: int) -> bool:
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM outbox WHERE tenant_id = $1 AND purpose = $2 AND endpoint_id > 0)",
+            tenant_id,
+            f"urge/{guide_id}/{day}/{version}",
+        )
+    )
 
 
 async def _not_often(

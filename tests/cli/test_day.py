@@ -328,7 +328,8 @@ def test_a_guide_who_was_urged_finds_it_on_her_list_and_urging_her_too_often_is_
     assert problem(opened.json("day", "urge", "G1"))[2] == "no_open_day", "her list is not out yet"
     assert opened.run("clock-in", "G1").exit_code == 0
     told = opened.json("day", "urge", "G1", "--key", "noon")
-    assert (told["open_items"], told["duplicate"]) == (6, False)
+    assert (told["open_items"], told["duplicate"], told["told"]) == (6, False, False)
+    assert "没有任何渠道能通知她" in opened.run("day", "urge", "G1", "--key", "noon").stdout
     assert "这次催办已经做过" in opened.run("day", "urge", "G1", "--key", "noon").stdout
     assert opened.run("today", "G1").stdout.count("【催】") == 6
     for _ in range(2):
@@ -393,3 +394,30 @@ def test_the_norm_and_the_coming_days_and_the_pool_are_shown(opened: Shop) -> No
     foreseen = opened.json("plan", "forecast", "practice", "--days", "3")
     assert [len(one["days"]) for one in foreseen["guides"]] == [3] * len(foreseen["guides"])
     assert "The coming days" in opened.run("plan", "forecast", "practice", lang="en").stdout
+
+
+def test_the_same_line_after_a_void_is_a_new_report(opened: Shop) -> None:
+    line = ("G1", "1", "--outcome", "interested")
+    assert check_in(opened, *line)["duplicate"] is False
+    voided = opened.run("check-in", "correct", "G1", "1", "--void", "--reason", "wrong line")
+    assert voided.exit_code == 0, voided.output
+    assert check_in(opened, *line)["duplicate"] is False
+    assert check_in(opened, *line)["duplicate"] is True
+    assert opened.json("day")["stores"][0]["done"] == 1
+
+
+def test_the_same_snooze_typed_twice_puts_an_item_off_once(opened: Shop) -> None:
+    assert opened.run("clock-in", "G1").exit_code == 0
+    zone = ZoneInfo(opened.json("day", "status")["stores"][0]["time_zone"])
+    closes = datetime.fromisoformat(opened.json("today", "G1")["closes_at"]).astimezone(zone)
+    line = (
+        "day",
+        "snooze",
+        "G1",
+        "1",
+        "--until",
+        f"{closes - timedelta(minutes=1):%H:%M}",
+        "--reason",
+        "other",
+    )
+    assert [opened.json(*line)["snoozes"] for _ in range(4)] == [1, 1, 1, 1]

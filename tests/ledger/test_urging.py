@@ -52,7 +52,7 @@ async def test_the_same_urge_asked_again_is_one_and_says_the_same(shop: Brand) -
     (guide,) = await a_day(shop, members=2)
     first = await urged(shop, guide, at(2, 11), "urge/mine")
     again = await urged(shop, guide, at(2, 15), "urge/mine")
-    assert again == UrgedGuide(first.day, first.urged_at, first.open_items, duplicate=True)
+    assert again == UrgedGuide(first.day, first.urged_at, first.open_items, duplicate=True, told=False)
     assert await shop.value("SELECT count(*) FROM outbox WHERE kind = 'urge'") == 1
 
 
