@@ -61,17 +61,31 @@ BEGIN
 END $$;
 
 -- ---------------------------------------------------------------------------------------------
--- Whoever has such an item works on the member's part in that cycle as its own guide does, as long as that one would.
+-- Whoever has such an item works on the member's part in that cycle as its own guide does, as long as that one would: while it
+-- is open, and for two days after she reported on it. She does so where she got it: from when she is posted elsewhere, what is
+-- done stays behind at once, and what is open as soon as she has gone, though nobody has taken it over yet.
 -- ---------------------------------------------------------------------------------------------
 CREATE FUNCTION lent_parts(setting text) RETURNS text[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
     SELECT coalesce(array_agg(DISTINCT t.plan_id || '/' || t.cycle || '/' || t.member_id), '{}')
-    FROM task t
+    FROM ( -- apart, for each has an index that leaves out what lies behind
+        SELECT * FROM task WHERE tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer AND lent
+          AND guide_id = ANY (reach(setting)) AND state = 'open'
+        UNION ALL
+        SELECT * FROM task WHERE tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer AND lent
+          AND guide_id = ANY (reach(setting)) AND state <> 'open'
+          AND last_attempt_on >= (asked_at() AT TIME ZONE 'UTC')::date - 2
+    ) t
     JOIN plan_cycle c ON c.tenant_id = t.tenant_id AND c.plan_id = t.plan_id AND c.cycle = t.cycle
     JOIN plan l ON l.tenant_id = t.tenant_id AND l.plan_id = t.plan_id
-    WHERE t.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer AND t.lent
-      AND t.guide_id = ANY (reach(setting)) AND c.state <> 'settled'
-      AND (l.ended_at IS NULL OR l.ended_at > asked_at() - interval '2 days')
+    WHERE c.state <> 'settled' AND (l.ended_at IS NULL OR l.ended_at > asked_at() - interval '2 days')
+      AND NOT EXISTS (
+          SELECT FROM guide_posting g
+          WHERE g.tenant_id = t.tenant_id AND g.guide_id = t.guide_id AND g.superseded_at IS NULL
+            AND g.before_store_id IS NOT NULL AND g.from_at <= asked_at()
+            AND (g.from_on > c.ends_on OR greatest(g.from_at, g.decided_at) >= l.ended_at OR g.settled_at IS NULL
+                 OR t.state <> 'open'
+                 AND (greatest(g.from_at, g.decided_at) AT TIME ZONE c.time_zone)::date >= t.last_attempt_on))
 $$;
 CREATE FUNCTION lent_plans(setting text) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = daogou, pg_temp AS $$

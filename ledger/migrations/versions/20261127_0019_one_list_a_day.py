@@ -19,7 +19,13 @@ depends_on = None
 
 def upgrade() -> None:
     run_script(op.get_bind(), files("ledger.migrations").joinpath("0019.sql").read_text(encoding="utf-8"))
-    build_index(op, "task_lent", "task (tenant_id, guide_id) WHERE lent")
+    # Two, so that neither holds what lies behind in the way of what is open.
+    build_index(op, "task_lent", "task (tenant_id, guide_id) WHERE lent AND state = 'open'")
+    build_index(
+        op,
+        "task_lent_done",
+        "task (tenant_id, guide_id, last_attempt_on) WHERE lent AND state <> 'open'",
+    )
     # Who comes to the store on a day, by the guide who booked it.
     build_index(
         op,
