@@ -25,7 +25,7 @@ from domain.messages import DayStep
 from domain.plan import Plan
 from ledger import facts
 from ledger.changing_lists import DayHours, extend_lists
-from ledger.closing import close
+from ledger.closing import ABSENT, close
 from ledger.day_norms import asked_of_day
 from ledger.door import Driver
 from ledger.due_items import AT_WORK, Holds
@@ -36,7 +36,6 @@ from ledger.plans import read_plan
 from ledger.tasks import Moving, change_tasks
 from ledger.zone_days import wait_turn
 
-REASON = "absent"
 TRIES = 5
 """How often it is decided anew because check-ins came in between."""
 
@@ -126,7 +125,7 @@ async def _tell_absent(ledger: Ledger, guide: str, asked: Asked) -> Absent:
         hours = DayHours(day, zone, standing["opens_at"], standing["closes_at"])
         to = await _hand_over(connection, tenant, command, hours, guide_id, hers["store_id"])
         closing = Command(f"guide-day/{guide_id}/{day}/close", asked.at, asked.at, asked.actor)
-        await close(connection, tenant, closing, guide_id=guide_id, day=day, reason=REASON, keep=True)
+        await close(connection, tenant, closing, guide_id=guide_id, day=day, reason=ABSENT, keep=True)
         stays = await connection.fetchval(
             "SELECT carried FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",
             tenant,
@@ -178,7 +177,7 @@ async def _hand_over(
         more.setdefault(one.guide_id, []).append(one.task_id)
     lists = Command(f"{command.command_id}/lists", command.occurred_at, command.known_at, command.actor)
     await extend_lists(
-        connection, tenant_id, lists, hours, more=more, why=REASON, holds=holds, before=guide_id
+        connection, tenant_id, lists, hours, more=more, why=ABSENT, holds=holds, before=guide_id
     )
     code_of = {one.guide_id: one.code for one in roster}
     return {code_of[other]: len(more[other]) for other in sorted(more, key=code_of.__getitem__)}

@@ -75,13 +75,18 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The day of a list with the item on it was closed; `expires`: what nobody attempted that day left with it."""
+    """The day of a list with the item on it was closed.
+
+    `expires`: what nobody attempted that day left with it; but not what had been put off beyond it on the day `put_off_on`,
+    unless an attempt since then has overtaken that.
+    """
 
     task_id: UUID
     guide_id: UUID
     on: date
     at: datetime
     expires: bool
+    put_off_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +308,9 @@ class _Close:
     close: Closed
 
     def __call__(self) -> None:
-        untouched = self.item.stands.last_attempt_on != self.close.on
+        last, put_off_on = self.item.stands.last_attempt_on, self.close.put_off_on
+        put_off = put_off_on is not None and (last is None or last < put_off_on)
+        untouched = last != self.close.on and not put_off
         if self.close.expires and untouched and self.item.guide_id == self.close.guide_id:
             _Leave(self.item, "expired", "day_closed")()
 

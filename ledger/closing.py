@@ -13,6 +13,9 @@ from ledger.due_items import PUT_OFF
 from ledger.ledger import Command, guide_day_stream, record
 from ledger.tasks import Leaving, change_tasks
 
+ABSENT = "absent"
+"""Why a day is closed whose guide is not there: what is open on her list is kept."""
+
 
 def day_head(items: Iterable[tuple[str, bytes]]) -> str:
     """The head of a day: SHA-256 over its items as `task#version`, each with that event's hash, in the list's order."""

@@ -15,10 +15,11 @@ from uuid import UUID
 
 from domain.calendar import WorkingCalendar
 from domain.plan import Plan
-from domain.standing import Bought, Closed, Cycle, History, Item, Left, Moved, Reported
+from domain.standing import Bought, Cycle, History, Item, Left, Moved, Reported
 from ledger.calendars import LAYERS_OF_STORE, working_days
 from ledger.door import Driver, Head, lock_heads
 from ledger.ledger import plan_member_stream, plan_stream, task_stream
+from ledger.past_closings import PutOff, past_closings
 from ledger.plans import parse_spec
 
 
@@ -109,7 +110,7 @@ async def read_history(connection: Driver, tenant_id: int, plan_id: str, member_
         reports=tuple(_fact(task, report) for (task, _), report in told.reports.items()),
         leavings=tuple(told.leavings),
         moves=tuple(told.moves),
-        closings=await _closings(connection, tenant_id, plan_id, [row["task_id"] for row in tasks], spans),
+        closings=await past_closings(connection, tenant_id, plan_id, told.snoozes, spans),
         bought=await _bought(connection, tenant_id, member_id, spans),
         recalled_at=recalled_at,
     )
@@ -153,6 +154,7 @@ class _Told:
     superseded: dict[tuple[UUID, int], int]
     leavings: list[Left]
     moves: list[Moved]
+    snoozes: dict[UUID, list[PutOff]]
 
 
 async def _events(connection: Driver, tenant_id: int, streams: Mapping[str, Any]) -> _Told:
@@ -163,7 +165,7 @@ async def _events(connection: Driver, tenant_id: int, streams: Mapping[str, Any]
         list(streams),
         min(row["known_at"] for row in streams.values()),
     )
-    told = _Told({}, {}, {}, [], [])
+    told = _Told({}, {}, {}, [], [], {UUID(str(row["task_id"])): [] for row in streams.values()})
     for row in rows:
         task, payload = UUID(str(streams[row["stream"]]["task_id"])), json.loads(row["payload"])
         match row["type"]:
@@ -175,6 +177,12 @@ async def _events(connection: Driver, tenant_id: int, streams: Mapping[str, Any]
             case "task_left":
                 at = row["occurred_at"], row["known_at"]
                 told.leavings.append(Left(task, *at, payload["state"], payload["reason"]))
+            case "task_snoozed":
+                on, until = (
+                    date.fromisoformat(payload["business_date"]),
+                    datetime.fromisoformat(payload["until"]),
+                )
+                told.snoozes[task].append(PutOff(row["known_at"], on, until))
             case "checked_in" | "check_in_corrected" | "check_in_voided":
                 _report(told, task, row, payload)
     return told
@@ -233,33 +241,6 @@ async def _calendar(
         return plan.working_calendar
     return working_days(
         plan.working_calendar, code=row["code"], zone=row["time_zone"], region=row["region"], said=row["said"]
-    )
-
-
-async def _closings(
-    connection: Driver, tenant_id: int, plan_id: str, tasks: Sequence[UUID], spans: Sequence[Any]
-) -> tuple[Closed, ...]:
-    # Every day of the cycles by name: the index goes by day and item.
-    rows = await connection.fetch(
-        """
-        SELECT i.task_id, d.guide_id, d.business_date, d.closed_at,
-               p.spec->'day'->>'open_items' = 'expire' AND NOT d.closed_at <@ p.paused AS expires
-        FROM list_item i
-        JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = i.guide_id AND d.business_date = i.business_date
-             AND d.state = 'closed'
-        JOIN plan p ON p.tenant_id = $1 AND p.plan_id = $2
-        WHERE i.tenant_id = $1 AND i.task_id = ANY($3) AND i.business_date = ANY(
-            ARRAY(SELECT day::date FROM unnest($4::date[], $5::date[]) AS s(first, last),
-                  generate_series(s.first, s.last, interval '1 day') AS day))""",
-        tenant_id,
-        plan_id,
-        list(tasks),
-        [row["starts_on"] for row in spans],
-        [row["ends_on"] for row in spans],
-    )
-    return tuple(
-        Closed(row["task_id"], row["guide_id"], row["business_date"], row["closed_at"], row["expires"])
-        for row in rows
     )
 
 

@@ -14,25 +14,31 @@ from typing import Any
 from uuid import UUID
 
 from domain.correcting_events import DayRecounted
+from ledger.closing import ABSENT
 from ledger.door import Driver
 from ledger.ledger import Command, guide_day_stream, record
 
 FIGURES = ("listed", "done", "reached", "carried", "expired", "late", "corrected")
 
 # An item without a report that day counts as the close left it: where it was still hers and open by what was known then,
-# and no report by now says that it was done before, it was carried over or expired by the plan's rule. Events that were
+# and no report by now says that it was done before, it was carried over or expired by the plan's rule; what was put off
+# beyond the close, or left by who was absent, was carried over (`ledger.closing`). Events that were
 # corrected since are left out; so are those of the close itself, and what others did after it.
 _COUNT = """
 WITH closing AS (
-    SELECT w.guide_id, w.day, d.closed_at, e.known_at, e.cause || '/expire' AS cause
+    SELECT w.guide_id, w.day, d.closed_at, e.known_at, e.cause || '/expire' AS cause,
+           e.payload->>'reason' IS NOT DISTINCT FROM $4 AS kept,
+           greatest(d.closed_at, coalesce((e.payload->>'closes_at')::timestamptz, (
+               SELECT (b.payload->>'closes_at')::timestamptz FROM event b
+               WHERE b.tenant_id = $1 AND b.stream = e.stream AND b.type = 'list_published'))) AS put_off_beyond
     FROM unnest($2::uuid[], $3::date[]) AS w(guide_id, day)
     JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = w.guide_id AND d.business_date = w.day AND d.state = 'closed'
     JOIN event e ON e.tenant_id = $1 AND e.stream = 'guide-day/' || w.guide_id || '/' || w.day AND e.type = 'day_closed'
 ), listed AS (
     SELECT c.guide_id, c.day, t.task_id, 'task/' || t.task_id AS stream, t.known_at AS made_at,
-           p.spec->'day'->>'open_items' = 'expire' AND NOT c.closed_at <@ p.paused AS expires,
+           p.spec->'day'->>'open_items' = 'expire' AND NOT c.closed_at <@ p.paused AND NOT c.kept AS expires,
            p.status = 'recalled' AND p.ended_at <= c.closed_at AS recalled, c.closed_at, c.known_at AS closed_known_at,
-           c.cause
+           c.cause, c.put_off_beyond
     FROM closing c
     JOIN list_item i ON i.tenant_id = $1 AND i.guide_id = c.guide_id AND i.business_date = c.day
     JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
@@ -45,7 +51,14 @@ WITH closing AS (
       AND (k.guide_id = l.guide_id OR k.occurred_at <= l.closed_at)
     GROUP BY 1, 2, 3
 ), left_open AS (
-    SELECT l.guide_id, l.day, l.expires FROM listed l
+    SELECT l.guide_id, l.day, l.expires AND NOT EXISTS (
+        SELECT FROM (SELECT (e.payload->>'until')::timestamptz AS until, (e.payload->>'business_date')::date AS on_day
+                     FROM event e WHERE e.tenant_id = $1 AND e.stream = l.stream AND e.type = 'task_snoozed'
+                       AND e.known_at BETWEEN l.made_at AND l.closed_known_at ORDER BY e.version DESC LIMIT 1) z
+        WHERE z.until > l.put_off_beyond
+          AND NOT EXISTS (SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = l.task_id
+                          AND k.business_date BETWEEN z.on_day AND l.day)) AS expires
+    FROM listed l
     WHERE NOT l.recalled
       AND NOT EXISTS (SELECT FROM reported r
                       WHERE r.guide_id = l.guide_id AND r.day = l.day AND r.task_id = l.task_id)
@@ -94,7 +107,7 @@ async def count_days(
     connection: Driver, tenant_id: int, days: Collection[GuideDay]
 ) -> dict[GuideDay, Figures]:
     """The figures of guide-days as they are now, those that are closed; one round trip."""
-    rows = await connection.fetch(_COUNT, tenant_id, *_columns(days))
+    rows = await connection.fetch(_COUNT, tenant_id, *_columns(days), ABSENT)
     return {_day(row): {name: row[name] for name in FIGURES} for row in rows}
 
 

@@ -61,7 +61,7 @@ async def write(connection: Driver, tenant_id: int, change: Change) -> Recorded:
     await _move(
         connection,
         tenant_id,
-        {task: event.guide for task, (_, event) in handed.items() if isinstance(event, TaskReassigned)},
+        {task: event for task, (_, event) in handed.items() if isinstance(event, TaskReassigned)},
     )
     members = {amended.event.cycle: amended.member, **amended.members}
     await _update_members(connection, tenant_id, known, members)
@@ -204,14 +204,16 @@ async def _update_items(connection: Driver, tenant_id: int, items: Mapping[UUID,
     )
 
 
-async def _move(connection: Driver, tenant_id: int, moved: Mapping[UUID, UUID]) -> None:
+async def _move(connection: Driver, tenant_id: int, moved: Mapping[UUID, TaskReassigned]) -> None:
     if moved:
         await connection.execute(
-            "UPDATE task SET guide_id = m.guide_id FROM unnest($2::uuid[], $3::uuid[]) AS m(task_id, guide_id)"
+            "UPDATE task SET guide_id = m.guide_id, lent = m.lent"
+            " FROM unnest($2::uuid[], $3::uuid[], $4::bool[]) AS m(task_id, guide_id, lent)"
             " WHERE task.tenant_id = $1 AND task.task_id = m.task_id",
             tenant_id,
             list(moved),
-            list(moved.values()),
+            [event.guide for event in moved.values()],
+            [event.lent for event in moved.values()],
         )
 
 
