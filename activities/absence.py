@@ -24,6 +24,7 @@ from domain.events import GuideAbsent
 from domain.messages import DayStep
 from domain.plan import Plan
 from ledger import facts
+from ledger.calendars import off_duty
 from ledger.changing_lists import DayHours, extend_lists
 from ledger.closing import ABSENT, close
 from ledger.day_norms import asked_of_day
@@ -111,8 +112,7 @@ async def _tell_absent(ledger: Ledger, guide: str, asked: Asked) -> Absent:
             raise Refused([Problem("guide", guide, "list_is_closed", {"date": day.isoformat()})])
         key = f"absent/{guide_id}/{day}"
         command = Command(key, asked.at, asked.at, asked.actor)
-        told = GuideAbsent(guide=guide_id, business_date=day)
-        await record(connection, tenant, command, [(guide_day_stream(guide_id, day), told)])
+        told = guide_day_stream(guide_id, day), GuideAbsent(guide=guide_id, business_date=day)
         await connection.execute(
             "INSERT INTO guide_absence (tenant_id, guide_id, business_date, told_at) VALUES ($1, $2, $3, $4)",
             tenant,
@@ -121,11 +121,23 @@ async def _tell_absent(ledger: Ledger, guide: str, asked: Asked) -> Absent:
             asked.at,
         )
         if standing["state"] is None:
+            await record(connection, tenant, command, [told])
             return Absent(guide, day, {}, 0)
         hours = DayHours(day, zone, standing["opens_at"], standing["closes_at"])
         to = await _hand_over(connection, tenant, command, hours, guide_id, hers["store_id"])
+        # Her day before its stream, as whoever closes it.
+        await connection.execute(
+            "SELECT FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
+            tenant,
+            guide_id,
+            day,
+        )
+        await record(connection, tenant, command, [told])
         closing = Command(f"guide-day/{guide_id}/{day}/close", asked.at, asked.at, asked.actor)
-        await close(connection, tenant, closing, guide_id=guide_id, day=day, reason=ABSENT, keep=True)
+        if not await close(
+            connection, tenant, closing, guide_id=guide_id, day=day, reason=ABSENT, keep=True
+        ):  # it was closed since it was looked at
+            raise Refused([Problem("guide", guide, "list_is_closed", {"date": day.isoformat()})])
         stays = await connection.fetchval(
             "SELECT carried FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",
             tenant,
@@ -154,6 +166,8 @@ async def _hand_over(
         plans=[standing.plan for standing, _ in of_day],
     )
     others = await _others(connection, tenant_id, hours.day, guide_id, store_id)
+    for off in await off_duty(connection, tenant_id, others, hours.day):
+        del others[off]
     roster = [one for one in await facts.guides(connection, tenant_id) if one.guide_id in others]
     room = {kind: _room(others, holds, invitation=kind) for kind in (False, True)}
     goes: dict[UUID, UUID] = {}
@@ -165,22 +179,24 @@ async def _hand_over(
         ).items():
             goes[task_id] = other
             left[other] -= 1
+    more: dict[UUID, list[UUID]] = {}
+    for item in items:
+        if item.task_id in goes:
+            more.setdefault(goes[item.task_id], []).append(item.task_id)
+    lists = Command(f"{command.command_id}/lists", command.occurred_at, command.known_at, command.actor)
+    gone = await extend_lists(
+        connection, tenant_id, lists, hours, more=more, why=ABSENT, holds=holds, before=guide_id
+    )
+    attempts = {item.task_id: item.attempts for item in items}
     moving = [
-        Moving(item.task_id, item.attempts, guide_id, goes[item.task_id], lent=True)
-        for item in items
-        if item.task_id in goes
+        Moving(task, attempts[task], guide_id, other, lent=True)
+        for other, tasks in gone.items()
+        for task in tasks
     ]
     move = Command(f"{command.command_id}/move", command.occurred_at, command.known_at, command.actor)
     await change_tasks(connection, tenant_id, move, moving=moving)
-    more: dict[UUID, list[UUID]] = {}
-    for one in moving:
-        more.setdefault(one.guide_id, []).append(one.task_id)
-    lists = Command(f"{command.command_id}/lists", command.occurred_at, command.known_at, command.actor)
-    await extend_lists(
-        connection, tenant_id, lists, hours, more=more, why=ABSENT, holds=holds, before=guide_id
-    )
     code_of = {one.guide_id: one.code for one in roster}
-    return {code_of[other]: len(more[other]) for other in sorted(more, key=code_of.__getitem__)}
+    return {code_of[other]: len(gone[other]) for other in sorted(gone, key=code_of.__getitem__)}
 
 
 async def _open_items(

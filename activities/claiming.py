@@ -16,7 +16,7 @@ from activities.purchases import plans_on
 from domain.calendar import business_date, local_instant
 from domain.errors import NotFound, Problem, Refused
 from domain.messages import DayStep
-from ledger.calendars import days_off
+from ledger.calendars import days_off, off_duty
 from ledger.changing_lists import DayHours, extend_lists
 from ledger.day_norms import asked_of_day
 from ledger.door import Driver
@@ -135,13 +135,12 @@ async def claim(ledger: Ledger, guide: str, task_id: UUID, asked: Asked) -> Clai
         item = next((one for one in items if one.task_id == task_id), None)
         if item is None:
             raise await _not_in_pool(connection, tenant, task_id, hers["store_id"], listed)
+        plan = next(one.plan for one in plans if one.plan.plan == item.plan_id)
+        if not plan.care.takes_part(guide):
+            raise Refused([Problem("guide", guide, "guide_not_in_plan")])
         await _refuse_if_away(connection, tenant, guide, guide_id, day)
         command = Command(f"claim/{task_id}/{day}/{guide_id}", asked.at, asked.at, asked.actor, str(guide_id))
-        if item.guide_id != guide_id:
-            move = Command(f"{command.command_id}/move", asked.at, asked.at, asked.actor, str(guide_id))
-            moving = [Moving(task_id, item.attempts, item.guide_id, guide_id, lent=True)]
-            await change_tasks(connection, tenant, move, moving=moving)
-        await extend_lists(
+        came = await extend_lists(
             connection,
             tenant,
             command,
@@ -152,6 +151,12 @@ async def claim(ledger: Ledger, guide: str, task_id: UUID, asked: Asked) -> Clai
                 connection, tenant, day=day, time_zone=zone, plans=[one.plan for one in plans]
             ),
         )
+        if not came:
+            raise Refused([Problem("guide", guide, "list_is_closed", {"date": day.isoformat()})])
+        if item.guide_id != guide_id:
+            move = Command(f"{command.command_id}/move", asked.at, asked.at, asked.actor, str(guide_id))
+            moving = [Moving(task_id, item.attempts, item.guide_id, guide_id, lent=True)]
+            await change_tasks(connection, tenant, move, moving=moving)
         return await _claimed(connection, tenant, guide, guide_id, task_id, day, duplicate=False)
 
 
@@ -188,7 +193,7 @@ async def _refuse_if_away(connection: Driver, tenant_id: int, guide: str, guide_
         day,
         guide_id,
     )
-    if not here:
+    if not here or await off_duty(connection, tenant_id, [guide_id], day):
         raise Refused([Problem("guide", guide, "guide_is_away", {"date": day.isoformat()})])
     row = await connection.fetchrow(
         "SELECT state FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3 FOR UPDATE",
@@ -262,8 +267,8 @@ async def push_unclaimed(ledger: Ledger, *, day: date, time_zone: str, at: datet
         first = min(str(task) for tasks in more.values() for task in tasks)
         command = Command(f"push/{day}/{first}", at, at, ACTOR)
         hours = _hours(claimable, day, time_zone)
-        await extend_lists(connection, tenant, command, hours, more=more, why="unclaimed", holds=holds)
-        return sum(len(tasks) for tasks in more.values())
+        came = await extend_lists(connection, tenant, command, hours, more=more, why="unclaimed", holds=holds)
+        return sum(len(tasks) for tasks in came.values())
 
 
 async def push_unclaimed_everywhere(ledger: Ledger, at: datetime) -> int:

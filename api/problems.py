@@ -55,6 +55,7 @@ STANDS_AGAINST = frozenset({
     "check_in_superseded",
     "claimed_by_other",
     "guide_is_away",
+    "guide_not_in_plan",
     "list_is_closed",
     "not_in_pool",
     "not_on_open_list",

@@ -115,11 +115,7 @@ async def days_off(
     guides = await guide_calendars(connection, tenant_id, zone=zone)
     stores = {one.store_id: one.layers for one in guides.values()}
     return DaysOff(
-        guides=tuple(
-            guide_id
-            for guide_id, one in guides.items()
-            if one.layers.guide is not None and not one.layers.guide.works(day)
-        ),
+        guides=tuple(guide_id for guide_id, one in guides.items() if one.is_off(day)),
         stores=tuple(
             (plan, store_id)
             for plan, own in sorted(plans.items())
@@ -127,6 +123,12 @@ async def days_off(
             if not own.within(layers.days).is_working(day) or not (layers.store and layers.store.on(day))
         ),
     )
+
+
+async def off_duty(connection: Driver, tenant_id: int, guides: Iterable[UUID], day: date) -> frozenset[UUID]:
+    """Which of these guides are on leave or without a shift on a day. Two round trips."""
+    known = await guide_calendars(connection, tenant_id, guides=guides)
+    return frozenset(guide_id for guide_id, one in known.items() if one.is_off(day))
 
 
 async def store_calendars(
@@ -152,6 +154,10 @@ class GuideCalendar:
     code: str
     store_id: UUID
     layers: Layers
+
+    def is_off(self, day: date) -> bool:
+        """Whether she is on leave or has no shift that day."""
+        return self.layers.guide is not None and not self.layers.guide.works(day)
 
 
 async def guide_calendars(

@@ -1,7 +1,7 @@
 """Lists change during the day: items come on them (claimed, unclaimed at the cut-off, of who is absent), or go to others.
 
 An item is on one list a day; whoever changes lists has the zone's or the store's turn (`ledger.zone_days`), and the guides'
-days are locked before anything is decided on how they stand. A handful of round trips whatever the number of guides.
+days are locked before anything is decided on how they stand, and before the items: who closes a day locks in that order. A handful of round trips whatever the number of guides.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ async def extend_lists(
     why: str,
     holds: Holds,
     before: UUID | None = None,
-) -> None:
+) -> dict[UUID, list[UUID]]:
     """Put items at the end of guides' lists; a guide without one gets one, which is published at once.
 
     A list that is cut and not published is a draft: what comes on it will be told when it is published.
@@ -47,18 +47,24 @@ async def extend_lists(
         tenant_id: the brand.
         command: the command; done before, nothing changes.
         hours: of the day.
-        more: items by guide, in order. None of the guides' days is closed.
+        more: items by guide, in order. What is a guide's whose day is closed by now comes on no list: it stays due.
         why: a code.
         holds: the targets of lists that begin now.
         before: on whose list the items are; they go from it in the statement that puts them on the others, so that an item
             is at no moment on two lists or none. None: they are on no list of the day yet.
+
+    Returns:
+        What came on whose list, in order. Nothing where the command was done before or the list they are on is closed.
     """
     guides = sorted(guide for guide, tasks in more.items() if tasks)
     if not guides:
-        return
+        return {}
     new = await _begin(connection, tenant_id, hours, guides, holds)
     leaving = [] if before is None else [before]
     days = await _locked_days(connection, tenant_id, hours.day, [*leaving, *guides])
+    guides = [guide for guide in guides if days[guide].state != "closed"]
+    if not guides or (before is not None and days[before].state == "closed"):
+        return {}
     events: list[tuple[str, Event]] = []
     going = tuple(task for guide in guides for task in more[guide])
     if before is not None and days[before].state == "published":
@@ -81,7 +87,7 @@ async def extend_lists(
         elif standing.state == "published":
             events.append((stream, ListExtended(tasks=tasks, first_rank=standing.last + 1, why=why)))
     if events and (await record(connection, tenant_id, command, events)).duplicate:
-        return
+        return {}
     rows = [
         (guide, rank, task) for guide in guides for rank, task in enumerate(more[guide], days[guide].last + 1)
     ]
@@ -115,6 +121,7 @@ async def extend_lists(
         [guide in new for guide in changed],
         command.occurred_at,
     )
+    return {guide: list(more[guide]) for guide in guides}
 
 
 _INSERT = """

@@ -13,9 +13,12 @@ from ledger.door import Driver, lock_heads
 from ledger.ledger import Command, Ledger, record, task_stream
 
 _READ = """
-SELECT t.guide_id, t.state, t.snoozes, t.snoozed_until, t.snooze_reason, t.last_attempt_on, c.ends_on, s.time_zone
+SELECT t.guide_id, t.state, t.snoozes, t.snoozed_until, t.snooze_reason, t.last_attempt_on, c.ends_on
 FROM task t
 JOIN plan_cycle c ON c.tenant_id = $1 AND c.plan_id = t.plan_id AND c.cycle = t.cycle
+WHERE t.tenant_id = $1 AND t.task_id = $2"""
+_ZONE = """
+SELECT s.time_zone FROM task t
 JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id
 JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
 WHERE t.tenant_id = $1 AND t.task_id = $2"""
@@ -34,7 +37,7 @@ class Snoozed:
 async def snooze(
     ledger: Ledger, command: Command, task_id: UUID, guide_id: UUID, until: time | date, reason: str
 ) -> Snoozed:
-    """Put an item of a guide's list off; the same command again changes nothing. Six round trips.
+    """Put an item of a guide's list off; the same command again changes nothing. Seven round trips.
 
     Raises:
         NotFound: no such item, or not in reach.
@@ -42,7 +45,12 @@ async def snooze(
     """
     tenant = ledger.tenant_id
     async with ledger.transaction() as connection:
-        # Whoever reports on it at this moment is waited for, or waits.
+        zone = await connection.fetchval(_ZONE, tenant, task_id)
+        if zone is None:
+            raise NotFound(Problem("task_id", str(task_id), "unknown_task"))
+        day = business_date(command.occurred_at, zone)
+        # The day before the item, as whoever closes it; whoever reports on it at this moment is waited for, or waits.
+        closes_at = await _open_list(connection, tenant, task_id, guide_id, day)
         await lock_heads(connection, tenant, [task_stream(task_id)])
         row = await connection.fetchrow(_READ, tenant, task_id)
         if row is None:
@@ -54,8 +62,6 @@ async def snooze(
             if done["stream"] != task_stream(task_id) or row["snoozed_until"] is None:
                 raise Refused([Problem("Idempotency-Key", "", "key_used_otherwise")])
             return Snoozed(task_id, row["snoozed_until"], row["snoozes"], duplicate=True)
-        day = business_date(command.occurred_at, row["time_zone"])
-        closes_at = await _open_list(connection, tenant, task_id, guide_id, day)
         item = ItemToSnooze(
             task_id=task_id,
             guide_id=row["guide_id"],
@@ -65,7 +71,7 @@ async def snooze(
             listed=closes_at is not None,
             cycle_ends_on=row["ends_on"],
             day=day,
-            time_zone=row["time_zone"],
+            time_zone=zone,
             closes_at=closes_at or command.occurred_at,
         )
         event = decide_snooze(item, guide_id, until, reason, command.occurred_at)
