@@ -252,7 +252,7 @@ def _room(others: Mapping[UUID, Mapping[str, Any]], holds: Holds, *, invitation:
     if invitation:
         most = {one: holds.invitations.get(one, holds.capacity.invitations) for one in others}
         return {one: max(0, most[one] - others[one]["invitations"]) for one in others}
-    return {one: max(0, holds.capacity.calls - others[one]["calls"]) for one in others}
+    return {one: max(0, holds.calls.get(one, holds.capacity.calls) - others[one]["calls"]) for one in others}
 
 
 async def _assigned(

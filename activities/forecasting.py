@@ -10,7 +10,7 @@ from uuid import UUID
 
 from activities.plans import plan_zone, takes_part
 from domain.calendar import business_date
-from domain.day_norm import Capacity, day_capacity, invites
+from domain.day_norm import Capacity, DayNorm, day_capacity, invites
 from domain.events import TaskCreated
 from domain.forecast import DayLoad, day_loads, first_over, summed
 from domain.plan import Plan
@@ -97,9 +97,9 @@ async def foresee(
         due.setdefault((task.guide, invites(plan)), Counter())[task.due_on] += 1
     norm = await read_day_norm(connection, tenant_id)
     others = [standing.plan for standing in await running_plans(connection, tenant_id)]
-    capacity = day_capacity([*(one for one in others if one.plan != plan.plan), plan], norm)
+    every = [*(one for one in others if one.plan != plan.plan), plan]
     found = [
-        _of_guide(guide, kind, working, len(before), due[guide.guide_id, kind], capacity)
+        _of_guide(guide, kind, working, len(before), due[guide.guide_id, kind], _capacity(guide, every, norm))
         for guide in await facts.guides(connection, tenant_id)
         for kind in (False, True)
         if takes_part(guide, plan) and (guide.guide_id, kind) in due
@@ -125,6 +125,11 @@ def _of_guide(
     loads = day_loads(working, due, [0 if _away(guide, day) else most for day in working])[untold:]
     kind = "invitation" if invitation else "call"
     return GuideForecast(guide.code, guide.store_code, kind, first_over(loads), loads)
+
+
+def _capacity(guide: facts.GuideFacts, plans: Sequence[Plan], norm: DayNorm) -> Capacity:
+    """As lists hold it (`ledger.day_norms.asked_of_day`)."""
+    return day_capacity([one for one in plans if takes_part(guide, one)], norm)
 
 
 def _away(guide: facts.GuideFacts, day: date) -> bool:

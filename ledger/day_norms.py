@@ -53,9 +53,10 @@ async def read_day_norm(connection: Driver, tenant_id: int) -> DayNorm:
 async def asked_of_day(
     connection: Driver, tenant_id: int, *, day: date, time_zone: str, plans: Sequence[Plan]
 ) -> Holds:
-    """Capacity and targets of a zone's day, visits booked until now traded against invitations. One round trip.
+    """Capacity and targets of a zone's day, visits booked until now traded against invitations.
 
-    Rows: the guides of the stores to which somebody comes.
+    A list holds what the plans ask for in which its guide takes part. One round trip, two where a plan names its guides.
+    Rows: the guides of the stores to which somebody comes; in the second, those of the zone.
     """
     rows = await connection.fetch(_VISITS, tenant_id, day, time_zone)
     norm = DayNorm(rows[0]["calls"], rows[0]["invitations"], rows[0]["invitations_a_visit"])
@@ -72,12 +73,41 @@ async def asked_of_day(
         }
 
     capacity = day_capacity(plans, norm)
+    own = await _own_capacities(connection, tenant_id, time_zone, plans, norm)
+    invitations = {guide: one.invitations for guide, one in own.items()}
+    for guide, traded in shared(capacity.invitations).items():
+        invitations[guide] = max(
+            0, invitations.get(guide, capacity.invitations) + traded - capacity.invitations
+        )
     return Holds(
         capacity,
-        shared(capacity.invitations),
+        invitations,
         Capacity(norm.calls, norm.invitations),
         shared(norm.invitations),
+        {guide: one.calls for guide, one in own.items()},
     )
+
+
+async def _own_capacities(
+    connection: Driver, tenant_id: int, time_zone: str, plans: Sequence[Plan], norm: DayNorm
+) -> dict[UUID, Capacity]:
+    """What lists of guides hold who do not take part in all of the plans; the others' hold what `day_capacity` says of all."""
+    if not any(plan.care.guides or plan.care.without_guides for plan in plans):
+        return {}
+    rows = await connection.fetch(
+        "SELECT g.guide_id, g.code FROM guide g JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id"
+        " WHERE g.tenant_id = $1 AND g.active AND s.time_zone = $2",
+        tenant_id,
+        time_zone,
+    )
+    known: dict[tuple[bool, ...], Capacity] = {}  # whoever takes part in the same plans
+    found: dict[UUID, Capacity] = {}
+    for row in rows:
+        part = tuple(plan.care.takes_part(row["code"]) for plan in plans)
+        if part not in known:
+            known[part] = day_capacity([plan for plan, takes in zip(plans, part, strict=True) if takes], norm)
+        found[row["guide_id"]] = known[part]
+    return found
 
 
 async def set_day_norm(connection: Driver, tenant_id: int, command: Command, norm: DayNormSet) -> Appended:

@@ -5,7 +5,7 @@ A rule that keeps items off every list is one entry of `CONDITIONS`; one that mo
 Parameters: $1 brand, $2 day, $3 time zone, $4 plans and $5 their cycles, $6 whether a plan's items are invitations, $7
 whether its key values come first, $8 the instant, $9 the most days a member is dialled in vain, $10 whether a plan's items
 wait in the stores' pools, $11 guides who are off, $12 plans to which the stores $13 are closed, $14 calls and $15 invitations
-a list holds, $16 guides with $17 another number of invitations. Of the items of a zone each is looked at once.
+a list holds, $16 guides with another number of $17 invitations or $18 calls. Of the items of a zone each is looked at once.
 """
 
 from __future__ import annotations
@@ -104,8 +104,9 @@ WITHIN_CAPACITY = f"""{listable()}, counted AS (
     WHERE NOT o.pooled
 ), listed AS (
     SELECT c.guide_id, c.task_id, row_number() OVER (PARTITION BY c.guide_id ORDER BY c.place) AS rank
-    FROM counted c LEFT JOIN unnest($16::uuid[], $17::int[]) AS own(guide_id, invitations) ON own.guide_id = c.guide_id
-    WHERE c.nth <= CASE WHEN c.invitation THEN coalesce(own.invitations, $15::int) ELSE $14::int END
+    FROM counted c LEFT JOIN unnest($16::uuid[], $17::int[], $18::int[]) AS own(guide_id, invitations, calls)
+        ON own.guide_id = c.guide_id
+    WHERE c.nth <= CASE WHEN c.invitation THEN coalesce(own.invitations, $15::int) ELSE coalesce(own.calls, $14::int) END
 )"""
 """`listed`: what comes on whose list beside what is on it already, in order."""
 
@@ -135,12 +136,16 @@ class ZoneDay:
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """What lists hold and what is scored: the same for all, but for guides whose invitations were traded for visits."""
+    """What lists hold and what is scored: the same for all, but for guides who do not take part in all plans.
+
+    Invitations are others, too, where they were traded for visits.
+    """
 
     capacity: Capacity
     invitations: Mapping[UUID, int] = field(default_factory=dict)
     target: Capacity | None = None
     target_invitations: Mapping[UUID, int] = field(default_factory=dict)
+    calls: Mapping[UUID, int] = field(default_factory=dict)
 
 
 def due_arguments(zone_day: ZoneDay, plans: Sequence[PlanOnDay], at: datetime) -> list[object]:
@@ -163,10 +168,12 @@ def due_arguments(zone_day: ZoneDay, plans: Sequence[PlanOnDay], at: datetime) -
 
 
 def capacity_arguments(holds: Holds) -> list[object]:
-    """$14 to $17."""
+    """$14 to $18."""
+    own = sorted({*holds.invitations, *holds.calls})
     return [
         holds.capacity.calls,
         holds.capacity.invitations,
-        list(holds.invitations),
-        list(holds.invitations.values()),
+        own,
+        [holds.invitations.get(guide) for guide in own],
+        [holds.calls.get(guide) for guide in own],
     ]

@@ -27,8 +27,8 @@ WITH {WITHIN_CAPACITY}, begun AS (
 ), days AS (
     INSERT INTO guide_day (tenant_id, guide_id, business_date, time_zone, state, listed, opens_at, closes_at,
                            target_calls, target_invitations)
-    SELECT $1, b.guide_id, $2, $3, 'cut', b.items, $8, $18, $19::int, coalesce(own.invitations, $20::int)
-    FROM begun b LEFT JOIN unnest($21::uuid[], $22::int[]) AS own(guide_id, invitations) ON own.guide_id = b.guide_id
+    SELECT $1, b.guide_id, $2, $3, 'cut', b.items, $8, $19, $20::int, coalesce(own.invitations, $21::int)
+    FROM begun b LEFT JOIN unnest($22::uuid[], $23::int[]) AS own(guide_id, invitations) ON own.guide_id = b.guide_id
     ON CONFLICT DO NOTHING RETURNING guide_id
 ), items AS (
     INSERT INTO list_item (tenant_id, guide_id, business_date, rank, task_id)

@@ -14,13 +14,14 @@ import pytest_asyncio
 from activities.absence import tell_absent
 from activities.acting import Asked
 from activities.claiming import claim, push_unclaimed, store_pool
+from activities.forecasting import forecast_plan
 from activities.handing_over import settle_staff_changes
 from activities.sessions import digest
 from activities.staff import transfer
 from domain.errors import Refused
 from domain.policy import Role
 from ledger.account_places import Grant
-from ledger.asking import sign_on
+from ledger.asking import sign_on, standing
 from ledger.changing_lists import extend_lists
 from ledger.door import lock_heads
 from ledger.folding.comparing import differences
@@ -155,6 +156,17 @@ async def test_a_lent_item_that_opens_again_is_lent_no_more(three: Brand) -> Non
     assert await folds_agree(three) == []
 
 
+async def test_a_plan_elsewhere_does_not_change_how_much_a_guides_list_holds(three: Brand) -> None:
+    one, *_ = await guides(three)
+    await three.open_store("S9")
+    await three.hire("G9", "S9")
+    await three.due_on(2, "M1", "M2", "M3")
+    await three.start(plan(care={"guides": ["G1"], "items_per_day": 1}))
+    await three.start(plan(plan="p2", care={"guides": ["G9"], "items_per_day": 200}))  # another store's
+    await three.morning(2, one)
+    assert len((await lists(three))[one]) == 1
+
+
 async def test_who_takes_no_part_in_a_plan_claims_none_of_its_items(three: Brand) -> None:
     one, *_ = await guides(three)
     (member,) = await three.due_on(2, "M1")
@@ -216,3 +228,18 @@ async def test_putting_off_and_closing_never_wait_for_each_other(
     await asyncio.gather(*closing)
     assert put_off.snoozes == 1
     assert await shop.rows("SELECT state FROM guide_day") == [("closed",)]
+
+
+async def test_hq_and_a_manager_foresee_the_same_for_a_guide(shop: Brand, served: Ledger) -> None:
+    await shop.open_store("S2")
+    await shop.hire("G9", "S2")
+    await shop.due_on(3, *(f"M{n}" for n in range(6)))
+    await shop.start(plan(care={"guides": ["G1"], "items_per_day": 1}))
+    await shop.start(plan(plan="p2", care={"guides": ["G9"], "items_per_day": 4}))
+    hq = await forecast_plan(shop.ledger, "p1", at=at(2, 8), days=5)
+    token = await identity(shop.ledger, "boss", Grant(Role.STORE_MANAGER, "S1"))
+    async with standing(served, digest(token), at(2, 12)) as stood:
+        assert stood is not None
+        hers = await forecast_plan(stood.bound(), "p1", at=at(2, 8), days=5)
+    told = [[(day.day.day, day.load, day.left) for day in one.guides[0].days] for one in (hq, hers)]
+    assert told[0] == told[1]
