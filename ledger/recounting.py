@@ -22,7 +22,8 @@ FIGURES = ("listed", "done", "reached", "carried", "expired", "late", "corrected
 
 # An item without a report that day counts as the close left it: where it was still hers and open by what was known then,
 # and no report by now says that it was done before, it was carried over or expired by the plan's rule; what was put off
-# beyond the close, or left by who was absent, was carried over (`ledger.closing`). Events that were
+# beyond the close, or left by who was absent, was carried over (`ledger.closing`). What she did and told later is hers,
+# though the item went to somebody else meanwhile; `listed` stays that of the list. Events that were
 # corrected since are left out; so are those of the close itself, and what others did after it.
 _COUNT = """
 WITH closing AS (
@@ -43,11 +44,18 @@ WITH closing AS (
     JOIN list_item i ON i.tenant_id = $1 AND i.guide_id = c.guide_id AND i.business_date = c.day
     JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
     JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
+), handed_over AS ( -- what others got when she was absent: hers is what she had done by then
+    SELECT c.guide_id, c.day, task::uuid AS task_id, c.closed_at FROM closing c
+    JOIN event e ON e.tenant_id = $1 AND e.stream = 'guide-day/' || c.guide_id || '/' || c.day
+         AND e.type = 'list_shortened'
+    CROSS JOIN jsonb_array_elements_text(e.payload->'tasks') AS task
+    WHERE c.kept
 ), reported AS (
     SELECT l.guide_id, l.day, k.task_id, bool_or(k.guide_id = l.guide_id) AS hers,
            bool_or(k.guide_id = l.guide_id AND k.reached) AS reached, bool_or(k.guide_id = l.guide_id AND k.late) AS late,
            bool_or(k.guide_id = l.guide_id AND k.corrects IS NOT NULL) AS corrected
-    FROM listed l JOIN check_in k ON k.tenant_id = $1 AND k.task_id = l.task_id AND k.business_date = l.day
+    FROM (SELECT guide_id, day, task_id, closed_at FROM listed UNION ALL SELECT * FROM handed_over) l
+    JOIN check_in k ON k.tenant_id = $1 AND k.task_id = l.task_id AND k.business_date = l.day
       AND (k.guide_id = l.guide_id OR k.occurred_at <= l.closed_at)
     GROUP BY 1, 2, 3
 ), left_open AS (

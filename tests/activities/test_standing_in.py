@@ -243,3 +243,17 @@ async def test_hq_and_a_manager_foresee_the_same_for_a_guide(shop: Brand, served
         hers = await forecast_plan(stood.bound(), "p1", at=at(2, 8), days=5)
     told = [[(day.day.day, day.load, day.left) for day in one.guides[0].days] for one in (hq, hers)]
     assert told[0] == told[1]
+
+
+async def test_what_an_absent_guide_did_before_counts_in_her_day_though_it_was_sent_late(
+    three: Brand,
+) -> None:
+    one, two, _ = await guides(three)
+    await three.due_on(2, *(f"M{n}" for n in range(3)))
+    await three.start(plan(care={"guides": ["G1", "G2"], "strategies": [{"strategy": "round_robin"}]}))
+    await three.morning(2, one, two)
+    mine = (await lists(three))[one]
+    await tell_absent(three.ledger, "G1", hq(at(2, 11)))
+    await three.report(mine[0], one, at(2, 10, 30), "interested", known_at=at(2, 12))  # her phone was offline
+    assert await folds_agree(three) == []
+    assert await three.rows("SELECT done, reached FROM guide_day WHERE guide_id = $1", one) == [(1, 1)]
