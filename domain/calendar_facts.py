@@ -33,6 +33,54 @@ MOST_DATES = 4000
 NO_COUNTRY = "none"
 """Said where a brand, region or store works through public holidays."""
 CHINA = "CN"
+REASONS = frozenset(
+    {
+        *(
+            "盘点",
+            "装修",
+            "搬迁",
+            "停电",
+            "断水",
+            "台风",
+            "暴雨",
+            "年会",
+            "培训",
+            "节假日",
+            "法定假日",
+            "放假",
+            "休市",
+            "闭店",
+        ),
+        *(
+            "元旦",
+            "春节",
+            "清明节",
+            "劳动节",
+            "端午节",
+            "中秋节",
+            "国庆节",
+            "调休",
+            "加班",
+            "促销",
+            "店庆",
+            "商场活动",
+        ),
+        *(
+            "stocktaking",
+            "renovation",
+            "moving",
+            "power cut",
+            "storm",
+            "training",
+            "holiday",
+            "make-up day",
+            "sale",
+        ),
+        *("mall event",),
+    }
+)
+"""Why a brand, a region or a store is closed or open on a date: what may be told of it, for it goes into events, which
+nobody takes back. Any other text might name somebody and is not kept; of guides none is."""
 CHINESE_ZONES = frozenset({"Asia/Shanghai", "Asia/Chongqing", "Asia/Harbin", "Asia/Urumqi", "PRC"})
 """Stores there keep China's statutory calendar unless somebody says otherwise; all others name their country."""
 
@@ -60,6 +108,15 @@ class CalendarFacts(Frozen):
         if len({one.weekday for one in self.weekly}) < len(self.weekly):
             raise ValueError("weekday_twice")
         return self
+
+    def impersonal(self, scope: Scope) -> CalendarFacts:
+        """The same without free text: of the names of dates those of `REASONS`, and none of a guide's."""
+        kept = frozenset[str]() if scope == "guide" else REASONS
+
+        def bare(days: tuple[NamedDay, ...]) -> tuple[NamedDay, ...]:
+            return tuple(day if day.name in kept else NamedDay(on=day.on) for day in days)
+
+        return self.model_copy(update={"closed": bare(self.closed), "opened": bare(self.opened)})
 
     def in_order(self) -> CalendarFacts:
         """The same, sorted."""

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from domain.calendar import EVERY_WEEKDAY
-from domain.calendar_facts import CalendarFacts, Scope
+from domain.calendar_facts import REASONS, CalendarFacts, Scope
 from domain.layers import Hours, QuietHours
 from imports.reading import LINE
 from imports.report import Kind
@@ -51,8 +51,14 @@ class Row:
     state: str | None
     hours: Hours | None
     name: str
+    """Of a date, a word of `domain.calendar_facts.REASONS` or nothing; of a guide's nothing."""
     country: str | None
     quiet: QuietHours | None
+
+    @property
+    def closes_weekday(self) -> bool:
+        """Whether it takes a weekday out of a week; a guide without a shift takes none."""
+        return self.weekday is not None and self.state == "closed" and self.scope != "guide"
 
 
 class Bad(Exception):
@@ -91,7 +97,7 @@ def understood(raw: Mapping[str, Any], kind: Kind, ids: Mapping[str, str]) -> Ro
         weekday=weekday,
         state=_state(raw, hours),
         hours=hours,
-        name=(raw.get("name") or "")[:200],
+        name=_reason(raw, scope),
         country=_country(raw),
         quiet=_quiet(raw),
     )
@@ -176,6 +182,12 @@ def _state(raw: Mapping[str, Any], hours: Hours | None) -> str | None:
         if word in words:
             return state
     raise Bad("state", told)
+
+
+def _reason(raw: Mapping[str, Any], scope: Scope) -> str:
+    """A reason of the closed list; whatever else stands there may name somebody, and goes no further than here."""
+    told = (raw.get("name") or "").strip().casefold()
+    return told if scope != "guide" and told in REASONS else ""
 
 
 def _country(raw: Mapping[str, Any]) -> str | None:

@@ -65,7 +65,15 @@ async def import_calendar(
     new = 0
     if skip_bad or not findings.rows:
         on_progress("insert", 0, len(rows))
-        new = await _say(ledger, rows, ids, known_at=known_at, actor=actor)
+        try:
+            new = await _say(ledger, rows, ids, known_at=known_at, actor=actor)
+        except _NeverOpen as found:
+            never = [row for row in rows if row.closes_weekday and (row.scope, row.subject) in found.subjects]
+            listed = [BadRow(row.line, "weekday", str(row.weekday), "import.never_open") for row in never]
+            findings.add(listed[:LISTED], rows=len(never), problems=len(never))
+            rows = [row for row in rows if row not in never]
+            if skip_bad:
+                new = await _say(ledger, rows, ids, known_at=known_at, actor=actor)
     told = len(rows) if skip_bad or not findings.rows else 0
     return ImportReport(
         kind=kind,
@@ -172,7 +180,7 @@ class _Saying:
     def facts(self) -> CalendarFacts:
         return CalendarFacts(
             country=self.country,
-            weekdays=None if self.weekdays == set(EVERY_WEEKDAY) else tuple(sorted(self.weekdays)) or None,
+            weekdays=None if self.weekdays == set(EVERY_WEEKDAY) else tuple(sorted(self.weekdays)),
             closed=tuple(NamedDay(on=day, name=name) for day, name in self.closed.items()),
             opened=tuple(NamedDay(on=day, name=name) for day, name in self.opened.items()),
             weekly=tuple(WeekdayHours(weekday=day, hours=hours) for day, hours in self.weekly.items()),
@@ -181,10 +189,22 @@ class _Saying:
         ).in_order()
 
 
+class _NeverOpen(Exception):
+    """Of these scopes and subjects no weekday would be left: no list could be cut for a day of theirs, ever."""
+
+    def __init__(self, subjects: frozenset[tuple[Scope, str]]) -> None:
+        super().__init__("never_open")
+        self.subjects = subjects
+
+
 async def _say(
     ledger: Ledger, rows: list[Row], ids: Mapping[str, str], *, known_at: datetime, actor: str
 ) -> int:
-    """Say it; returns how many rows are of subjects that say something new."""
+    """Say it; returns how many rows are of subjects that say something new.
+
+    Raises:
+        _NeverOpen: nothing was said.
+    """
     new = 0
     async with ledger.transaction() as connection:
         await hold_calendars(connection, ledger.tenant_id)
@@ -200,6 +220,8 @@ async def _say(
             said = {subject: _Saying(before.get(keys[subject], CalendarFacts())) for subject in subjects}
             for row in of_scope:
                 said[row.subject].take(row)
+            if never := frozenset((scope, subject) for subject, one in said.items() if not one.weekdays):
+                raise _NeverOpen(never)
             facts = {keys[subject]: one.facts() for subject, one in said.items()}
             command = Command(f"calendar/{scope}/{known_at.isoformat()}", known_at, known_at, actor)
             changed = await write_facts(connection, ledger.tenant_id, command, scope, facts)

@@ -62,8 +62,8 @@ _DAYS = (
     _column("until", "to", "last day", "截止", "截止日期", "结束日期"),
     _column("weekday", "day of week", "星期", "周几"),
     _column("state", "open", "status", "营业", "状态", "班休"),
-    _column("name", "reason", "note", "说明", "原因", "名称"),
 )
+"""Of a guide's days nothing but this is read: a name or a reason would end in an event, which nobody takes back."""
 
 COLUMNS: dict[Kind, tuple[Column, ...]] = {
     Kind.STORES: (
@@ -182,6 +182,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         _column("scope", "level", "级别", "层级", "范围"),
         _column("subject", "code", "store", "region", *_STORE, "编码", "对象"),
         *_DAYS,
+        _column("name", "reason", "note", "说明", "原因", "名称"),
         _column("opens_at", "opens", "open from", "opening time", "开门时间", "营业开始"),
         _column("closes_at", "closes", "closing time", "关门时间", "营业结束"),
         _column("country", "public holidays", "国家", "法定假日"),

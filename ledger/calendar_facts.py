@@ -49,9 +49,10 @@ async def write_facts(
     """Say what differs from what is said, of any number of subjects; returns the subjects that changed.
 
     Four round trips; call it in a transaction after `hold_calendars`. What is said already leaves no event.
+    Free text goes into none, whoever hands it in (`CalendarFacts.impersonal`).
     """
     before = await read_facts(connection, tenant_id, scope, sorted(said))
-    ordered = {subject: said[subject].in_order() for subject in sorted(said)}
+    ordered = {subject: said[subject].impersonal(scope).in_order() for subject in sorted(said)}
     changed = {
         subject: facts for subject, facts in ordered.items() if facts != before.get(subject, CalendarFacts())
     }

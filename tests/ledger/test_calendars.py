@@ -409,3 +409,51 @@ async def test_a_row_that_cannot_be_kept_keeps_everything_out(
     assert [(bad.line, bad.column) for bad in report.bad] == [(3, column)]
     assert report.refused
     assert await shop.value("SELECT count(*) FROM calendar_layer") == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Kind.SHIFTS, "guide,name,date,state\nG1,王芳,2026-03-02,off\n"),
+        (Kind.SHIFTS, "工号,日期,状态,说明\nG1,2026-03-02,休,产假 王芳 13800001234\n"),
+        (Kind.CALENDAR, "门店,日期,营业,说明\nS1,2026-03-02,休息,王芳 13800001234 请假\n"),
+    ],
+)
+async def test_nobodys_name_and_no_reason_in_words_of_ones_own_gets_into_an_event(
+    shop: Brand, tmp_path: Path, kind: Kind, text: str
+) -> None:
+    report = await load(shop, kind, tmp_path, text)
+    assert (report.rows_new, report.rows_bad) == (1, 0)
+    told = await shop.value("SELECT payload::text FROM event WHERE type = 'calendar_set'")
+    kept = await shop.value("SELECT facts::text FROM calendar_layer")
+    assert '"on": "2026-03-02"' in kept
+    assert not [word for word in ("王芳", "13800001234", "产假") if word in told or word in kept]
+
+
+async def test_free_text_handed_in_without_a_file_gets_into_no_event(shop: Brand) -> None:
+    guide, store = await guide_of(shop), await store_of(shop)
+    closed = [{"on": "2026-05-01", "name": "盘点"}, {"on": "2026-05-02", "name": "王芳"}]
+    await say(shop, "guide", guide, closed=closed)
+    await say(shop, "store", store, closed=closed)
+    async with shop.ledger.connection() as connection:
+        hers = (await read_facts(connection, 1, "guide"))[str(guide)]
+        stores = (await read_facts(connection, 1, "store"))[str(store)]
+    assert [day.name for day in hers.closed] == ["", ""]
+    assert [day.name for day in stores.closed] == ["盘点", ""]
+
+
+async def test_a_week_without_an_open_day_is_refused_even_where_files_make_it_up_together(
+    shop: Brand, tmp_path: Path
+) -> None:
+    head = "store,weekday,state\n"
+    working = "".join(f"S1,{weekday},closed\n" for weekday in range(1, 6))
+    assert (await load(shop, Kind.CALENDAR, tmp_path, head + working)).rows_new == 5
+    report = await load(shop, Kind.CALENDAR, tmp_path, f"{head}S1,6,closed\nS1,7,closed\n", 9)
+    assert report.refused
+    assert [(bad.line, bad.value, bad.code) for bad in report.bad] == [
+        (2, "6", "import.never_open"),
+        (3, "7", "import.never_open"),
+    ]
+    async with shop.ledger.connection() as connection:
+        (facts,) = (await read_facts(connection, 1, "store")).values()
+    assert facts.weekdays == (6, 7)
