@@ -20,6 +20,9 @@ class Level(StrEnum):
 
 
 def urge_again_at(urged: Sequence[datetime], at: datetime) -> datetime | None:
-    """When a guide who was urged at these instants may be urged next; None: now."""
-    recent = sorted(one for one in urged if at - URGE_WINDOW < one <= at)
-    return recent[-MOST_URGES] + URGE_WINDOW if len(recent) >= MOST_URGES else None
+    """When a guide who was urged at these instants may be urged next; None: now.
+
+    Requests come in another order than their instants: those later than this one count as those before it.
+    """
+    near = sorted(one for one in urged if abs(one - at) < URGE_WINDOW)
+    return near[-MOST_URGES] + URGE_WINDOW if len(near) >= MOST_URGES else None

@@ -41,7 +41,8 @@ async def urge(ledger: Ledger, command: Command, *, guide_id: UUID, guide_code: 
 
     Raises:
         NotFound: she is not the asker's to urge.
-        Refused: her list is not out or closed, nothing on it is open, or she was urged often enough.
+        Refused: her list is not out or closed, nothing on it is open, she was urged often enough, or the name of the
+            request was used for something else.
     """
     tenant_id, at = ledger.tenant_id, command.occurred_at
     async with ledger.connection() as connection:
@@ -54,7 +55,7 @@ async def urge(ledger: Ledger, command: Command, *, guide_id: UUID, guide_code: 
         await connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended('urge/' || $1, 0))", str(guide_id)
         )
-        before = await _urged_before(connection, tenant_id, command.command_id)
+        before = await _urged_before(connection, tenant_id, command.command_id, guide_id)
         if before is not None:
             return before
         found = await _day(connection, tenant_id, guide_id, at)
@@ -120,17 +121,22 @@ async def _day(connection: Driver, tenant_id: int, guide_id: UUID, at: datetime)
     return None if row is None else _Day(row["business_date"], row["time_zone"], row["closes_at"])
 
 
-async def _urged_before(connection: Driver, tenant_id: int, command_id: str) -> UrgedGuide | None:
+async def _urged_before(
+    connection: Driver, tenant_id: int, command_id: str, guide_id: UUID
+) -> UrgedGuide | None:
     row = await connection.fetchrow(
         "SELECT u.guide_id, u.business_date, u.version, u.urged_at, cardinality(u.tasks) AS open_items FROM command c"
-        " JOIN guide_urge u ON u.tenant_id = $1 AND c.stream = 'guide-day/' || u.guide_id || '/' || u.business_date"
-        " AND u.version = c.version WHERE c.tenant_id = $1 AND c.command_id = $2",
+        " LEFT JOIN guide_urge u ON u.tenant_id = $1 AND u.version = c.version"
+        " AND c.stream = 'guide-day/' || u.guide_id || '/' || u.business_date"
+        " WHERE c.tenant_id = $1 AND c.command_id = $2",
         tenant_id,
         command_id,
     )
     if row is None:
         return None
-    told = await _told(connection, tenant_id, row["guide_id"], row["business_date"], row["version"])
+    if row["guide_id"] != guide_id:
+        raise Refused([Problem("Idempotency-Key", "", "key_used_otherwise")])
+    told = await _told(connection, tenant_id, guide_id, row["business_date"], row["version"])
     return UrgedGuide(row["business_date"], row["urged_at"], row["open_items"], duplicate=True, told=told)
 
 

@@ -32,6 +32,18 @@ def test_whoever_urges_whenever_it_is_allowed_never_urges_four_times_in_24_hours
         assert sum(at - URGE_WINDOW < one <= at for one in urged) <= MOST_URGES
 
 
+@settings(max_examples=60, deadline=None)
+@given(MINUTES)
+def test_nobody_is_urged_four_times_in_24_hours_in_whatever_order_requests_come(minutes: list[int]) -> None:
+    urged: list[datetime] = []
+    for minute in minutes:
+        at = START + timedelta(minutes=minute)
+        if urge_again_at(urged, at) is None:
+            urged.append(at)
+    for at in urged:
+        assert sum(at - URGE_WINDOW < one <= at for one in urged) <= MOST_URGES
+
+
 def test_what_is_open_is_told_to_the_store_the_region_and_hq_an_hour_apart_after_the_last_nudge() -> None:
     told = [(one.to, one.at, one.open_percent) for one in Day().escalations]
     assert told == [(Level.STORE, time(18), 1), (Level.REGION, time(19), 50), (Level.HQ, time(20), 90)]

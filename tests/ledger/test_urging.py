@@ -66,6 +66,23 @@ async def test_a_guide_is_urged_three_times_in_24_hours_even_by_many_at_once(sho
     assert await shop.value("SELECT count(*) FROM event WHERE type = 'urged'") == 3
 
 
+async def test_three_urges_in_24_hours_whatever_order_they_come_in(shop: Brand) -> None:
+    (guide,) = await a_day(shop, members=2)
+    for second in (5, 4, 3):  # asked at 11:00:03 … 05, and the turn came in the other order
+        await urged(shop, guide, at(2, 11) + timedelta(seconds=second))
+    assert await code_of(shop, guide, at(2, 11) + timedelta(seconds=2)) == "urged_enough"
+    assert await shop.value("SELECT count(*) FROM guide_urge") == 3
+
+
+async def test_a_key_used_for_one_guide_says_nothing_of_another(shop: Brand) -> None:
+    first, second = await a_day(shop, guides=2, members=2)
+    await urged(shop, first, at(2, 11), "urge/mine")
+    with pytest.raises(Refused) as refused:
+        await urged(shop, second, at(2, 11, 5), "urge/mine")
+    assert [one.code for one in refused.value.problems] == ["key_used_otherwise"]
+    assert await shop.value("SELECT count(*) FROM guide_urge") == 1
+
+
 async def test_nobody_is_urged_before_the_list_is_out_after_the_close_or_about_nothing(shop: Brand) -> None:
     (guide,) = await a_day(shop)
     assert await code_of(shop, guide, at(2, 8)) == "no_open_day"
