@@ -16,14 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from ledger.door import Driver
 
-LOCK_TIMEOUT_S = 3.0
-"""How long a migration waits for a table: whoever comes to it meanwhile waits behind."""
-TRIES = 30
-"""How often a migration that did not get its table is tried again."""
+LOCK_TIMEOUT_S = 0.9
+"""How long a migration waits for each table: whoever comes to it, or to one it has already, meanwhile waits behind.
+
+Less than PostgreSQL's `deadlock_timeout` of 1 s: where somebody who has the one table comes to the other, the migration has
+given way before he is found to be in a deadlock and loses his work.
+"""
+TRIES = 60
+"""How often a migration that did not get its tables is tried again."""
 _BETWEEN_TRIES_S = 1.0
 _MAY_NOT = "42501"
 _NO_TABLE = "42P01"
-_LOCKED = "55P03"
+_AGAIN = frozenset({"55P03", "40P01"})
+"""Locked by somebody; or each waited for the other, and it was the migration that gave way."""
 
 
 def _config() -> Config:
@@ -100,7 +105,8 @@ async def stands_at(connection: Driver) -> set[str]:
 async def migrate(admin_url: str, *, to: str = "head", lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
     """Run every missing migration, in one transaction each; running it again changes nothing.
 
-    One that does not get its table in time lets everybody through and is tried again; those before it are done.
+    One that does not get a table in time, or is in a deadlock, lets everybody through and is tried again; those before it
+    are done.
 
     Args:
         admin_url: a login that may create roles, or is already a member of `daogou_owner`.
@@ -127,7 +133,7 @@ async def _upgrade_beside(connection: AsyncConnection, to: str) -> None:
         try:
             await connection.run_sync(_upgrade, to)
         except (DBAPIError, asyncpg.PostgresError) as error:  # a script goes to the driver itself
-            if getattr(getattr(error, "orig", error), "sqlstate", None) != _LOCKED or not left:
+            if getattr(getattr(error, "orig", error), "sqlstate", None) not in _AGAIN or not left:
                 raise
             await connection.rollback()
             await asyncio.sleep(_BETWEEN_TRIES_S)

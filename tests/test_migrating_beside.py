@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
-from ledger.migrate import _engine, is_migrated, migrate
+from ledger.migrate import LOCK_TIMEOUT_S, _engine, is_migrated, migrate
 from ledger.migrations import beside
 from tests.conftest import drop_database
 
@@ -63,6 +63,26 @@ async def test_a_migration_that_has_to_wait_lets_others_through_and_keeps_what_w
         assert not migrating.done()
     await migrating
     assert await is_migrated(url)
+    for one in (holder, other):
+        await one.close()
+
+
+@pytest.mark.parametrize("lock_timeout_s", [LOCK_TIMEOUT_S, 30.0], ids=["gives way", "is in a deadlock"])
+async def test_a_migration_outlives_who_has_one_of_its_tables_and_comes_to_another(
+    url: str, lock_timeout_s: float
+) -> None:
+    await migrate(url, to="0018")
+    holder, other = [await asyncpg.connect(url, server_settings=MY_TURN) for _ in range(2)]
+    async with holder.transaction():
+        await holder.execute("SELECT FROM task")  # a route reads the item first
+        migrating = asyncio.create_task(migrate(url, to="0019", lock_timeout_s=lock_timeout_s))
+        await waiting(other, "ALTER TABLE", migrating)
+        await holder.execute(
+            "SELECT FROM guide_day"
+        )  # then the day, which the migration has locked before it
+        assert not migrating.done()
+    await migrating
+    assert await other.fetchval("SELECT version_num FROM public.daogou_migration") == "0019"
     for one in (holder, other):
         await one.close()
 
