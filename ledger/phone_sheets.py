@@ -55,7 +55,10 @@ class PhoneLine:
     added: bool
     """The member was reported added as friend by this guide."""
     joined_by: str | None
-    """The channel of the first report that the member joined the group; None: no report says so."""
+    """The channel of this guide's first report that the member joined the group; None: none of hers says so.
+
+    Of hers alone: another guide's may be out of sight of one who sees the line, who would be told something else.
+    """
     bought: bool | None = None
     """Of a success: something of the plan's categories within its window. None: not the asker's to know."""
 
@@ -82,13 +85,15 @@ def _lines(which: str) -> str:
         "k.guide_id = ANY($4) AND k.business_date BETWEEN $5 AND $6 AND ($7::text IS NULL OR k.plan_id = $7)"
         f" AND {which} AND ($8::timestamptz IS NULL OR (k.occurred_at, k.task_id, k.version) > ($8, $9::uuid, $10::int))",
     )
+    hers = "k.member_id = r.member_id AND k.guide_id = r.guide_id AND"
+    added = held("1", f"{hers} k.outcome = 'added_friend'")
+    joined = held(
+        "k.channel, k.occurred_at, k.task_id, k.version",
+        f"{hers} k.plan_id = r.plan_id AND k.outcome = 'joined_group'",
+    )
     return f"""
-SELECT r.*, EXISTS (
-           SELECT FROM check_in a WHERE a.tenant_id = $1 AND a.member_id = r.member_id AND a.guide_id = r.guide_id
-             AND a.outcome = 'added_friend' AND a.known_at <= $2 AND a.occurred_at <= $2) AS added,
-       (SELECT j.channel FROM check_in j WHERE j.tenant_id = $1 AND j.member_id = r.member_id AND j.plan_id = r.plan_id
-          AND j.outcome = 'joined_group' AND j.known_at <= $2 AND j.occurred_at <= $2
-        ORDER BY j.occurred_at, j.task_id, j.version LIMIT 1) AS joined_by,
+SELECT r.*, EXISTS ({added}) AS added,
+       (SELECT j.channel FROM ({joined}) j ORDER BY j.occurred_at, j.task_id, j.version LIMIT 1) AS joined_by,
        EXISTS (SELECT FROM member m WHERE m.tenant_id = $1 AND m.member_id = r.member_id) AS known
 FROM ({reports}) r ORDER BY r.occurred_at, r.task_id, r.version LIMIT $11"""
 
