@@ -10,6 +10,7 @@ Cost: the framework's routing, dependencies and serialisation took two thirds of
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from uuid import UUID
@@ -70,7 +71,21 @@ class Gathered:
             whole = not message.get("more_body", False)
         here: Here = scope["app"].state.here
         told = _told(request, here, UUID(found[1]), body) if whole else None
-        taken = None if told is None else await self._gathering_of(here).take(told)
+        if told is None:
+            await self._app(scope, _again(body, receive, whole=whole), send)
+            return
+        # Who is gone before its turn is left out of it: it asks again by the same key, if it still wants to.
+        taking = asyncio.create_task(self._gathering_of(here).take(told))
+        gone = asyncio.ensure_future(receive())
+        try:
+            await asyncio.wait({taking, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not taking.done():
+                taking.cancel()
+        if not taking.done():
+            return
+        taken = taking.result()
         if taken is None:
             await self._app(scope, _again(body, receive, whole=whole), send)
         else:

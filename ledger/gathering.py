@@ -9,17 +9,20 @@ stands out (nobody signed on, out of reach, refused, used before, late, locked, 
 undone for itself and left to `ledger.check_ins.check_in`, which asks again, alone, and knows what to say. Its command id
 tells whether it was written.
 
+Nobody waits long here: a turn that takes too long, or finds no database, lets its own and whoever waits go alone at once, and
+for a while nobody is gathered. So much may wait and no more, and who does not wait any longer is left out of the next turn.
+
 Cost: two round trips a turn; per check-in as in `ledger.check_ins`, and one sign-on more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -38,9 +41,17 @@ MOST = 32
 """Check-ins of one turn: each is a subtransaction, of which PostgreSQL keeps 64 at hand."""
 TURNS = 2
 """Turns under way at once: while one is decided here, the other is in the database."""
+MOST_WAITING = 8 * MOST
+"""Check-ins that may wait; who comes beyond goes alone."""
+TURN_S = 2.0
+"""How long a turn may take; it takes some 20 ms."""
+APART_S = 2.0
+"""How long nobody is gathered after a turn that took too long or found no database."""
 
 _READ = "SELECT * FROM items_to_report($1, $2, $3, $4, $5, $6, $7)"
 _WRITE = f"SELECT record_check_ins({', '.join(f'${n}' for n in range(1, 27))})"
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -75,37 +86,67 @@ class Gathering:
         self._ledger = ledger
         self._waiting: list[_Waiting] = []
         self._under_way = 0
-        self._turns: set[asyncio.Task[None]] = set()
+        self._apart_until = 0.0
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def take(self, told: Told) -> Recorded | None:
-        """Record a check-in that is in order and its asker's; None: nothing was told of it, it has to be taken alone."""
-        one = _Waiting(told, asyncio.get_running_loop().create_future())
+        """Record a check-in that is in order and its asker's; None: nothing was told of it, it has to be taken alone.
+
+        Whoever stops waiting (is cancelled) before its turn is left out of it.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._apart_until or len(self._waiting) >= MOST_WAITING:
+            return None
+        one = _Waiting(told, loop.create_future())
         self._waiting.append(one)
         if self._under_way < TURNS:
             self._under_way += (
                 1  # here and at its end at once, so that nobody waits for one that has seen nobody wait
             )
-            turn = asyncio.create_task(self._go())
-            self._turns.add(turn)
-            turn.add_done_callback(self._turns.discard)
+            self._begin(self._go())
         return await one.became
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _go(self) -> None:
         """Turn after turn until nobody waits."""
         try:
             while self._waiting:
-                together, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+                coming, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+                together = [one for one in coming if not one.became.done()]
+                if not together:
+                    continue
                 became: dict[int, Recorded] = {}
                 try:
-                    became = await self._turn([one.told for one in together])
+                    became = await self._in_time([one.told for one in together])
                 except Exception as error:  # noqa: BLE001 - whatever it is, each is taken alone, and meets it again there
                     log.warning("check_ins_apart", reason=type(error).__name__)
+                    if _finds_no_database(error):
+                        self._part()
                 finally:
-                    for place, one in enumerate(together):
-                        if not one.became.done():
-                            one.became.set_result(became.get(place))
+                    _tell(together, became)
         finally:
             self._under_way -= 1
+
+    def _part(self) -> None:
+        """Let everybody who waits go alone, and who comes within a while."""
+        self._apart_until = asyncio.get_running_loop().time() + APART_S
+        waiting, self._waiting = self._waiting, []
+        _tell(waiting, {})
+
+    async def _in_time(self, together: list[Told]) -> dict[int, Recorded]:
+        """What a turn gives; one that hangs is not waited for, however long it takes to be given up."""
+        turn = self._begin(self._turn(together))
+        await asyncio.wait({turn}, timeout=TURN_S)
+        if not turn.done():
+            turn.cancel()
+            turn.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            raise TimeoutError
+        return turn.result()
 
     async def _turn(self, together: list[Told]) -> dict[int, Recorded]:
         async with begun_connection(self._ledger.engine, partial(look_together, told=together)) as (
@@ -113,6 +154,17 @@ class Gathering:
             rows,
         ):
             return await take_together(driver, self._ledger, together, rows)
+
+
+def _tell(waiting: Sequence[_Waiting], became: Mapping[int, Recorded]) -> None:
+    for place, one in enumerate(waiting):
+        if not one.became.done():
+            one.became.set_result(became.get(place))
+
+
+def _finds_no_database(error: Exception) -> bool:
+    """Whether the next turn would meet the same: it is not about one of those who went."""
+    return not isinstance(error, asyncpg.PostgresError) or isinstance(error, asyncpg.PostgresConnectionError)
 
 
 async def look_together(driver: Driver, told: Sequence[Told]) -> list[asyncpg.Record]:

@@ -9,10 +9,13 @@ from uuid import UUID
 import httpx
 import pytest
 import pytest_asyncio
+from starlette.types import Message
 
 from domain.policy import Role
+from ledger import gathering
 from ledger.account_places import Grant
 from ledger.database import API, open_database
+from ledger.gathering import Told
 from ledger.ledger import Ledger
 from tests.api.conftest import Api, problem
 from tests.brand import Brand, at, plan
@@ -160,3 +163,73 @@ async def test_what_is_no_report_is_told_so_by_its_route(far: Api, items: list[U
     status, problems = problem(answer)
     assert status in {400, 422}
     assert problems
+
+
+def _told() -> Told:
+    return Told(b"x" * 32, "k", UUID(int=1), at(2), at(2), (), lambda _: None)
+
+
+async def test_a_database_that_hangs_holds_nobody_longer_than_one_turn(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "TURN_S", 0.2)
+    ended = asyncio.Event()
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await ended.wait()
+        writer.close()
+
+    hole = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"postgresql://x:y@127.0.0.1:{hole.sockets[0].getsockname()[1]}/z"
+    engine = open_database(url, tenant_id=1, role=API, pool_size=4, wait_s=5, connect_s=5)
+    made = gathering.Gathering(Ledger(engine, 1, keys=ledger.keys))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert set(await asyncio.gather(*(made.take(_told()) for _ in range(400)))) == {None}
+    took = loop.time() - began
+    assert 0.2 <= took < 0.4, "one turn's time, not one for each that waited"
+    began = loop.time()
+    assert await made.take(_told()) is None
+    assert loop.time() - began < 0.2, "for a while nobody waits to find it hung again"
+    ended.set()
+    hole.close()
+    await engine.dispose()
+
+
+async def test_who_is_gone_before_its_turn_is_left_out_of_it(
+    far: Api, shop: Brand, items: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await far.check_in(items[0])).status_code == 201  # her code is looked up
+    request = far.http.build_request(
+        "POST",
+        f"/v1/tasks/{items[1]}/check-ins",
+        json={"performed_by": "G1", "channel": "phone", "outcome": "interested"},
+        headers={"Idempotency-Key": "gone"},
+    )
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": request.url.path, "raw_path": request.url.raw_path, "query_string": b"", "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "app": far.app,
+    }  # fmt: skip
+    messages: list[Message] = [
+        {"type": "http.request", "body": request.content, "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    monkeypatch.setattr(gathering, "TURNS", 0)  # nobody's turn comes
+    await far.app(scope, receive, send)
+    assert (messages, sent) == ([], [])
+    monkeypatch.setattr(gathering, "TURNS", 2)
+    assert (await far.check_in(items[2])).status_code == 201
+    assert await shop.rows("SELECT task_id FROM check_in ORDER BY known_at, task_id = $1", items[2]) == [
+        (items[0],),
+        (items[2],),
+    ]
