@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from activities.assignment import Drawn, draw_cycle
-from activities.forecasting import DAYS_AHEAD, Forecast, foresee
+from activities.forecasting import DAYS_AHEAD, Forecast, foresee, read_ability
 from activities.plan_hours import look_at_hours
 from activities.plans import plan_zone
 from domain.calendar import business_date, local_instant
@@ -41,6 +41,7 @@ async def preview_plan(ledger: Ledger, plan: Plan, *, at: datetime, on: date | N
     Raises:
         Refused: what is missing or unknown in it, all of it.
     """
+    able = await read_ability(ledger, plan)
     async with ledger.connection() as connection:
         known = await references(connection, ledger.tenant_id)
         zone = await plan_zone(connection, ledger.tenant_id, plan)
@@ -57,6 +58,7 @@ async def preview_plan(ledger: Ledger, plan: Plan, *, at: datetime, on: date | N
                 connection,
                 ledger.tenant_id,
                 plan,
+                able,
                 today=business_date(instant, zone),
                 days=min(DAYS_AHEAD, plan.period.working_days),
                 would_make=drawn.tasks,
