@@ -311,7 +311,7 @@ END $$;
 -- theirs to report. With it: each of whom it names, who signs on again for it alone: what one may is not what another may, and
 -- what has ended since is ended. Gives for each what became of it: empty, or the code of what stood against it, which undoes
 -- that one alone. All are tried at once; only where that fails, one after the other. Nobody waits for long: what is locked is
--- left to be reported alone.
+-- left to be reported alone, and so is what comes after it.
 CREATE FUNCTION record_check_ins(shown bytea[], changing text[], items uuid[], commands text[], known timestamptz[],
     occurred timestamptz[], actors text[], guides uuid[], plans text[], cycles integer[], members uuid[], days date[],
     expected integer[], previous bytea[], bodies bytea[], hashes bytea[], shapes smallint[], told text[],
@@ -324,13 +324,20 @@ DECLARE
     became text[] := array_fill(''::text, ARRAY[wanted]);
     hers boolean[] := array_fill(NULL::boolean, ARRAY[wanted]);
     who uuid;
+    by_worker boolean := coalesce(current_setting('role', true) = 'daogou_worker', false);
+    held boolean := false;
     waits text := current_setting('lock_timeout');
 BEGIN
     FOR i IN 1 .. wanted LOOP
         IF shown IS NOT NULL THEN
             SELECT s.account_id INTO who FROM sign_on(shown[i], known[i], changing) s;
-            CONTINUE WHEN who IS NULL OR actors[i] IS DISTINCT FROM 'account/' || who;
+            CONTINUE WHEN who IS NULL;
+        ELSE
+            who := writer();
         END IF;
+        -- In one's own name, under a command of one's own: nobody reports as another, or takes another's command id.
+        CONTINUE WHEN NOT (shown IS NULL AND by_worker)
+            AND NOT coalesce(actors[i] = 'account/' || who AND starts_with(commands[i], 'check-in/' || who || '/'), false);
         hers[i] := reports_as_hers(items[i], guides[i], plans[i], cycles[i], members[i], days[i], sealed[i] IS NOT NULL);
     END LOOP;
     IF shown IS NULL THEN
@@ -359,6 +366,10 @@ BEGIN
             became[i] := '42501';
             CONTINUE;
         END IF;
+        IF held THEN -- the rows of those before are locked until the end: no more waiting with them
+            became[i] := '55P03';
+            CONTINUE;
+        END IF;
         BEGIN
             PERFORM write_check_ins(items[i:i], commands[i:i], known[i:i], occurred[i:i], actors[i:i], guides[i:i],
                 plans[i:i], cycles[i:i], members[i:i], days[i:i], expected[i:i], previous[i:i], bodies[i:i], hashes[i:i],
@@ -366,6 +377,7 @@ BEGIN
                 was_reached_at[i:i], notes[i:i], salts[i:i], sealed[i:i], hers[i:i]);
         EXCEPTION WHEN OTHERS THEN
             became[i] := SQLSTATE;
+            held := SQLSTATE = '55P03';
         END;
     END LOOP;
     PERFORM set_config('lock_timeout', waits, true);

@@ -105,6 +105,14 @@ async def undone(connection: Driver) -> AsyncIterator[None]:
         await transaction.rollback()
 
 
+async def in_own_name(connection: Driver, item: Item) -> list[Any]:
+    """What whoever stands on the connection would hand to the function."""
+    arguments = list(item.decided.arguments)
+    account = await connection.fetchval("SELECT asker()")
+    arguments[1], arguments[4] = f"check-in/{account}/own", f"account/{account}"
+    return arguments
+
+
 @pytest.mark.parametrize("login", [*EVERYBODY, None])
 async def test_an_item_is_looked_at_and_reported_by_whom_the_rules_of_its_rows_let(
     stage: Stage, facts: Facts, items: list[Item], login: str | None
@@ -116,7 +124,7 @@ async def test_an_item_is_looked_at_and_reported_by_whom_the_rules_of_its_rows_l
             looked = await connection.fetch(_LOOK, [task], ["forged"], [NOW], ["{}"])
             assert bool(looked) is (reach is not None and sees(facts, reach, item)), (login, task)
             async with undone(connection):
-                told = [[one] for one in item.decided.arguments]
+                told = [[one] for one in await in_own_name(connection, item)]
                 try:
                     became = await connection.fetchval(_RECORD, *told)
                 except asyncpg.InsufficientPrivilegeError:
@@ -217,7 +225,7 @@ async def test_what_ended_between_looking_and_recording_records_nothing(
     async with driver_connection(stage.served.engine) as connection, undone(connection):
         asker = await sign_on(connection, digest(stage.world.tokens["acc-guide"]), NOW)
         assert asker is not None
-        arguments[4] = asker.actor
+        arguments[1], arguments[4] = f"check-in/{asker.account_id}/own", asker.actor
         columns = [[one] for one in arguments]
         shown = digest(stage.world.tokens["acc-guide"])
         for known, by, became in (
@@ -249,6 +257,7 @@ async def test_a_report_in_anothers_name_or_of_another_item_than_it_says_is_not_
         ]
         for change in forged:
             arguments = list(own.decided.arguments)
+            arguments[1] = f"check-in/{asker.account_id}/own"
             for place, value in change.items():
                 arguments[place] = value
             async with undone(connection):
@@ -277,3 +286,35 @@ async def test_a_function_for_nobodys_use_is_refused_to_the_api(stage: Stage, it
             await connection.execute(
                 f"SELECT write_check_ins({', '.join(f'${n}' for n in range(1, 26))})", *columns, [False]
             )
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["on the connection", "by what is shown"])
+async def test_nobody_reports_in_anothers_name_or_under_a_name_of_a_request_that_is_not_theirs(
+    stage: Stage, items: list[Item], named: bool
+) -> None:
+    item = next(one for one in items if one.guide == stage.world.guides["gui-iris"])
+    shown = digest(stage.world.tokens["acc-guide"])
+    other = UUID(int=7)
+    async with signed_on(stage, "acc-guide") as connection:
+        own = await in_own_name(connection, item)
+        account = own[4].removeprefix("account/")
+        for command, actor, taken in (
+            (own[1], f"account/{other}", False),
+            (own[1], "hq", False),
+            (f"check-in/{other}/own", own[4], False),
+            (f"check-in/{account}", own[4], False),
+            ("launch/p1", own[4], False),
+            (own[1], own[4], True),
+        ):
+            columns = [[one] for one in own]
+            columns[1], columns[4] = [command], [actor]
+            async with undone(connection):
+                try:
+                    if named:
+                        became = await connection.fetchval(_RECORD_AS, [shown], CHANGING_RIGHTS, *columns)
+                    else:
+                        became = await connection.fetchval(_RECORD, *columns)
+                except asyncpg.InsufficientPrivilegeError:
+                    became = ["42501"]
+            assert became == ["" if taken else "42501"], (command, actor)
+    assert await stage.kept.changed() == []
