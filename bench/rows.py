@@ -142,7 +142,9 @@ async def _measure(
     try:
         for number in range(size.pairs + 1):
             first, second = guides[2 * number], guides[2 * number + 1]
-            await sign_on(theirs.connection, tokens[str(second)], at(10))
+            asker = await sign_on(theirs.connection, tokens[str(second)], at(10))
+            if asker is None:
+                raise SystemExit("nobody was signed on: nothing would be measured")
             codes = [f"G{guides.index(guide) * GUIDES_A_STORE}" for guide in (first, second)]
             looked = await _in_turns(
                 [partial(_look, ours, codes[0])] * LOOKS, [partial(_look, theirs, codes[1])] * LOOKS, number
@@ -155,8 +157,8 @@ async def _measure(
                 for side in (ours, theirs):
                     await side.connection.execute(f"SET synchronous_commit = {synchronous}")
                 pair = await _in_turns(
-                    [_reporting(ours, first, task) for task in halves[0][part::2]],
-                    [_reporting(theirs, second, task) for task in halves[1][part::2]],
+                    [_reporting(ours, first, task, f"account/{first}") for task in halves[0][part::2]],
+                    [_reporting(theirs, second, task, asker.actor) for task in halves[1][part::2]],
                     number,
                 )
                 if number > 0:  # the first only warms up
@@ -185,12 +187,12 @@ async def _in_turns(ours: list[Work], theirs: list[Work], number: int) -> Pair:
     return Pair(spent[0] / len(ours), spent[1] / len(theirs))
 
 
-def _reporting(side: Side, guide: UUID, task: UUID) -> Work:
+def _reporting(side: Side, guide: UUID, task: UUID, actor: str) -> Work:
     told = CheckIn(
-        command_id=f"check-in/{task}",
+        command_id=f"check-in/{actor.removeprefix('account/')}/{task}",
         task_id=task,
         performed_by=guide,
-        actor=f"guide:{guide}",
+        actor=actor,
         occurred_at=at(10),
         known_at=at(10),
         channel="phone",

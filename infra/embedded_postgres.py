@@ -38,7 +38,6 @@ from infra.server_errors import EmbeddedServerError, log_tail
 from infra.service_user import Site, locate
 from infra.stable_ports import stable_port
 from infra.wal_archive import kept_settings
-from ledger.database import DATABASE_LOST
 
 __all__ = [
     "EmbeddedPostgres",
@@ -278,7 +277,13 @@ def _answers(address: PostgresAddress, site: Site) -> bool:
             where=str(site.data),
             remedy="Put the lost file passwords/postgres back, or remove the home folder to begin anew.",
         ) from error
-    except DATABASE_LOST:
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ):
         return False  # stopping, or out of connections for a moment; the caller waits on
     return True
 

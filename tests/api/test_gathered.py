@@ -172,7 +172,7 @@ def _told() -> Told:
 async def test_a_database_that_hangs_holds_nobody_longer_than_one_turn(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gathering, "TURN_S", 0.2)
+    monkeypatch.setattr(gathering, "TURN_S", 1.0)
     ended = asyncio.Event()
 
     async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -187,10 +187,10 @@ async def test_a_database_that_hangs_holds_nobody_longer_than_one_turn(
     began = loop.time()
     assert set(await asyncio.gather(*(made.take(_told()) for _ in range(400)))) == {None}
     took = loop.time() - began
-    assert 0.2 <= took < 0.4, "one turn's time, not one for each that waited"
+    assert 1.0 <= took < 3.0, "one turn's time, not one for each that waited"
     began = loop.time()
     assert await made.take(_told()) is None
-    assert loop.time() - began < 0.2, "for a while nobody waits to find it hung again"
+    assert loop.time() - began < 1.0, "for a while nobody waits to find it hung again"
     ended.set()
     hole.close()
     await engine.dispose()
