@@ -72,7 +72,9 @@ async def test_a_migration_outlives_who_has_one_of_its_tables_and_comes_to_anoth
     url: str, lock_timeout_s: float
 ) -> None:
     await migrate(url, to="0018")
-    holder, other = [await asyncpg.connect(url, server_settings=MY_TURN) for _ in range(2)]
+    # It is the migration that looks for a deadlock, however slow the machine: who has the table waits patiently.
+    patient = MY_TURN | {"deadlock_timeout": "60s", "statement_timeout": "60s"}
+    holder, other = [await asyncpg.connect(url, server_settings=patient) for _ in range(2)]
     async with holder.transaction():
         await holder.execute("SELECT FROM task")  # a route reads the item first
         migrating = asyncio.create_task(migrate(url, to="0019", lock_timeout_s=lock_timeout_s))
