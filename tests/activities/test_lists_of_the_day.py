@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import date, datetime, time
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activities.absence import tell_absent
-from activities.acting import Asked
 from activities.claiming import claim, push_unclaimed, push_unclaimed_everywhere, store_pool
 from activities.forecasting import forecast_plan
 from activities.preview import preview_plan
@@ -30,18 +28,14 @@ from ledger.why import why
 from tests.brand import ZONE, Brand, at, plan
 from tests.conftest import ID_SECRET, LedgerDatabase
 from tests.shared_database import empty
+from tests.three_guides import BY_TURNS, guides, hq, lists
 
 INVITE = {"name": "n", "script": "s", "item": "invitation", "days_per_unit": {"TIN": 7}}
 CLAIMED = plan(day={"claim_until": "11:00"})
-BY_TURNS: dict[str, Any] = {"strategies": [{"strategy": "round_robin"}]}
 
 
 def codes(error: pytest.ExceptionInfo[Refused]) -> list[str]:
     return [problem.code for problem in error.value.problems]
-
-
-def hq(when: Any) -> Asked:
-    return Asked(None, when, "hq")
 
 
 @pytest_asyncio.fixture
@@ -52,21 +46,6 @@ async def three(shop: Brand) -> AsyncIterator[Brand]:
     yield shop
     async with shop.ledger.connection() as connection, connection.transaction(isolation="repeatable_read"):
         assert [one async for one in differences(connection, 1)] == []
-
-
-async def guides(brand: Brand) -> list[UUID]:
-    return [row[0] for row in await brand.rows("SELECT guide_id FROM guide ORDER BY code")]
-
-
-async def lists(brand: Brand, day: int = 2) -> dict[UUID, list[UUID]]:
-    rows = await brand.rows(
-        "SELECT guide_id, task_id FROM list_item WHERE business_date = $1 ORDER BY guide_id, rank",
-        date(2026, 3, day),
-    )
-    found: dict[UUID, list[UUID]] = {}
-    for guide, task in rows:
-        found.setdefault(guide, []).append(task)
-    return found
 
 
 # --- order and trade-off ------------------------------------------------------------------------------

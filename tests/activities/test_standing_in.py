@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import date, time
 from typing import Any
-from uuid import UUID
 
 import pytest
 import pytest_asyncio
@@ -24,18 +23,13 @@ from ledger.account_places import Grant
 from ledger.asking import sign_on, standing
 from ledger.changing_lists import extend_lists
 from ledger.door import lock_heads
-from ledger.folding.comparing import differences
 from ledger.ledger import Ledger
 from ledger.snoozing import snooze
 from tests.brand import ZONE, Brand, at, plan
 from tests.identities import identity
+from tests.three_guides import BY_TURNS, folds_agree, guides, hq, lists
 
-BY_TURNS: dict[str, Any] = {"strategies": [{"strategy": "round_robin"}]}
 CLAIMED = plan(day={"claim_until": "11:00"}, care=BY_TURNS)
-
-
-def hq(when: Any) -> Asked:
-    return Asked(None, when, "hq")
 
 
 @pytest_asyncio.fixture
@@ -43,26 +37,6 @@ async def three(shop: Brand) -> AsyncIterator[Brand]:
     await shop.hire("G2")
     await shop.hire("G3")
     yield shop
-
-
-async def guides(brand: Brand) -> list[UUID]:
-    return [row[0] for row in await brand.rows("SELECT guide_id FROM guide ORDER BY code")]
-
-
-async def folds_agree(brand: Brand) -> list[Any]:
-    async with brand.ledger.connection() as connection, connection.transaction(isolation="repeatable_read"):
-        return [one async for one in differences(connection, 1)]
-
-
-async def lists(brand: Brand, day: int = 2) -> dict[UUID, list[UUID]]:
-    rows = await brand.rows(
-        "SELECT guide_id, task_id FROM list_item WHERE business_date = $1 ORDER BY guide_id, rank",
-        date(2026, 3, day),
-    )
-    found: dict[UUID, list[UUID]] = {}
-    for guide, task in rows:
-        found.setdefault(guide, []).append(task)
-    return found
 
 
 async def test_nothing_goes_from_an_absent_guide_to_who_has_no_shift(three: Brand) -> None:

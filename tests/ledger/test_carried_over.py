@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import date
-from typing import Any
-from uuid import UUID
 
 import pytest_asyncio
 
 from activities.absence import tell_absent
-from activities.acting import Asked
-from ledger.folding.comparing import differences
 from ledger.snoozing import snooze
 from tests.brand import Brand, at, plan
+from tests.three_guides import BY_TURNS, guides, hq, lists
 
-BY_TURNS: dict[str, Any] = {"strategies": [{"strategy": "round_robin"}]}
 CLAIMED = plan(day={"claim_until": "11:00"}, care=BY_TURNS)
-
-
-def hq(when: Any) -> Asked:
-    return Asked(None, when, "hq")
 
 
 @pytest_asyncio.fixture
@@ -28,26 +20,6 @@ async def three(shop: Brand) -> AsyncIterator[Brand]:
     await shop.hire("G2")
     await shop.hire("G3")
     yield shop
-
-
-async def guides(brand: Brand) -> list[UUID]:
-    return [row[0] for row in await brand.rows("SELECT guide_id FROM guide ORDER BY code")]
-
-
-async def folds_agree(brand: Brand) -> list[Any]:
-    async with brand.ledger.connection() as connection, connection.transaction(isolation="repeatable_read"):
-        return [one async for one in differences(connection, 1)]
-
-
-async def lists(brand: Brand, day: int = 2) -> dict[UUID, list[UUID]]:
-    rows = await brand.rows(
-        "SELECT guide_id, task_id FROM list_item WHERE business_date = $1 ORDER BY guide_id, rank",
-        date(2026, 3, day),
-    )
-    found: dict[UUID, list[UUID]] = {}
-    for guide, task in rows:
-        found.setdefault(guide, []).append(task)
-    return found
 
 
 async def test_a_late_fact_of_an_absent_guides_day_leaves_what_was_carried_carried(three: Brand) -> None:
