@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.assignment import members_to_assign, on_duty, strategy_rules
 from activities.plans import takes_part
 from activities.purchases import plans_on

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NoReturn
 from uuid import UUID, uuid4
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.passwords import SPOKEN, hash_secret
 from domain.errors import NotFound, Problem, Refused
 from domain.identifiers import derived_id

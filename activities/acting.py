@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from activities.asked import Asked
 from activities.plan_hours import look_at_hours
 from activities.plans import plan_zone
 from activities.replacing import Replacement, replace_guide
@@ -44,15 +45,6 @@ TRIES = 5
 
 Decide = Callable[[Plan, Mapping[str, Any]], PlanAdjusted]
 """From the plan as it stands and the figures that speak for the change, to what is adjusted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Who asks, when; `key` is the asker's own name for the request, the same when it is sent again."""
-
-    key: str | None
-    at: datetime
-    actor: str
 
 
 @dataclass(frozen=True, slots=True)

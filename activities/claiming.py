@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.plans import on_day, pooled
 from activities.purchases import plans_on
 from domain.calendar import business_date, local_instant

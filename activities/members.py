@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from activities.acting import Asked
+from activities.asked import Asked
 from domain.consent import objection
 from domain.errors import Conflict, Problem, Refused
 from domain.events import ConsentGiven, ConsentWithdrawn, MemberExported

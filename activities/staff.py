@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from uuid import UUID
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.handing_over import Moved, preview, settle
 from activities.staff_answers import StaffChanged, keep_answer, kept_answer
 from domain.calendar import business_date

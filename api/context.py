@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Request
 
-from activities.acting import Asked
+from activities.asked import Asked
 from api import signing
 from api.figures import Figures
 from api.guide_codes import GuideCodes

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from activities.absence import tell_absent
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.claiming import claim, store_pool
 from activities.forecasting import DAYS_AHEAD, MOST_DAYS, forecast_plan
 from api.answers import Answer, ForecastAnswer

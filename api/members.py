@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.members import consents_of, erase_member, export_member, set_consent
 from api.answers import Answer
 from api.context import AtHand, Here, OptionalKey, asked_by

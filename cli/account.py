@@ -17,7 +17,7 @@ from activities.accounts import (
     reset_password,
     stand_account,
 )
-from activities.acting import Asked
+from activities.asked import Asked
 from cli.account_import import import_command
 from cli.account_link import link_command
 from cli.account_screens import account_screen, account_table, password_lines

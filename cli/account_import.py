@@ -15,7 +15,7 @@ from rich.text import Text
 
 from activities.account_import import Draft, Found, Row, import_accounts
 from activities.accounts import Giver
-from activities.acting import Asked
+from activities.asked import Asked
 from cli.account_words import role_of, unknown_role
 from cli.import_files import header_of
 from cli.layout import heading, number, table

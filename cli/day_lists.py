@@ -15,7 +15,7 @@ import click
 from rich.console import RenderableType
 
 from activities.absence import Absent, tell_absent
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.claiming import Claimed, Pool, claim, store_pool
 from cli.layout import heading, number, table
 from cli.session import Session, json_option, pass_session

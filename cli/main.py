@@ -14,35 +14,10 @@ import click
 import structlog
 from rich.text import Text
 
-from cli.account import account
-from cli.audit import audit
-from cli.backup import backup_command, restore_command
-from cli.board_tables import board
-from cli.boards import guide_group
-from cli.boards import register as register_board
-from cli.calendar import calendar
-from cli.check_in import check_in_group, clock_in_command
-from cli.check_in_before import register as register_check_in_before
 from cli.click_words import speak, speak_option, teach_click
-from cli.day import day
-from cli.demo import demo
 from cli.errors import problems_of
-from cli.feed import feed
-from cli.import_files import import_group
-from cli.member import member
-from cli.outbox import outbox
-from cli.plan import plan
-from cli.plan_act import register
-from cli.rebuild import rebuild_command
-from cli.rehearse import rehearse_command
-from cli.resume import resume_command
-from cli.seed import seed
+from cli.lazy_commands import LazyCommand, LazyGroup
 from cli.session import Session, logs_to, to_json
-from cli.staff import staff
-from cli.store import store
-from cli.today import today
-from cli.token import token
-from cli.up import down, restart, status, up
 from domain.errors import Problem, Refused
 from infra.processes import run_entry, terminate_as_exit
 from infra.settings import Settings, read_settings
@@ -55,11 +30,42 @@ USAGE = 2
 _AS_JSON = "daogou.as_json"
 LOG = Path("logs") / "cli.log"
 
+COMMANDS = {
+    "account": LazyCommand("cli.account:account"),
+    "audit": LazyCommand("cli.audit:audit"),
+    "backup": LazyCommand("cli.backup:backup_command"),
+    "board": LazyCommand("cli.board_tables:board"),
+    "calendar": LazyCommand("cli.calendar:calendar"),
+    "check-in": LazyCommand("cli.check_in:check_in_group", ("cli.check_in_before:register",)),
+    "clock-in": LazyCommand("cli.check_in:clock_in_command"),
+    "day": LazyCommand("cli.day:day"),
+    "demo": LazyCommand("cli.demo:demo"),
+    "down": LazyCommand("cli.up:down"),
+    "feed": LazyCommand("cli.feed:feed"),
+    "guide": LazyCommand("cli.boards:guide_group"),
+    "import": LazyCommand("cli.import_files:import_group"),
+    "member": LazyCommand("cli.member:member"),
+    "outbox": LazyCommand("cli.outbox:outbox"),
+    "plan": LazyCommand("cli.plan:plan", ("cli.plan_act:register", "cli.boards:register")),
+    "rebuild": LazyCommand("cli.rebuild:rebuild_command"),
+    "rehearse": LazyCommand("cli.rehearse:rehearse_command"),
+    "restart": LazyCommand("cli.up:restart"),
+    "restore": LazyCommand("cli.backup:restore_command"),
+    "resume": LazyCommand("cli.resume:resume_command"),
+    "seed": LazyCommand("cli.seed:seed"),
+    "staff": LazyCommand("cli.staff:staff"),
+    "status": LazyCommand("cli.up:status"),
+    "store": LazyCommand("cli.store:store"),
+    "today": LazyCommand("cli.today:today"),
+    "token": LazyCommand("cli.token:token"),
+    "up": LazyCommand("cli.up:up"),
+}
+
 log = structlog.get_logger("cli")
 teach_click()
 
 
-class _Translating(click.Group):
+class _Translating(LazyGroup):
     """The group whose commands' errors become messages: what, which value, why, what to do."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
@@ -95,7 +101,7 @@ def _session(ctx: click.Context) -> Session:
     return found or Session(Settings(home=Path(".daogou")), catalogue("zh"))
 
 
-@click.group(cls=_Translating, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Translating, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--lang",
     type=click.Choice(LANGUAGES),
@@ -154,7 +160,7 @@ def problem_json(session: Session, problem: Problem) -> dict[str, str]:
 
 def _remedy(session: Session, problem: Problem) -> str:
     """What to do, with commands that work as typed here: `daogou status` asks for the right home, too."""
-    commands = "|".join(root.commands)
+    commands = "|".join(COMMANDS)
     named = rf"(?<![\w/-])daogou (?=(?:{commands})\b)"
     return re.sub(named, lambda _: f"{session.command()} ", session.words.remedy(problem))
 
@@ -180,39 +186,6 @@ def _printable(text: str) -> str:
 def read_language() -> Language:
     """The language of the environment, for what is said before the options are read."""
     return "en" if os.environ.get("DAOGOU_LANG", "").lower().startswith("en") else "zh"
-
-
-root.add_command(demo)
-root.add_command(rehearse_command)
-root.add_command(import_group)
-root.add_command(seed)
-root.add_command(plan)
-root.add_command(day)
-root.add_command(clock_in_command)
-root.add_command(today)
-root.add_command(guide_group)
-root.add_command(check_in_group)
-register_check_in_before(check_in_group)
-root.add_command(account)
-root.add_command(token)
-root.add_command(member)
-root.add_command(staff)
-root.add_command(store)
-root.add_command(calendar)
-root.add_command(audit)
-root.add_command(board)
-root.add_command(feed)
-root.add_command(outbox)
-root.add_command(resume_command)
-root.add_command(rebuild_command)
-root.add_command(backup_command)
-root.add_command(restore_command)
-root.add_command(up)
-root.add_command(status)
-root.add_command(down)
-root.add_command(restart)
-register(plan)
-register_board(plan)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 import click
 from rich.console import RenderableType
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.members import (
     ConsentSet,
     consents_of,

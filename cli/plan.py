@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from activities.acting import Asked, launch_plan
+from activities.acting import launch_plan
+from activities.asked import Asked
 from activities.forecasting import DAYS_AHEAD, MOST_DAYS, Forecast, forecast_plan
 from activities.preview import Preview, preview_plan
 from activities.reporting import goal_when_counted, report_json

@@ -9,7 +9,6 @@ from typing import Literal
 import click
 
 from activities.acting import (
-    Asked,
     PlanActed,
     adjust_goal_of,
     change_plan_status,
@@ -18,6 +17,7 @@ from activities.acting import (
     replace_guide_in,
     tune_means_of,
 )
+from activities.asked import Asked
 from activities.replacing import Replacement
 from cli.plan import ACTOR
 from cli.session import Session, json_option, pass_session

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.staff import NewGuide, close_store, hire, leave, transfer
 from activities.staff_answers import StaffChanged
 from cli.plan import ACTOR

@@ -19,6 +19,7 @@ import structlog
 from temporalio.converter import DataConverter
 from temporalio.testing import WorkflowEnvironment
 
+from infra.core_logs import forward_core_logs
 from infra.processes import free_port
 from infra.server_errors import EmbeddedServerError
 from infra.server_records import end_abandoned, end_recorded, write_record
@@ -115,6 +116,7 @@ def temporal_program(name: str) -> str:
 async def _recorded(
     home: Path, program: str, start: Callable[[int], Awaitable[WorkflowEnvironment]]
 ) -> AsyncIterator[WorkflowEnvironment]:
+    forward_core_logs()
     run = await asyncio.to_thread(end_abandoned, home)
     for left in reversed(range(START_TRIES)):
         port = free_port()

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.members import erase_again
 from domain.errors import Conflict
 from infra.key_copies import bring_from, known_copies

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TextIO
 
 import structlog
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 LOG_FILE = "DAOGOU_LOG_FILE"
 """Names the file a supervised process writes its log to."""
@@ -51,14 +50,6 @@ def log_file() -> Path | None:
     return Path(name) if name else None
 
 
-def forward_core_logs(level: str = "WARN") -> None:
-    """Send what Temporal's core says through Python's logging, once; by itself it writes on the terminal."""
-    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
-    log_filter = TelemetryFilter(core_level=level, other_level="ERROR")
-    telemetry = TelemetryConfig(logging=LoggingConfig(filter=log_filter, forwarding=forwarding))
-    Runtime.set_default(Runtime(telemetry=telemetry), error_if_already_set=False)
-
-
 def configure_logs(*, level: str = "INFO", to: Path | None = None) -> None:
     """Set up structlog and the standard library's loggers (Temporal's among them).
 
@@ -89,7 +80,6 @@ def configure_logs(*, level: str = "INFO", to: Path | None = None) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells whole URLs, and some hold a secret
-    forward_core_logs()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

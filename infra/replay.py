@@ -9,6 +9,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from infra.core_logs import forward_core_logs
 from infra.workers import ALL_WORKFLOWS, workflow_runner
 
 HISTORIES = Path(__file__).resolve().parent.parent / "tests" / "replay" / "histories"
@@ -31,6 +32,7 @@ class Replayed:
 
 async def replay_stored(folder: Path = HISTORIES) -> Replayed:
     """Replay `<folder>/<Workflow>/<era>.json`, every one."""
+    forward_core_logs()
     replayer = Replayer(
         workflows=list(ALL_WORKFLOWS),
         workflow_runner=workflow_runner(),

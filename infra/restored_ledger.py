@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.members import erase_again
 from infra.backup import last_event
 from infra.databases import ensure_months_ahead, scram_verifier

@@ -8,6 +8,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
 from domain.errors import Unavailable
+from infra.core_logs import forward_core_logs
 from infra.settings import Settings
 
 
@@ -19,6 +20,7 @@ async def connect(settings: Settings) -> Client:
     """
     if settings.temporal_address is None:
         raise Unavailable("TEMPORAL_ADDRESS is not set: set it to host:port of your Temporal server")
+    forward_core_logs()
     config = ClientConfig.load_client_connect_config()
     config["target_host"] = settings.temporal_address
     try:

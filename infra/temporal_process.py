@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from infra.core_logs import forward_core_logs
 from infra.embedded_temporal import DEV_SERVER_TUNING, temporal_program
 from infra.logs import RotatingLog
 from infra.processes import HOST
@@ -183,6 +184,7 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 async def _answers(address: str, pid: int, port: int) -> None:
     """Return when the namespace of this very server answers; another one may have taken the port."""
+    forward_core_logs()
     while True:
         try:
             if not _listens(pid, port):

@@ -16,6 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.errors import DaogouError
+from infra.core_logs import forward_core_logs
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress
 from infra.processes import HOST
 from infra.settings import Settings
@@ -120,6 +121,7 @@ async def _client(settings: Settings, state: UpState) -> Client:
         raise ConnectionError("not started yet")
     if settings.temporal_address is not None and state.temporal_ui is None:
         return await connect(settings)
+    forward_core_logs()
     return await Client.connect(state.temporal)
 
 
