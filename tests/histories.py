@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from activities.absence import tell_absent
 from activities.accounts import Giver, Wanted, end_grant_of, grant_to, open_new_account, stand_account
 from activities.acting import (
-    Asked,
     adjust_goal_of,
     change_plan_status,
     confirm_canary,
@@ -26,6 +25,7 @@ from activities.acting import (
     recall_plan,
     replace_guide_in,
 )
+from activities.asked import Asked
 from activities.handing_over import settle_staff_changes
 from activities.members import erase_member, set_consent
 from activities.opening import clock_in

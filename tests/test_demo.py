@@ -17,6 +17,7 @@ from infra.embedded_postgres import running_postgres
 from tests.recounted import Rows, recount, stored_rows
 
 PLAN = "replenishment-autumn"
+KINDS = ("provisional", "settled")
 COLD_SECONDS = 360
 """What a newcomer may wait on a machine that never ran it."""
 KEYS = [
@@ -71,6 +72,28 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(home, json.loads(done.stdout), summary)
 
 
+@dataclass(frozen=True)
+class Recounted:
+    """What SQL of its own counts, and what is stored."""
+
+    counted: dict[str, Any]
+    stored: dict[str, Rows]
+
+
+@pytest.fixture(scope="module")
+def recounted(demo: Demo) -> dict[str, Recounted]:
+    """Both kinds of figures, the server started once for them."""
+
+    async def count(url: str) -> dict[str, Recounted]:
+        return {
+            kind: Recounted(await recount(url, PLAN, 1, kind), await stored_rows(url, PLAN, 1, kind))
+            for kind in KINDS
+        }
+
+    with running_postgres(demo.home) as (_, address):
+        return asyncio.run(count(address.url("demo")))
+
+
 def test_the_summary_has_every_promised_figure(demo: Demo) -> None:
     assert [key for key in KEYS if key not in demo.summary] == []
 
@@ -98,22 +121,24 @@ def test_a_guide_day_costs_at_most_25_temporal_events_with_everything_counted(de
     assert demo.summary["temporal_events_longest_guide_day"] <= 25
 
 
-def test_an_independent_sql_recount_gives_the_same_figures(demo: Demo) -> None:
+def test_an_independent_sql_recount_gives_the_same_figures(
+    demo: Demo, recounted: dict[str, Recounted]
+) -> None:
     expected = {
         key: demo.summary[key] for key in KEYS if key.startswith("members_") or key in {"tasks", "check_ins"}
     }
     expected["guide_days"] = demo.summary["guide_days"]
-    counted, _ = _recounted(demo.home, "provisional")
+    counted = dict(recounted["provisional"].counted)
     revenue = counted.pop("revenue_minor")
     assert {key: count for key, count in counted.items() if key not in {"stores", "guides"}} == expected
     assert revenue == round(demo.summary["revenue"] * 100)
 
 
-@pytest.mark.parametrize("kind", ["provisional", "settled"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_independent_sql_recount_gives_every_store_and_guide_the_same_figures(
-    demo: Demo, kind: str
+    recounted: dict[str, Recounted], kind: str
 ) -> None:
-    counted, stored = _recounted(demo.home, kind)
+    counted, stored = recounted[kind].counted, recounted[kind].stored
     assert {name: counted[name] for name in stored} == stored
     assert all(len(stored[name]) > 1 for name in ("stores", "guides"))
     assert sum(row[3] for row in counted["guides"].values()) == counted["revenue_minor"]
@@ -131,11 +156,3 @@ def test_rates_are_the_counts_divided(demo: Demo) -> None:
     assert told["success_rate"] == pytest.approx(
         100 * told["members_succeeded"] / told["members_window_closed"], abs=0.05
     )
-
-
-def _recounted(home: Path, kind: str) -> tuple[dict[str, Any], dict[str, Rows]]:
-    async def count(url: str) -> tuple[dict[str, Any], dict[str, Rows]]:
-        return await recount(url, PLAN, 1, kind), await stored_rows(url, PLAN, 1, kind)
-
-    with running_postgres(home) as (_, address):
-        return asyncio.run(count(address.url("demo")))

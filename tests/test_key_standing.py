@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from structlog.testing import capture_logs
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.members import erase_member
 from imports.loading import import_frame
 from imports.report import Kind, Tenant

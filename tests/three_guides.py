@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from activities.acting import Asked
+from activities.asked import Asked
 from ledger.folding.comparing import differences
 from tests.brand import Brand
 

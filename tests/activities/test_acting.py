@@ -9,7 +9,6 @@ import pytest
 
 from activities import acting
 from activities.acting import (
-    Asked,
     adjust_goal_of,
     change_plan_status,
     confirm_canary,
@@ -19,6 +18,7 @@ from activities.acting import (
     tune_means_of,
     withdraw_recalled,
 )
+from activities.asked import Asked
 from domain.day_norm import Capacity
 from domain.errors import NotFound, Problem, Refused
 from domain.messages import PlanRun, PlanStep

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from activities.acting import Asked, adjust_goal_of
+from activities.acting import adjust_goal_of
+from activities.asked import Asked
 from domain.errors import Conflict
 from domain.messages import PlanStep
 from ledger.unfinished import UnfinishedPlan, unfinished_plans

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from activities.acting import Asked, change_plan_status
+from activities.acting import change_plan_status
+from activities.asked import Asked
 from activities.looking_back import PlanThen, plan_then
 from activities.members import set_consent
 from domain.consent import Purpose, Source

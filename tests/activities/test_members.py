@@ -9,7 +9,7 @@ from uuid import UUID
 import polars as pl
 import pytest
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.members import ConsentSet, consents_of, erase_again, erase_member, export_member, set_consent
 from domain.consent import Purpose, Source
 from domain.errors import NotFound, Refused

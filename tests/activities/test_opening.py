@@ -8,7 +8,8 @@ from datetime import date, timedelta
 import asyncpg
 import pytest
 
-from activities.acting import Asked, change_plan_status
+from activities.acting import change_plan_status
+from activities.asked import Asked
 from activities.opening import clock_in, close_guide_days, cut_zone, open_zone_day, releases_of
 from domain.errors import NotFound, Refused
 from domain.messages import DayStep

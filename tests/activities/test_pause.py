@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from activities.acting import Asked, change_plan_status
+from activities.acting import change_plan_status
+from activities.asked import Asked
 from domain.messages import PlanRun, PlanStep
 from tests.brand import Brand, at, plan
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.handing_over import settle_staff_changes
 from activities.sessions import digest
 from activities.staff import NewGuide, close_store, hire, leave, transfer

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from activities.absence import tell_absent
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.claiming import claim, push_unclaimed, store_pool
 from activities.forecasting import forecast_plan
 from activities.handing_over import settle_staff_changes

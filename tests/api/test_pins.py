@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from activities.accounts import Giver, grant_to, reset_password
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.passwords import hash_secret
 from domain.policy import ON_PHONE, POLICY, Right, Role, rights_of
 from ledger.account_batches import Admission, admit

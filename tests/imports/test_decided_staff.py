@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import pytest
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.handing_over import settle_staff_changes
 from activities.staff import NewGuide, close_store, hire, leave, transfer
 from imports.report import Kind

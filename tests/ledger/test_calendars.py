@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from activities.acting import Asked, launch_plan
+from activities.acting import launch_plan
+from activities.asked import Asked
 from activities.preview import preview_plan
 from domain.calendar import NamedDay, local_instant
 from domain.calendar_facts import CalendarFacts, Scope

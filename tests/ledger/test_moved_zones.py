@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.staff import transfer
 from domain.calendar import local_instant
 from domain.confirmation import Standing

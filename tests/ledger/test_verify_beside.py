@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.members import erase_member
 from ledger.door import Driver
 from ledger.seals import seal_new

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
@@ -28,6 +28,9 @@ _ASIDE = {
     "event_pending": "stream NOT LIKE 'account/%'",
 }
 
+_SUM = "coalesce(md5(string_agg(x::text, '|' ORDER BY x::text)), '')"
+_MARK = "count(*), coalesce(max(x.xmin::text::bigint), 0)"
+
 
 @dataclass
 class Kept:
@@ -35,21 +38,39 @@ class Kept:
 
     connection: asyncpg.Connection
     tables: tuple[str, ...]
-    before: dict[str, str]
+    before: dict[str, str] = field(default_factory=dict)
+    """A checksum of each table as it was kept."""
+    marks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """How many rows each table had, and the newest transaction that wrote one, when it was last seen to be unchanged."""
 
-    async def sums(self) -> dict[str, str]:
-        """A checksum of each table, notes of refusals aside."""
-        one = " UNION ALL ".join(
-            f"SELECT '{table}', coalesce(md5(string_agg(x::text, '|' ORDER BY x::text)), '')"
-            f" FROM daogou.{table} x WHERE {_ASIDE.get(table, 'true')}"
-            for table in self.tables
-        )
-        return {row[0]: row[1] for row in await self.connection.fetch(one)}
+    async def begin(self) -> None:
+        """What is there now is how it stood."""
+        self.before, self.marks = await self._sums(self.tables), await self._marks()
 
     async def changed(self) -> list[str]:
-        """The tables that are not as they were."""
-        now = await self.sums()
-        return [table for table in self.tables if now[table] != self.before[table]]
+        """The tables that are not as they were; those nobody wrote into are not read again."""
+        now = await self._marks()
+        written = [table for table in self.tables if now[table] != self.marks[table]]
+        if not written:
+            return []
+        sums = await self._sums(written)
+        changed = [table for table in written if sums[table] != self.before[table]]
+        self.marks |= {table: now[table] for table in written if table not in changed}
+        return changed
+
+    async def _sums(self, tables: Iterable[str]) -> dict[str, str]:
+        return {row[0]: row[1] for row in await self._each(tables, _SUM)}
+
+    async def _marks(self) -> dict[str, tuple[int, int]]:
+        return {row[0]: (row[1], row[2]) for row in await self._each(self.tables, _MARK)}
+
+    async def _each(self, tables: Iterable[str], what: str) -> list[Any]:
+        """`what` of each table, notes of refusals aside."""
+        one = " UNION ALL ".join(
+            f"SELECT '{table}', {what} FROM daogou.{table} x WHERE {_ASIDE.get(table, 'true')}"
+            for table in tables
+        )
+        return list(await self.connection.fetch(one))
 
     async def restore(self, tables: list[str]) -> None:
         """Put these tables back."""
@@ -60,6 +81,7 @@ class Kept:
                 await self.connection.execute(
                     f"INSERT INTO daogou.{table} OVERRIDING SYSTEM VALUE SELECT * FROM kept.{table}"
                 )
+        self.marks = await self._marks()
 
     async def rows(self, table: str) -> list[Any]:
         """Every row of a table."""
@@ -110,8 +132,8 @@ async def _keep(connection: asyncpg.Connection) -> Kept:
     await connection.execute("CREATE SCHEMA kept")
     for table in tables:
         await connection.execute(f"CREATE TABLE kept.{table} AS SELECT * FROM daogou.{table}")
-    kept = Kept(connection, tables, {})
-    kept.before = await kept.sums()
+    kept = Kept(connection, tables)
+    await kept.begin()
     return kept
 
 

@@ -13,7 +13,11 @@ from temporalio.client import Client, ScheduleBackfill
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from activities.acting import Asked, change_plan_status, launch_plan
+from activities.acting import (
+    change_plan_status,
+    launch_plan,
+)
+from activities.asked import Asked
 from activities.opening import clock_in
 from domain.messages import PlanStep, ReleaseRun
 from infra.clock import now
