@@ -112,15 +112,17 @@ _FILES: Mapping[int | str, dict[str, Any]] = {
 }
 
 
-def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def board_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a board's route answers: its three forms, and the problems of these statuses."""
     return {**responses(*statuses), **_FILES}
 
 
-def _when(here: AtHand, at: At = None, position: Position = None) -> When:
+def when_of(here: AtHand, at: At = None, position: Position = None) -> When:
+    """The moment that is asked of."""
     return When(here.clock(), at, position)
 
 
-Moment = Annotated[When, Depends(_when)]
+Moment = Annotated[When, Depends(when_of)]
 
 
 def _where(plan: OfPlan = None, store: OfStore = None, region: OfRegion = None) -> Where:
@@ -145,7 +147,7 @@ Span = Annotated[Days, Depends(_days)]
 
 
 @router.get(
-    "/leaderboard", operation_id="read_leaderboard", response_model=BoardAnswer, responses=_answers(404)
+    "/leaderboard", operation_id="read_leaderboard", response_model=BoardAnswer, responses=board_answers(404)
 )
 async def leaderboard(
     here: AtHand,
@@ -158,15 +160,15 @@ async def leaderboard(
     form: Form = "json",
 ) -> Any:
     """Who did most in a day, a week or a month; a guide sees the board of the store where she stands, and her own rank."""
-    await _plan_in_reach(here, where.plan)
+    await plan_in_reach(here, where.plan)
     board = await make_leaderboard(
-        here.ledger, _audience(here, own_store=True), when, days, measure=measure, by=by, where=where
+        here.ledger, audience_of(here, own_store=True), when, days, measure=measure, by=by, where=where
     )
-    return await _answer(request, board, form)
+    return await answer_board(request, board, form)
 
 
 @router.get(
-    "/lost-orders", operation_id="read_lost_orders", response_model=BoardAnswer, responses=_answers(404)
+    "/lost-orders", operation_id="read_lost_orders", response_model=BoardAnswer, responses=board_answers(404)
 )
 async def lost(
     here: AtHand,
@@ -178,18 +180,20 @@ async def lost(
     form: Form = "json",
 ) -> Any:
     """Visits and bookings that brought no order in the window, and why."""
-    await _plan_in_reach(here, where.plan)
-    board = await make_lost_orders(here.ledger, _audience(here), when, days, by=by, where=where)
-    return await _answer(request, board, form)
+    await plan_in_reach(here, where.plan)
+    board = await make_lost_orders(here.ledger, audience_of(here), when, days, by=by, where=where)
+    return await answer_board(request, board, form)
 
 
-@router.get("/funnel/{plan}", operation_id="read_funnel", response_model=BoardAnswer, responses=_answers(404))
+@router.get(
+    "/funnel/{plan}", operation_id="read_funnel", response_model=BoardAnswer, responses=board_answers(404)
+)
 async def funnel(
     here: AtHand, request: Request, plan: PlanId, when: Moment, cycle: Cycle = None, form: Form = "json"
 ) -> Any:
     """How far the members of a plan's cycle have come, stage by stage."""
-    board = await make_funnel(here.ledger, _audience(here), when, plan, cycle=cycle)
-    return await _answer(request, board, form)
+    board = await make_funnel(here.ledger, audience_of(here), when, plan, cycle=cycle)
+    return await answer_board(request, board, form)
 
 
 @router.get("/funnel/{plan}/{stage}", operation_id="list_funnel_members", responses=responses(400, 404))
@@ -207,7 +211,7 @@ async def stage_members(
     place = read_cursor(after, str)
     rows = await list_stage(
         here.ledger,
-        _audience(here),
+        audience_of(here),
         when,
         plan,
         stage,
@@ -233,7 +237,10 @@ Lines = Annotated[WhichLines, Depends(_lines)]
 
 
 @router.get(
-    "/invitations", operation_id="read_invitations", response_model=BoardAnswer, responses=_answers(400, 404)
+    "/invitations",
+    operation_id="read_invitations",
+    response_model=BoardAnswer,
+    responses=board_answers(400, 404),
 )
 async def invitations(
     here: AtHand, request: Request, when: Moment, days: Span, lines: Lines, form: Form = "json"
@@ -243,7 +250,7 @@ async def invitations(
 
 
 @router.get(
-    "/successes", operation_id="read_successes", response_model=BoardAnswer, responses=_answers(400, 404)
+    "/successes", operation_id="read_successes", response_model=BoardAnswer, responses=board_answers(400, 404)
 )
 async def successes(
     here: AtHand, request: Request, when: Moment, days: Span, lines: Lines, form: Form = "json"
@@ -253,7 +260,7 @@ async def successes(
 
 
 @router.get(
-    "/summary/{plan}", operation_id="read_summary", response_model=BoardAnswer, responses=_answers(404)
+    "/summary/{plan}", operation_id="read_summary", response_model=BoardAnswer, responses=board_answers(404)
 )
 async def summary(
     here: AtHand,
@@ -265,13 +272,13 @@ async def summary(
     form: Form = "json",
 ) -> Any:
     """Sheet 3: every store and guide of a campaign against its target; its running cycle where no days are named."""
-    await _plan_in_reach(here, plan)
-    board = await make_summary(here.ledger, _audience(here), when, plan, since=since, until=until)
-    return await _answer(request, board, form)
+    await plan_in_reach(here, plan)
+    board = await make_summary(here.ledger, audience_of(here), when, plan, since=since, until=until)
+    return await answer_board(request, board, form)
 
 
 @router.get(
-    "/month", operation_id="read_month_sheet", response_model=BoardAnswer, responses=_answers(400, 404)
+    "/month", operation_id="read_month_sheet", response_model=BoardAnswer, responses=board_answers(400, 404)
 )
 async def month(
     here: AtHand,
@@ -286,11 +293,11 @@ async def month(
     """HR's sheet of a month, a row a guide; asked again with its `at` and `position` it is the same."""
     place = read_cursor(after, str)
     board, more = await make_month(
-        here.ledger, _audience(here), when, on, store=store, after=place[0] if place else "", limit=limit
+        here.ledger, audience_of(here), when, on, store=store, after=place[0] if place else "", limit=limit
     )
     if more is not None and form != "json" and after is None:
         raise Refused([Problem("limit", str(limit), "sheet_too_long", {"most": limit})])
-    return await _answer(request, board, form, None if more is None else write_cursor((more,)))
+    return await answer_board(request, board, form, None if more is None else write_cursor((more,)))
 
 
 async def _sheet(
@@ -305,16 +312,16 @@ async def _sheet(
     which = (
         lines if form == "json" else WhichLines(lines.guide, lines.store, lines.plan, lines.after, MOST_LINES)
     )
-    board, place = await make_sheet(here.ledger, _audience(here), when, days, which, name)
+    board, place = await make_sheet(here.ledger, audience_of(here), when, days, which, name)
     if place is not None and form != "json":
         raise Refused(
             [Problem("since", board.basis.since.isoformat(), "sheet_too_long", {"most": MOST_LINES})]
         )
     following = None if place is None else write_cursor((place[0], str(place[1]), place[2]))
-    return await _answer(request, board, form, following)
+    return await answer_board(request, board, form, following)
 
 
-def _audience(here: Here, *, own_store: bool = False) -> Audience:
+def audience_of(here: Here, *, own_store: bool = False) -> Audience:
     """How far the asker's boards go: what `sign_on` said of them, whatever a route forgets.
 
     `own_store`: a guide sees the board of the store where she stands.
@@ -326,12 +333,14 @@ def _audience(here: Here, *, own_store: bool = False) -> Audience:
     return Audience(who.stores, who.plans, own)
 
 
-async def _plan_in_reach(here: Here, plan: str | None) -> None:
+async def plan_in_reach(here: Here, plan: str | None) -> None:
+    """Refuse a plan that the asker does not see, where one is named; errors as `refuse_unseen_plan`."""
     if plan is not None:
         await refuse_unseen_plan(here.ledger, plan)
 
 
-async def _answer(request: Request, board: Board, form: str, following: str | None = None) -> Any:
+async def answer_board(request: Request, board: Board, form: str, following: str | None = None) -> Any:
+    """The board in the form that is asked for; `following` is where its next page begins."""
     if form == "json":
         return BoardAnswer.model_validate(board.as_json() | {"next": following})
     words = words_for(request)

@@ -54,6 +54,7 @@ KINDS = {
 STANDS_AGAINST = frozenset({
     "check_in_superseded",
     "claimed_by_other",
+    "close_too_early",
     "guide_is_away",
     "guide_not_in_plan",
     "list_is_closed",
@@ -85,6 +86,7 @@ STANDS_AGAINST = frozenset({
     "message_not_retriable",
     "message_too_late",
     "no_open_day",
+    "no_lists_of_store",
     "not_in_canary",
     "not_on_todays_list",
     "not_released_yet",

@@ -67,6 +67,12 @@ def escalation_text(
     return Text(title=wording["title"].format_map(gaps), body=wording["body"].format_map(gaps))
 
 
+def day_summary_text(language: str, figures: Mapping[str, object]) -> Text:
+    """How a store's day closed: its code, the date and counts of items, as `ledger.claims.DaySummary` names them."""
+    wording = _wording()[language]["day_summary"]
+    return Text(title=wording["title"].format_map(figures), body=wording["body"].format_map(figures))
+
+
 def seal_text(language: str, *, position: str, anchor: str) -> Text:
     """A seal on its way out of the house: the line that `daogou audit verify --against` reads, and what to do with it."""
     wording = _wording()[language]["seal"]

@@ -27,16 +27,18 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 MOST_MEMBERS = 10_000
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+def options(*given: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    """One decorator of several options, in this order."""
+
     def add(command: _Command) -> _Command:
-        for option in reversed(options):
+        for option in reversed(given):
             command = option(command)
         return command
 
     return add
 
 
-moment_options = _options(
+moment_options = options(
     click.option("--at", metavar="INSTANT", help="截至此刻（默认现在）/ as of this instant (default: now)."),
     click.option(
         "--position",
@@ -44,7 +46,7 @@ moment_options = _options(
         help="账本位置，与 --at 一起可重查同一张表 / with --at: the same board again.",
     ),
 )
-span_options = _options(
+span_options = options(
     click.option(
         "--span", type=click.Choice(get_args(SpanKind)), default="day", show_default=True,
         help="日、周、月 / the day, its week, its month.",
@@ -53,7 +55,7 @@ span_options = _options(
     click.option("--since", type=_DAY, help="起始营业日 / first business day."),
     click.option("--until", type=_DAY, help="最后营业日 / last business day."),
 )  # fmt: skip
-where_options = _options(
+where_options = options(
     click.option("--plan", metavar="PLAN", help="只看这个计划 / of this plan only."),
     click.option("--store", metavar="STORE", help="只看这家门店 / of this store only."),
     click.option("--region", metavar="REGION", help="只看这个区域 / of this region only."),
@@ -96,8 +98,8 @@ def leaders_command(session: Session, /, measure: str, by: str, **more: Any) -> 
     async def make() -> Board:
         async with session.ledger() as (ledger, _):
             return await make_leaderboard(
-                ledger, EVERYBODY, _when(more), _days(more), measure=cast("Measure", measure), by=cast("By", by),
-                where=_where(more),
+                ledger, EVERYBODY, when_of(more), days_of(more), measure=cast("Measure", measure), by=cast("By", by),
+                where=where_of(more),
             )  # fmt: skip
 
     show(session, session.run(make()), more["xlsx"], more["page"])
@@ -117,7 +119,7 @@ def lost_command(session: Session, /, by: str, **more: Any) -> None:
     async def make() -> Board:
         async with session.ledger() as (ledger, _):
             return await make_lost_orders(
-                ledger, EVERYBODY, _when(more), _days(more), by=cast("By", by), where=_where(more)
+                ledger, EVERYBODY, when_of(more), days_of(more), by=cast("By", by), where=where_of(more)
             )
 
     show(session, session.run(make()), more["xlsx"], more["page"])
@@ -143,7 +145,7 @@ def funnel_command(session: Session, /, plan: str, cycle: int | None, stage: str
 
     async def make() -> Board:
         async with session.ledger() as (ledger, _):
-            return await make_funnel(ledger, EVERYBODY, _when(more), plan, cycle=cycle)
+            return await make_funnel(ledger, EVERYBODY, when_of(more), plan, cycle=cycle)
 
     show(session, session.run(make()), more["xlsx"], more["page"])
 
@@ -152,7 +154,7 @@ def _show_stage(session: Session, plan: str, stage: Stage, cycle: int | None, mo
     async def read() -> list[Any]:
         async with session.ledger() as (ledger, _):
             return await list_stage(
-                ledger, EVERYBODY, _when(more), plan, stage, cycle=cycle, limit=MOST_MEMBERS
+                ledger, EVERYBODY, when_of(more), plan, stage, cycle=cycle, limit=MOST_MEMBERS
             )
 
     members = session.run(read())
@@ -166,7 +168,7 @@ def _show_stage(session: Session, plan: str, stage: Stage, cycle: int | None, mo
     )
 
 
-lines_options = _options(
+lines_options = options(
     click.option("--guide", metavar="GUIDE", help="只看这位导购 / of this guide only."),
     click.option("--store", metavar="STORE", help="只看这家门店 / of this store only."),
     click.option("--plan", metavar="PLAN", help="只看这个计划 / of this plan only."),
@@ -202,7 +204,7 @@ def _show_sheet(session: Session, name: SheetName, more: dict[str, Any]) -> None
 
     async def make() -> tuple[Board, Any]:
         async with session.ledger() as (ledger, _):
-            return await make_sheet(ledger, EVERYBODY, _when(more), _days(more), which, name)
+            return await make_sheet(ledger, EVERYBODY, when_of(more), days_of(more), which, name)
 
     made, place = session.run(make())
     if place is not None:
@@ -225,7 +227,12 @@ def summary_command(session: Session, /, plan: str, **more: Any) -> None:
     async def make() -> Board:
         async with session.ledger() as (ledger, _):
             return await make_summary(
-                ledger, EVERYBODY, _when(more), plan, since=_day(more["since"]), until=_day(more["until"])
+                ledger,
+                EVERYBODY,
+                when_of(more),
+                plan,
+                since=day_of(more["since"]),
+                until=day_of(more["until"]),
             )
 
     show(session, session.run(make()), more["xlsx"], more["page"])
@@ -248,25 +255,29 @@ def month_command(
     async def make() -> tuple[Board, str | None]:
         async with session.ledger() as (ledger, _):
             return await make_month(
-                ledger, EVERYBODY, _when(more), month.date(), store=store, after=after, limit=limit
+                ledger, EVERYBODY, when_of(more), month.date(), store=store, after=after, limit=limit
             )
 
     made, following = session.run(make())
     show(session, made, more["xlsx"], more["page"], after=following or "")
 
 
-def _when(more: dict[str, Any]) -> When:
+def when_of(more: dict[str, Any]) -> When:
+    """The moment of `moment_options`."""
     at = more["at"]
     return When(now(), None if at is None else read_instant("--at", at), more["position"])
 
 
-def _days(more: dict[str, Any]) -> Days:
-    return Days(more["span"], _day(more["on"]), _day(more["since"]), _day(more["until"]))
+def days_of(more: dict[str, Any]) -> Days:
+    """The days of `span_options`."""
+    return Days(more["span"], day_of(more["on"]), day_of(more["since"]), day_of(more["until"]))
 
 
-def _where(more: dict[str, Any]) -> Where:
+def where_of(more: dict[str, Any]) -> Where:
+    """The part of `where_options`."""
     return Where(more["plan"], more["store"], more["region"])
 
 
-def _day(told: datetime | None) -> date | None:
+def day_of(told: datetime | None) -> date | None:
+    """The date of an option."""
     return None if told is None else told.date()

@@ -386,6 +386,23 @@ class DayNormSet(Event):
     reason: str
 
 
+# --- streams evening/brand and evening/{store} --------------------------------------------------------
+
+
+class EveningRuleSet(Event):
+    """From a day on: how days are scored, or from when a store manager may close her store's day; the other part stays."""
+
+    type: ClassVar[str] = "evening_rule_set"
+    store: UUID | None = None
+    """Whose hour it is; None: the brand's."""
+    from_on: date
+    close_from: str | None = None
+    """HH:MM in the store's own time."""
+    score: dict[str, Any] | None = None
+    """As `domain.evening.ScoreRule` has it, whole numbers only."""
+    reason: str
+
+
 # --- stream import/{kind} ----------------------------------------------------------------------------
 
 

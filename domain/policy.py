@@ -82,6 +82,7 @@ class Right(StrEnum):
     AUDIT = "ledger.audit"
     READ_SIGNS = "signs.read"
     URGE = "guide.urge"
+    CLOSE_DAY = "day.close"
 
 
 CHANGING = frozenset({
@@ -104,6 +105,7 @@ CHANGING = frozenset({
     Right.URGE,
     Right.TELL_ABSENCE,
     Right.SET_NORM,
+    Right.CLOSE_DAY,
 })  # fmt: skip
 """Rights that write. A token without one of them reads only, in the database too."""
 
@@ -135,7 +137,14 @@ POLICY: Mapping[Role, frozenset[Right]] = {
     Role.ORGANISER: frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.READ_BOARD, Right.STEER_PLAN}),
     Role.STORE_MANAGER: _LOOKS_ON
     | _AT_WORK
-    | {Right.BIND_DEVICE, Right.SET_CONSENT, Right.READ_SIGNS, Right.URGE, Right.TELL_ABSENCE},
+    | {
+        Right.BIND_DEVICE,
+        Right.SET_CONSENT,
+        Right.READ_SIGNS,
+        Right.URGE,
+        Right.TELL_ABSENCE,
+        Right.CLOSE_DAY,
+    },
     Role.GUIDE: _AT_WORK,
     Role.SERVICE_AGENT: _AT_WORK,
 }

@@ -11,7 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -20,12 +20,13 @@ import structlog
 
 from channels.plugins import Transport, read_bases
 from channels.sending import send
-from channels.texts import Text, escalation_text, nudge_text, seal_text
+from channels.texts import Text, day_summary_text, escalation_text, nudge_text, seal_text
 from domain.delivery import Delivery, End
 from ledger.claims import (
     LEASE,
     Claimed,
     Contact,
+    DaySummary,
     LeftOpen,
     Nudge,
     SealNews,
@@ -171,11 +172,13 @@ class Sender:
         self._stuck[claimed.endpoint_id] = attempt
         return Delivery(End.UNKNOWN, "no_answer")
 
-    def _text(self, says: Nudge | LeftOpen | SealNews | Contact) -> Text:
+    def _text(self, says: Nudge | LeftOpen | DaySummary | SealNews | Contact) -> Text:
         if isinstance(says, Contact):
             return Text(title="", body=says.text)
         if isinstance(says, SealNews):
             return seal_text(self.language, position=says.position, anchor=says.anchor)
+        if isinstance(says, DaySummary):
+            return day_summary_text(self.language, asdict(says))
         if isinstance(says, LeftOpen):
             return escalation_text(
                 self.language,

@@ -7,6 +7,7 @@ an endpoint at a time, under the endpoint's row lock, so that any number of send
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -27,6 +28,8 @@ LEASE = timedelta(minutes=2)
 RATE_WINDOW = timedelta(seconds=60)
 SEAL = "seal"
 """The kind of message that carries a seal; its purpose is `seal/{position}`."""
+DAY_SUMMARY = "day_summary"
+"""The kind of message that tells a store how its day closed (`tell_store_day`, 0022.sql); its figures are its content's."""
 CONTACT = "contact"
 """The kind of message that reaches a member (`outbox.member_id`)."""
 LOOKED_AT = 50
@@ -44,11 +47,11 @@ WITH candidate AS (
 SELECT c.purpose, c.attempts, (c.content->>'date')::date AS day, c.content->>'slot' AS slot, g.code AS guide_code,
        h.name AS guide_name, n.open_items, coalesce(d.opens_at, c.created_at) AS opens_at, c.kind, c.member_id,
        c.content->>'anchor' AS anchor, c.content->>'text' AS text, g.code, g.on_leave_from, g.on_leave_to,
-       c.content->>'level' AS level, c.content->>'place' AS place, e.left_open,
+       c.content->>'level' AS level, c.content->>'place' AS place, e.left_open, c.content::text AS content,
        (SELECT k.facts::text FROM calendar_layer k WHERE k.tenant_id = $1 AND k.scope = 'guide'
         AND k.subject = g.guide_id::text) AS facts, {STORE_COLUMNS}, {LAYERS_OF_STORE} AS said,
        CASE WHEN c.expires_at <= $3 THEN 'too_late'
-            WHEN c.kind = 'seal' THEN NULL
+            WHEN c.kind IN ('seal', '{DAY_SUMMARY}') THEN NULL
             WHEN c.kind = '{ESCALATION}' THEN CASE WHEN e.left_open IS NULL THEN 'nothing_open' END
             WHEN c.kind = 'contact' AND m.member_id IS NULL OR m.erased_at IS NOT NULL THEN 'member_gone'
             WHEN m.opted_out_at <= $3 THEN 'opted_out'
@@ -111,6 +114,22 @@ class LeftOpen:
 
 
 @dataclass(frozen=True, slots=True)
+class DaySummary:
+    """A store's day as it closed, in items; `version` counts the closes and new figures of its lists."""
+
+    place: str
+    day: date
+    slot: str
+    version: int
+    guides: int
+    listed: int
+    done: int
+    reached: int
+    carried: int
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
 class SealNews:
     """The ledger was sealed; the anchor is one line of JSON (`ledger/anchors.py`)."""
 
@@ -135,7 +154,7 @@ class Claimed:
     kind: str
     address: str
     attempt: int
-    says: Nudge | LeftOpen | SealNews | Contact
+    says: Nudge | LeftOpen | DaySummary | SealNews | Contact
 
     def __repr__(self) -> str:
         """Without address, so that no log or failure message tells it."""
@@ -164,6 +183,7 @@ def _looked_at(row: Mapping[str, Any], now: datetime) -> _LookedAt:
     if row["why"] is not None or row["kind"] in (
         SEAL,
         ESCALATION,
+        DAY_SUMMARY,
     ):  # whoever answers for others is told at once
         return _LookedAt(purpose, row["why"])
     reaches = Purpose.WORK if row["member_id"] is None else Purpose.CONTACT
@@ -265,11 +285,19 @@ async def claim(ledger: Ledger, *, endpoint_id: int, token: str, now: datetime) 
     return None
 
 
-def _says(row: Mapping[str, Any], *, shared: bool) -> Nudge | LeftOpen | SealNews | Contact:
+_OF_SUMMARY = ("version", "guides", "listed", "done", "reached", "carried", "late")
+
+
+def _says(row: Mapping[str, Any], *, shared: bool) -> Nudge | LeftOpen | DaySummary | SealNews | Contact:
     if row["kind"] == CONTACT:
         return Contact(row["text"] or "")
     if row["kind"] == SEAL:
         return SealNews(row["purpose"].removeprefix(f"{SEAL}/"), row["anchor"])
+    if row["kind"] == DAY_SUMMARY:
+        counts = json.loads(row["content"])
+        return DaySummary(
+            row["place"], row["day"], row["slot"], **{name: int(counts[name]) for name in _OF_SUMMARY}
+        )
     if row["kind"] == ESCALATION:
         return LeftOpen(row["level"], row["place"], row["day"], row["slot"], tuple(row["left_open"]))
     return Nudge(

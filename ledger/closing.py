@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from domain.events import DayClosed
@@ -15,6 +15,10 @@ from ledger.tasks import Leaving, change_tasks
 
 ABSENT = "absent"
 """Why a day is closed whose guide is not there: what is open on her list is kept."""
+BY_MANAGER = "by_manager"
+"""Why a day is closed before its time by the manager of the store; who that is, the event says."""
+WORD_EXPIRES_AFTER = timedelta(hours=12)
+"""Word to the store that its day is closed is not sent any more when it could not be until the next morning."""
 
 
 def day_head(items: Iterable[tuple[str, bytes]]) -> str:
@@ -39,9 +43,10 @@ async def close(
 
     Items of a paused plan carry over whatever its rule: nobody was asked to do them; so do those that were put off beyond
     the day and, with `keep`, all: she was not there. With a `reason` the day is closed before its time, and what is reported
-    afterwards comes after the close.
+    afterwards comes after the close. Where it was the last open list of the store's day, the store is told; who was not
+    there tells nothing.
 
-    False if it was closed before. Call it in a transaction. Seven statements, rows grow with one list.
+    False if it was closed before. Call it last in a transaction. Eight statements, rows grow with one list.
     """
     before = await connection.fetchrow(
         "SELECT state, time_zone, opens_at, closes_at, target_calls, target_invitations FROM guide_day"
@@ -127,4 +132,12 @@ async def close(
         command.occurred_at,
         guide_day_stream(guide_id, day),  # who came before there was a list
     )
+    if not keep:
+        await connection.execute(
+            "SELECT tell_store_day($1, $2, $3, $4)",
+            guide_id,
+            day,
+            command.occurred_at,
+            command.known_at + WORD_EXPIRES_AFTER,
+        )
     return True

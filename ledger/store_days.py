@@ -93,3 +93,15 @@ async def lists_still_open(
         list(days.values()),
     )
     return [ListStillOpen(**dict(row)) for row in rows]
+
+
+async def read_guides_of_day(connection: Driver, tenant_id: int, store_id: UUID, day: date) -> list[UUID]:
+    """Guides of a store with a list on the day, closed or not, in the order of their ids."""
+    rows = await connection.fetch(
+        "SELECT d.guide_id FROM guide g JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = g.guide_id"
+        " AND d.business_date = $3 WHERE g.tenant_id = $1 AND g.store_id = $2 ORDER BY d.guide_id",
+        tenant_id,
+        store_id,
+        day,
+    )
+    return [row["guide_id"] for row in rows]

@@ -43,6 +43,18 @@ async def store_in_reach(connection: Driver, tenant_id: int, code: str) -> bool:
     )
 
 
+async def manages_store(connection: Driver, tenant_id: int, code: str) -> bool:
+    """Whether whoever stands on the connection is HQ, to whom every store is known, or manages the store of this code."""
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM store s WHERE s.tenant_id = $1 AND s.code = $2"
+            " AND (changes_all() OR s.store_id = ANY (reach('binds')))",
+            tenant_id,
+            code,
+        )
+    )
+
+
 async def list_stores(
     connection: Driver,
     tenant_id: int,

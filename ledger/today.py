@@ -65,6 +65,18 @@ class TodaysList:
     target_invitations: int | None = None
 
 
+async def has_list(connection: Driver, tenant_id: int, guide_id: UUID, day: date) -> bool:
+    """Whether whoever stands on the connection sees a list of the guide on a day."""
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",
+            tenant_id,
+            guide_id,
+            day,
+        )
+    )
+
+
 async def read_todays_list(
     connection: Driver, tenant_id: int, guide_code: str, day: date | None, *, keys: MemberKeys
 ) -> TodaysList:

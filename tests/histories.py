@@ -26,6 +26,7 @@ from activities.acting import (
     replace_guide_in,
 )
 from activities.asked import Asked
+from activities.evening_rules import set_close_hour, set_score_rule
 from activities.handing_over import settle_staff_changes
 from activities.members import erase_member, set_consent
 from activities.opening import clock_in
@@ -58,7 +59,7 @@ STEPS = (
     "report", "report", "report", "report", "morning", "morning", "next_day", "next_day", "buy", "evening", "clock_in",
     "late_report", "late_report", "correct", "correct", "void", "former", "pause", "resume", "replace", "transfer", "leave", "close_store", "consent", "erase", "check",
     "check", "settle", "adjust", "confirm", "close", "recall", "nudge", "urge", "switch", "account", "account", "sequence", "calendar",
-    "snooze", "snooze", "absent", "norm",
+    "snooze", "snooze", "absent", "norm", "evening_rule",
 )  # fmt: skip
 """Every command a history may hold; what matters most comes more often."""
 
@@ -165,6 +166,16 @@ class History:
         norm = DayNormSet(calls=first, invitations=second, invitations_a_visit=5, reason="because")
         async with self.brand.ledger.transaction() as connection:
             await set_day_norm(connection, 1, self.brand.command("", self.now), norm)
+
+    async def _evening_rule(self, first: int, second: int) -> None:
+        if first % 2:
+            points = {"calls": second, "reached": first}
+            await set_score_rule(self.brand.ledger, self.asked(), {"reached": first}, points, None, "because")
+        else:
+            hour, store = f"{second + 8:02}:30", "S1" if second % 2 else None
+            await set_close_hour(
+                self.brand.ledger, self.asked(), hour, store=store, from_on=None, reason="because"
+            )
 
     async def _report(self, first: int, second: int, *, earlier: timedelta = timedelta()) -> None:
         items = await self._items("state IN ('open', 'expired')")

@@ -93,6 +93,15 @@ SELECT o.stream AS told_stream, o.version AS told_version, {guide} AS guide_id, 
 FROM told_other o WHERE o.type = 'urged'"""
 
 
+def _evening_rule(fields: Fields) -> str:
+    told = Fields(fields.careful, "o.payload")
+    return f"""
+SELECT o.stream AS told_stream, o.version AS told_version, coalesce(o.payload->>'store', '') AS subject, o.version,
+       {told.of("from_on", "date")} AS from_on, {told.of("close_from", "time")} AS close_from,
+       nullif(o.payload->'score', 'null'::jsonb) AS score, o.known_at AS decided_at
+FROM told_other o WHERE o.type = 'evening_rule_set'"""
+
+
 _DRAFT = """EXISTS (
     SELECT FROM daogou.guide_day d WHERE d.tenant_id = $1 AND d.guide_id = k.guide_id
       AND d.business_date = k.business_date)
@@ -144,4 +153,13 @@ ABSENCE = Projection(
     columns=("told_at",),
     told=_guide_absence,
     stream="'guide-day/' || k.guide_id || '/' || k.business_date",
+)
+EVENING_RULE = Projection(
+    table="evening_rule",
+    label="rule of the evening",
+    key=("subject", "version"),
+    columns=("from_on", "close_from", "score", "decided_at"),
+    told=_evening_rule,
+    stream="'evening/' || coalesce(nullif(k.subject, ''), 'brand')",
+    as_text=frozenset({"score"}),
 )

@@ -231,6 +231,23 @@ CALLS: Mapping[str, Call] = {
     "read_month_sheet: of a store": Call(
         "store", query={"on": "2026-03-02", "store": "{name}"}, reaches=_months
     ),
+    "read_day_summary": Call(query={"as": "print"}),
+    "read_day_summary: of a store": Call("store", query={"store": "{name}"}, reaches=_months),
+    "read_score_sheet": Call(),
+    "read_score_sheet: of a store": Call("store", query={"store": "{name}"}, reaches=_months),
+    "read_day_rates": Call(query=_MONDAY),
+    "read_day_rates: of a plan": Call("plan", query={"plan": "{name}"}),
+    "read_guide_score": Call("guide", path={"guide": "{name}"}),
+    "read_evening_rules": Call(),
+    "set_score_rule": Call(body=lambda _asked: REASON | {"reached": 40}),
+    "set_close_hour": Call(body=lambda _asked: REASON | {"close_from": "19:00"}),
+    "set_close_hour: of a store": Call(
+        "store",
+        missing=422,
+        reaches=_acts,
+        body=lambda asked: REASON | {"close_from": "19:00", "store": asked.name},
+    ),
+    "close_store_day": Call("store", reaches=_gives_pin, path={"store": "{name}"}),
     "replace_guide": _changes(
         "plan",
         body=lambda _asked: REASON | {"leaving": "gui-iris", "replacement": "gui-jasmine"},

@@ -269,6 +269,7 @@ SEES: Mapping[str, Rule] = {
     "device_code": _bound,
     "endpoint": _of_hq,
     "erasure": _of_hq,
+    "evening_rule": _signed_in,
     "event": _stream,
     "feed": _signed_in,
     "feed_message": _of_hq,

@@ -446,6 +446,11 @@ async def _fill(world: World) -> None:
             "INSERT INTO day_norm (tenant_id, calls, invitations, invitations_a_visit, changed_at, version)"
             " VALUES (1, 50, 30, 5, $1, 1)"
         ),
+        # At ten a store's day may be closed, so that somebody who may does close one.
+        (
+            "INSERT INTO evening_rule (tenant_id, subject, version, from_on, close_from, decided_at)"
+            " VALUES (1, '', 1, '2026-03-01', '08:00', $1)"
+        ),
         "INSERT INTO feed (tenant_id, source, created_at) VALUES (1, 'pbx', $1)",
         (
             "INSERT INTO feed_secret (tenant_id, secret_id, source, created_at)"
