@@ -449,7 +449,7 @@ async def _fill(world: World) -> None:
         # At ten a store's day may be closed, so that somebody who may does close one.
         (
             "INSERT INTO evening_rule (tenant_id, subject, version, from_on, close_from, decided_at)"
-            " VALUES (1, '', 1, '2026-03-01', '08:00', $1)"
+            " VALUES (1, '', 9, '2026-03-01', '08:00', $1)"
         ),
         "INSERT INTO feed (tenant_id, source, created_at) VALUES (1, 'pbx', $1)",
         (
