@@ -171,7 +171,9 @@ def evening_command(session: Session, on: datetime | None) -> None:
 @pass_session
 def scoring_command(session: Session, /, from_on: datetime | None, reason: str, **told: int | None) -> None:
     """修改计分规则，明天起生效 / Score days otherwise, from tomorrow on or a later day."""
-    points = {stage: value for stage in STAGES if (value := told.pop(f"{stage}_points")) is not None}
+    points: dict[str, int] = {
+        stage: value for stage in STAGES if (value := told.pop(f"{stage}_points")) is not None
+    }
     changes = {name: value for name, value in told.items() if value is not None}
     _stands(
         session,

@@ -128,6 +128,7 @@ FROM days d LEFT JOIN (
            bool_or(payload->>'reason' = '{ABSENT}' AND type = 'day_closed') OVER (PARTITION BY guide_id, day) AS absent
     FROM said s WHERE type IN ('day_closed', 'day_recounted') ORDER BY guide_id, day, s.version DESC
 ) c USING (guide_id, day)
+WHERE EXISTS (SELECT FROM said s WHERE s.guide_id = d.guide_id AND s.day = d.day)
 ORDER BY d.guide_id, d.day"""
 
 _REPORTS = held(

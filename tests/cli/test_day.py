@@ -421,3 +421,39 @@ def test_the_same_snooze_typed_twice_puts_an_item_off_once(opened: Shop) -> None
         "other",
     )
     assert [opened.json(*line)["snoozes"] for _ in range(4)] == [1, 1, 1, 1]
+
+
+def test_the_evening_is_scored_summed_up_and_its_rules_are_told(opened: Shop, tmp_path: Path) -> None:
+    assert opened.run("clock-in", "G1").exit_code == 0
+    assert (
+        opened.json("board", "day")["rows"] == []
+    )  # no worker has given her list its place in the ledger yet
+    opened.sealed()
+    day = opened.json("board", "day")
+    guides = [row["code"] for row in day["rows"] if row["level"] == "guide"]
+    assert (day["board"], day["total"]["listed"] > 0, guides) == ("day_summary", True, ["G1"])
+    page, xlsx = tmp_path / "day.html", tmp_path / "scores.xlsx"
+    assert opened.run("board", "day", "--print", str(page)).exit_code == 0
+    assert "门店日结表" in page.read_text(encoding="utf-8")
+    scores = opened.run("board", "scores", "--xlsx", str(xlsx), lang="en")
+    assert (scores.exit_code, xlsx.exists()) == (0, True)
+    assert "they are no wages" in scores.output
+    assert (
+        opened.json("board", "rates")["rows"][0]["listed"] == opened.json("board", "day")["total"]["listed"]
+    )
+    own = opened.run("guide", "score", "G1")
+    assert "薄弱环节：电话" in own.output
+    assert opened.json("guide", "score", "G9")["error"]["problems"][0]["code"] == "unknown_guide"
+    for arguments, code in (
+        (("scoring", "--reached", "40", "--from", day["since"], "--reason", "spring"), "rule_of_the_past"),
+        (("scoring", "--reached", "40", "--reason", " "), "reason_missing"),
+        (("close-from", "25:00", "--reason", "spring"), "not_a_time"),
+        (("close-from", "17:00", "--store", "S9", "--reason", "spring"), "unknown_store"),
+    ):
+        assert [one["code"] for one in opened.json("day", *arguments)["error"]["problems"]] == [code]
+    told = opened.json("day", "scoring", "--reached", "40", "--reached-points", "20", "--reason", "spring")
+    assert (told["score"]["reached"], told["score"]["points"]["reached"]) == (40, 20)
+    opened.run("day", "close-from", "17:30", "--store", "S1", "--reason", "closes at six")
+    screen = opened.run("day", "evening", lang="en").output
+    assert "Store managers may close their day from 18:00 on" in screen
+    assert "S1: from 17:30 on" in screen
