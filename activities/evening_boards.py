@@ -1,7 +1,7 @@
 """Boards of the evening: a store's day summary, the score sheet, a guide's own score, and rates per day by plan.
 
 They count **items**: a day's figures do, a cycle's count distinct members, so days do not add up to a cycle. Cost: that of
-`ledger.guide_day_figures`, and six round trips for roster, moment, rules and basis.
+`ledger.guide_day_figures`, and six round trips for roster, moment, rules or plans' names, and basis.
 """
 
 from __future__ import annotations
