@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from temporalio import activity
 
 from activities.context import Context
@@ -13,9 +15,10 @@ from ledger import facts
 from ledger.calendars import days_of_guides, zone_days
 from ledger.cycles import CycleState, read_cycle
 from ledger.door import Driver
+from ledger.going_cold import going_cold, insert_cold_items, spoken_to
 from ledger.ledger import Ledger
 from ledger.plans import PlanState, holds_running, running_plans
-from ledger.tasks import bought_again, change_tasks, finished_beforehand, known_task_ids
+from ledger.tasks import Leaving, bought_again, change_tasks, finished_beforehand, known_task_ids
 
 
 class PurchaseActivities:
@@ -45,15 +48,43 @@ class PurchaseActivities:
                     cycle=standing.cycle,
                     as_of=step.at,
                 )
+                leaving += await self._spoken_to(connection, standing, step, leaving)
                 key = f"plan/{standing.plan.plan}/cycle/{standing.cycle}/settle/{step.at.isoformat()}"
                 command = self._context.command(f"{key}/left", step.at, rehearsal=step.rehearsal)
                 await change_tasks(connection, ledger.tenant_id, command, leaving=leaving)
                 tasks = await _next_tasks(connection, ledger, standing, cycle, step)
                 command = self._context.command(f"{key}/created", step.at, rehearsal=step.rehearsal)
                 await change_tasks(connection, ledger.tenant_id, command, created=tasks)
+                cold = await self._going_cold(connection, standing, step, f"{key}/cold")
             left += len(leaving)
-            created += len(tasks)
+            created += len(tasks) + len(cold)
         return Settled(left=left, created=created)
+
+    async def _spoken_to(
+        self, connection: Driver, standing: PlanState, step: DayStep, leaving: Sequence[Leaving]
+    ) -> list[Leaving]:
+        """In the morning, whom somebody has spoken to since, but for what leaves anyhow."""
+        if step.slot:
+            return []
+        gone = {one.task_id for one in leaving}
+        tenant_id = self._context.ledger.tenant_id
+        found = await spoken_to(connection, tenant_id, standing.plan.plan, standing.cycle, at=step.at)
+        return [one for one in found if one.task_id not in gone]
+
+    async def _going_cold(
+        self, connection: Driver, standing: PlanState, step: DayStep, key: str
+    ) -> list[TaskCreated]:
+        """In the morning, whom nobody has spoken to for long; after what was bought, which may have made them an item."""
+        if step.slot:
+            return []
+        tenant_id = self._context.ledger.tenant_id
+        cold = await going_cold(
+            connection, tenant_id, standing.plan, standing.cycle, day=step.day, at=step.at
+        )
+        command = self._context.command(key, step.at, rehearsal=step.rehearsal)
+        if cold and await change_tasks(connection, tenant_id, command, created=cold):
+            await insert_cold_items(connection, tenant_id, cold)
+        return cold
 
 
 async def plans_on(

@@ -249,6 +249,12 @@ class ItemAnswer(Answer):
     done_by_other: bool = Field(
         description="Another guide had reached the member before the item came to this one: nothing is left to do."
     )
+    complaint: bool = Field(
+        description="A complaint of the member's waits for its end: they are not contacted until then."
+    )
+    silent_since: datetime | None = Field(
+        description="The member is going cold: nobody has spoken to them since. Null: the item is about what runs out."
+    )
     script: str
     material: str
     kind: str = Field(description="A call, or an invitation into a group.")

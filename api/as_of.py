@@ -18,6 +18,7 @@ from api.fields import Code, Day, Instant, PlanId
 from api.problems import responses
 from domain.errors import NotFound, Problem
 from ledger.as_of import AsOf, resolve
+from ledger.cases import State
 from ledger.door import Driver
 from ledger.looking_back import guide_then, member_then, task_then
 
@@ -166,6 +167,19 @@ class PlaceThenAnswer(Answer):
     last_reached_at: datetime | None
 
 
+class ComplaintThenAnswer(Answer):
+    """A complaint as it stood."""
+
+    case_id: UUID
+    task_id: UUID
+    opened_at: datetime
+    deadline_at: datetime
+    state: State
+    answered_at: datetime | None
+    ended_at: datetime | None
+    resolution: str | None
+
+
 class MemberThenAnswer(Then):
     """A member as they stood."""
 
@@ -174,6 +188,7 @@ class MemberThenAnswer(Then):
     erased_at: datetime | None
     plans: list[PlaceThenAnswer]
     items: list[ItemThenAnswer]
+    complaints: list[ComplaintThenAnswer]
 
 
 @asynccontextmanager

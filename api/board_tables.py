@@ -22,6 +22,8 @@ from activities.board_lists import (
     refuse_unseen_plan,
 )
 from activities.boards import Days, make_leaderboard, make_lost_orders, make_month, make_summary
+from activities.resources import By as ResourcesBy
+from activities.resources import make_resources
 from api.answers import Answer, RateAnswer
 from api.context import AtHand, Here
 from api.fields import Code, Day, Instant, PlanId
@@ -298,6 +300,24 @@ async def month(
     if more is not None and form != "json" and after is None:
         raise Refused([Problem("limit", str(limit), "sheet_too_long", {"most": limit})])
     return await answer_board(request, board, form, None if more is None else write_cursor((more,)))
+
+
+@router.get(
+    "/resources/{guide}", operation_id="read_resources", response_model=BoardAnswer, responses=_answers(404)
+)
+async def resources(
+    here: AtHand,
+    request: Request,
+    guide: Code,
+    by: Annotated[
+        ResourcesBy, Query(description="A row a grade and product line, or a row a member, masked.")
+    ] = "grade",
+    form: Form = "json",
+) -> Any:
+    """A guide's own resources now: her members by grade and product line, last contact, who is going cold, what is next."""
+    guide_id = await here.guide_in_reach(guide)
+    board = await make_resources(here.ledger, guide_id, guide, at=here.clock(), by=by)
+    return await _answer(request, board, form)
 
 
 async def _sheet(

@@ -96,7 +96,9 @@ class ExceptionAnswer(Answer):
     outcome: str
     grade: str | None
     late: bool = Field(description="Known after the close of its day.")
-    conflict: str | None = Field(description="plan_recalled, plan_paused, reassigned or phone_withdrawn.")
+    conflict: str | None = Field(
+        description="plan_recalled, plan_paused, reassigned, complaint_open or phone_withdrawn."
+    )
     skew_s: int = Field(description="By how many seconds the phone's clock was ahead.")
     corrects: int | None = Field(description="Version of the check-in it took the place of.")
     outcome_before: str | None

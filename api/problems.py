@@ -52,6 +52,8 @@ KINDS = {
 """Status to kind; `api.titles` words it, and the problem's type is urn:daogou:problem:<kind>."""
 
 STANDS_AGAINST = frozenset({
+    "case_over",
+    "complaint_open",
     "check_in_superseded",
     "claimed_by_other",
     "close_too_early",

@@ -155,6 +155,14 @@ def _member(session: Session, then: MemberThen) -> Iterator[RenderableType]:
         )
     yield made
     yield from _items(session, then.items)
+    for case in then.complaints:
+        state = words.code("statuses", case["state"])
+        yield words(
+            "as_of.complaint",
+            at=_instant(case["opened_at"]),
+            until=_instant(case["deadline_at"]),
+            state=state,
+        )
 
 
 def _task(session: Session, then: TaskThen) -> Iterator[RenderableType]:

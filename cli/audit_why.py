@@ -18,6 +18,7 @@ from rich.text import Text
 from cli.check_screen import chain
 from cli.layout import NOTHING, heading, money, number
 from cli.session import Session, json_option, pass_session
+from domain.cycle import GOING_COLD
 from domain.effect import Effect
 from domain.plan import Segment
 from infra.clock import now
@@ -102,7 +103,8 @@ class _Screen:
                 yield self._created(one), one
         basis = told.basis
         if basis.run_out is None:
-            yield self._say("unseen"), None
+            if told.selected[-1].payload.get("basis") != GOING_COLD:
+                yield self._say("unseen"), None
             return
         worked = self._say(
             "worked",
@@ -132,6 +134,9 @@ class _Screen:
     def _created(self, event: TimelineEntry) -> str:
         payload = event.payload
         expected = payload.get("expected_on")
+        if payload["basis"] == GOING_COLD:
+            since = self._at(datetime.fromisoformat(payload["silent_since"]))
+            return self._say("created_cold", since=since, due=payload["due_on"][5:])
         return self._say(
             "created",
             bought=self._at(datetime.fromisoformat(payload["bought_at"])),

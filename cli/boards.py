@@ -1,9 +1,10 @@
-"""`daogou guide month` and `daogou plan board`: what comes of the work, as it stands now."""
+"""`daogou guide month | resources` and `daogou plan board`: what comes of the work, as it stands now."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from typing import Any, get_args
 
 import click
 from rich.console import RenderableType
@@ -11,18 +12,22 @@ from rich.table import Table
 from rich.text import Text
 
 from activities.reporting import board_json, month_json
+from activities.resources import By, make_resources
 from cli import check_screen as check
+from cli.board_screen import output_options, show
 from cli.completeness import complete_line
 from cli.layout import heading, number, percent, table
 from cli.session import Session, json_option, pass_session
+from domain.board import Board
 from infra.clock import now
 from ledger.guide_month import DayOfMonth, GuideMonth, ItemCounts, read_guide_month
+from ledger.guides import guide_id_of
 from ledger.plan_board import BoardRow, PlanBoard, read_plan_board
 
 
 @click.group("guide")
 def guide_group() -> None:
-    """导购：一个月的数 / A guide: the figures of a month."""
+    """导购：一个月的数、手里的会员 / A guide: the figures of a month, her own resources."""
 
 
 @guide_group.command("month")
@@ -81,6 +86,30 @@ def _rest(session: Session, day: DayOfMonth) -> tuple[str, ...]:
     version = session.words("month.now") if day.figures_version is None else number(day.figures_version)
     state = session.words.code("list_states", day.state)
     return state, number(day.counts.late), number(day.counts.corrected), version
+
+
+@guide_group.command("resources")
+@click.argument("guide", metavar="GUIDE")
+@click.option(
+    "--by",
+    type=click.Choice(get_args(By)),
+    default="grade",
+    show_default=True,
+    help="按等级与产品，或逐个会员 / by grade and product line, or member by member.",
+)
+@output_options
+@json_option
+@pass_session
+def resources_command(session: Session, /, guide: str, by: By, **more: Any) -> None:
+    """导购手里的会员：等级、产品、上次联系 / A guide's own resources: members by grade and product, last contact."""
+
+    async def make() -> Board:
+        async with session.ledger() as (ledger, _):
+            async with ledger.connection() as connection:
+                guide_id = await guide_id_of(connection, ledger.tenant_id, guide)
+            return await make_resources(ledger, guide_id, guide, at=now(), by=by)
+
+    show(session, session.run(make()), more["xlsx"], more["page"])
 
 
 def register(plan: click.Group) -> None:

@@ -36,6 +36,7 @@ COMMANDS = {
     "backup": LazyCommand("cli.backup:backup_command"),
     "board": LazyCommand("cli.board_tables:board", ("cli.evening:add_to_board",)),
     "calendar": LazyCommand("cli.calendar:calendar"),
+    "case": LazyCommand("cli.case:case_group"),
     "check-in": LazyCommand("cli.check_in:check_in_group", ("cli.check_in_before:register",)),
     "clock-in": LazyCommand("cli.check_in:clock_in_command"),
     "day": LazyCommand("cli.day:day", ("cli.evening:add_to_day",)),

@@ -45,8 +45,7 @@ def _screen(session: Session, listed: TodaysList) -> list[RenderableType]:
         made.add_row(
             "✓" if item.done else number(item.rank),
             item.member,
-            (words("today.urged") if item.urged else "")
-            + words("today.why_text", category=item.category, run_out=f"{item.run_out_on:%m-%d}"),
+            (words("today.urged") if item.urged else "") + _why(session, item),
             f"{item.due_on:%m-%d}",
             item.grade or NOTHING,
             words.code("quadrants", item.quadrant),
@@ -89,11 +88,17 @@ def _screen(session: Session, listed: TodaysList) -> list[RenderableType]:
     return parts
 
 
+def _why(session: Session, item: ListedItem) -> str:
+    if item.silent_since is not None:
+        return session.words("today.going_cold", since=f"{item.silent_since:%m-%d}", category=item.category)
+    return session.words("today.why_text", category=item.category, run_out=f"{item.run_out_on:%m-%d}")
+
+
 def _next(listed: TodaysList) -> ListedItem | None:
     """The first item still to be done, where there is one; what a paused plan asks for is not."""
     to_do = (
         item for item in listed.items
-        if not item.done and item.state == "open" and item.plan_status != "paused"
+        if not item.done and item.state == "open" and item.plan_status != "paused" and not item.complaint
     )  # fmt: skip
     return next(to_do, None)
 
@@ -104,6 +109,8 @@ def _state(session: Session, item: ListedItem) -> str:
         return session.words("today.done_by_other")
     if item.state == "open" and item.plan_status == "paused":
         return session.words("today.paused")
+    if item.complaint:
+        return session.words("today.complaint")
     if item.state == "open" and item.snoozed_until is not None:
         return session.words("today.snoozed", until=f"{item.snoozed_until:%m-%d %H:%M} UTC")
     return session.words.code("statuses", item.state)

@@ -36,6 +36,7 @@ class Around:
     while_paused: bool = False
     opted_out: bool = False
     phone_withdrawn: bool = False
+    complaint_open: bool = False
     categories: tuple[str, ...] = ()
     """Of the products the report names, those that are categories of the brand."""
 
@@ -256,6 +257,7 @@ def _before(history: History, around: Around, command: CheckIn) -> TaskBefore:
         while_paused=around.while_paused,
         recalled_at=history.recalled_at,
         phone_withdrawn=around.phone_withdrawn,
+        complaint_open=around.complaint_open,
         categories=around.categories,
         reassigned=held and by != now,
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from domain.complaints import COMPLAINT
 from domain.errors import Problem, Refused
 from domain.events import CheckedIn
 from domain.intended_products import unknown_products
@@ -111,6 +112,8 @@ class TaskBefore:
     """Whether the item is another guide's by now: the phone was offline and did not know."""
     phone_withdrawn: bool = False
     """Whether the member had taken back the consent to be called: the call is kept, and stands out."""
+    complaint_open: bool = False
+    """Whether a complaint of the member's waited for its end: the contact is kept, and stands out."""
     categories: tuple[str, ...] = ()
     """Of the products the report names, those that are categories of the brand."""
 
@@ -118,7 +121,8 @@ class TaskBefore:
 def in_order(task: TaskBefore, command: CheckIn, on: date) -> bool:
     """Whether a report can be taken as the latest of all: the item is open and its guide's, the day too, nothing later known.
 
-    What is not is decided by `domain.amending`, which replays everything that is known of the member.
+    A complaint is not: it opens a case. What is not is decided by `domain.amending`, which replays everything that is known
+    of the member.
     """
     ordinary = (
         task.state == "open"
@@ -127,6 +131,8 @@ def in_order(task: TaskBefore, command: CheckIn, on: date) -> bool:
         and task.recalled_at is None
         and not task.day_closed
         and not task.later_cycle
+        and not task.complaint_open
+        and command.outcome != COMPLAINT
     )
     first_today = not task.attempted_that_day and (command.reached or not task.dialled_that_day)
     return (
@@ -204,6 +210,8 @@ def conflict(task: TaskBefore, command: CheckIn) -> str:
         return "plan_paused"
     if task.reassigned:
         return "reassigned"
+    if task.complaint_open:
+        return "complaint_open"
     return "phone_withdrawn" if task.phone_withdrawn and command.channel == "phone" else ""
 
 

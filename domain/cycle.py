@@ -72,6 +72,42 @@ def longest_span(histories: Sequence[History], plan: Plan, rates: Mapping[int, D
     return max(spans, default=0)
 
 
+GOING_COLD = "going_cold"
+"""The basis of an item of a member whom nobody has spoken to for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A member graded A or B and the last contact, with what their items were about."""
+
+    member_id: UUID
+    guide_id: UUID
+    silent_since: datetime
+    category_id: int
+    bought_at: datetime
+    """The last purchase of that category, or the one their last item rests on."""
+
+
+def silent_task(silent: Silent, *, plan: str, cycle: int, day: date) -> TaskCreated:
+    """The item of a member who is going cold, due on `day`; the same for the same contact, whenever it is made."""
+    return TaskCreated(
+        task=derived_id(
+            "task", GOING_COLD, plan, str(cycle), str(silent.member_id), silent.silent_since.isoformat()
+        ),
+        plan=plan,
+        cycle=cycle,
+        member=silent.member_id,
+        guide=silent.guide_id,
+        category=silent.category_id,
+        run_out_on=day,
+        due_on=day,
+        basis=GOING_COLD,
+        days_per_unit="",
+        bought_at=silent.bought_at,
+        silent_since=silent.silent_since,
+    )
+
+
 def task_for(  # noqa: PLR0913 - each a fact of the one decision
     history: History,
     *,

@@ -184,6 +184,12 @@ class TaskCreated(Event):
     bought_at: datetime
     expected_on: date | None = None
     own_intervals: int | None = None
+    silent_since: datetime | None = None
+    """Of a member who is going cold: the last contact. Such an item is due at once, and rests on no run-out."""
+
+    def payload(self) -> dict[str, Any]:
+        """JSON values; what only a member who is going cold has is left out for everybody else."""
+        return self.model_dump(mode="json", exclude={"silent_since"} if self.silent_since is None else None)
 
 
 class TaskLeft(Event):

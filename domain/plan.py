@@ -14,9 +14,12 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 
 from domain.calendar import WorkingCalendar
+from domain.complaints import ANSWER_HOURS
 from domain.urging import Level
 
 PLAN_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
+COLD_AFTER_DAYS = 30
+"""So long untouched, and a member graded A or B is going cold, where the plan says nothing else."""
 EARLIEST_RELEASE, LATEST_RELEASE = time(7), time(23)
 ESCALATED_FROM = {Level.STORE: 1, Level.REGION: 50, Level.HQ: 90}
 """Percent of a list that is open, from which on a level is told (ours)."""
@@ -95,6 +98,8 @@ class Care(_Strict):
     """Daily capacity for calls: cuts the list, the rest stays due and visible. None: the brand's (`domain/day_norm.py`)."""
     invitations_per_day: Whole | None = Field(default=None, ge=1, le=1_000)
     """The same for group invitations."""
+    cold_after_days: Whole = Field(default=COLD_AFTER_DAYS, ge=1, le=3660)
+    """A member graded A or B whom nobody has spoken to for so long comes up as an item."""
     guides: tuple[str, ...] = ()
     """Codes of the guides that take part; empty: all."""
     without_guides: tuple[str, ...] = ()
@@ -200,6 +205,13 @@ class CheckRule(_Strict):
     attribution_days: Whole = Field(default=14, ge=1, le=365)
 
 
+class ComplaintRule(_Strict):
+    """How complaints that are reported of the plan's items are dealt with."""
+
+    answer_hours: Whole = Field(default=ANSWER_HOURS, ge=1, le=720)
+    """By when the member should be answered, in hours after the complaint."""
+
+
 class ActRule(_Strict):
     """Goal by result, in percent of the target: reached at least `raise_at`, it rises by `step`; below `lower_at`, it falls."""
 
@@ -228,6 +240,7 @@ class Plan(_Strict):
     day: Day = Day()
     check_rule: CheckRule = Field(default=CheckRule(), alias="check")
     act: ActRule = ActRule()
+    complaints: ComplaintRule = ComplaintRule()
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", str_strip_whitespace=True, populate_by_name=True, serialize_by_alias=True

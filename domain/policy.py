@@ -83,6 +83,8 @@ class Right(StrEnum):
     READ_SIGNS = "signs.read"
     URGE = "guide.urge"
     CLOSE_DAY = "day.close"
+    READ_CASES = "cases.read"
+    ANSWER_CASE = "case.answer"
 
 
 CHANGING = frozenset({
@@ -103,6 +105,7 @@ CHANGING = frozenset({
     Right.MANAGE_TOKENS,
     Right.CHANGE_STAFF,
     Right.URGE,
+    Right.ANSWER_CASE,
     Right.TELL_ABSENCE,
     Right.SET_NORM,
     Right.CLOSE_DAY,
@@ -115,6 +118,7 @@ _LOOKS_ON = frozenset({
     Right.READ_BOARD,
     Right.READ_LIST,
     Right.READ_HISTORY,
+    Right.READ_CASES,
 })  # fmt: skip
 _AT_WORK = frozenset({
     Right.READ_BOARD,
@@ -124,6 +128,7 @@ _AT_WORK = frozenset({
     Right.CORRECT_CHECK_IN,
     Right.READ_HISTORY,
     Right.REVEAL_PHONE,
+    Right.READ_CASES,
 })  # fmt: skip
 _SEES_ALL = _LOOKS_ON | {Right.READ_MESSAGES, Right.READ_METRICS, Right.AUDIT, Right.READ_SIGNS}
 
@@ -132,7 +137,7 @@ POLICY: Mapping[Role, frozenset[Right]] = {
     Role.OWNER: _SEES_ALL,
     Role.AUDITOR: _SEES_ALL | {Right.READ_ACCOUNTS},
     Role.SUPERVISOR: _LOOKS_ON
-    | {Right.READ_SIGNS, Right.CORRECT_CHECK_IN, Right.AMEND_CLOSED_DAY, Right.URGE},
+    | {Right.READ_SIGNS, Right.CORRECT_CHECK_IN, Right.AMEND_CLOSED_DAY, Right.URGE, Right.ANSWER_CASE},
     Role.DEALER: _LOOKS_ON,
     Role.ORGANISER: frozenset({Right.READ_PLAN, Right.READ_REPORT, Right.READ_BOARD, Right.STEER_PLAN}),
     Role.STORE_MANAGER: _LOOKS_ON
@@ -144,6 +149,7 @@ POLICY: Mapping[Role, frozenset[Right]] = {
         Right.URGE,
         Right.TELL_ABSENCE,
         Right.CLOSE_DAY,
+        Right.ANSWER_CASE,
     },
     Role.GUIDE: _AT_WORK,
     Role.SERVICE_AGENT: _AT_WORK,

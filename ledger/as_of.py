@@ -22,6 +22,7 @@ import asyncpg
 
 from domain.errors import Problem, Refused
 from ledger.door import Driver
+from ledger.folding.complaints import CASE
 from ledger.folding.days import DAY, ITEM_OF_LIST
 from ledger.folding.items import CHECK_IN, CHECK_IN_SUPERSEDED, MEMBER, TASK
 from ledger.folding.people import OPT_OUT
@@ -30,7 +31,7 @@ from ledger.folding.projections import Projection
 from ledger.folding.telling import Fields, Scope, forget, tell
 from ledger.sequencer import last_position
 
-FOLDED = (PLAN, CYCLE, CHECK, MEMBER, TASK, CHECK_IN, CHECK_IN_SUPERSEDED, DAY, ITEM_OF_LIST)
+FOLDED = (PLAN, CYCLE, CHECK, MEMBER, TASK, CHECK_IN, CHECK_IN_SUPERSEDED, DAY, ITEM_OF_LIST, CASE)
 """What stands again as it stood; everything else is as it is now."""
 
 

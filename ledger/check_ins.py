@@ -149,6 +149,7 @@ async def decide(ledger: Ledger, row: Mapping[str, Any], command: CheckIn, salt:
         categories=tuple(row["categories"]),
         last_dial_on=row["last_dial_on"],
         later_cycle=row["later_cycle"],
+        complaint_open=row["complaint_open"],
     )
     if not in_order(before, command, on):
         return None

@@ -17,6 +17,7 @@ from domain.delivery import RATE_LIMITED, Delivery, standing_after
 from domain.errors import Refused
 from domain.permitted import Purpose, next_permitted
 from ledger.calendars import LAYERS_OF_STORE, STORE_COLUMNS, layers_of, with_guide
+from ledger.case_standing import NO_COMPLAINT
 from ledger.door import Driver
 from ledger.escalating import KIND as ESCALATION
 from ledger.escalating import PLACE, left_open
@@ -38,6 +39,7 @@ LOOKED_AT = 50
 _STILL_OPEN = left_open(
     "(c.content->>'date')::date", "c.content->>'time_zone'", "(c.content->>'open_percent')::int", "$3"
 )
+_UNDISTURBED = NO_COMPLAINT.format(member="c.member_id")
 _RECHECK = f"""
 WITH candidate AS (
     SELECT purpose, kind, guide_id, member_id, content, created_at, expires_at, attempts FROM outbox
@@ -57,6 +59,7 @@ SELECT c.purpose, c.attempts, (c.content->>'date')::date AS day, c.content->>'sl
             WHEN m.opted_out_at <= $3 THEN 'opted_out'
             WHEN EXISTS (SELECT FROM plan_member q WHERE q.tenant_id = $1 AND q.plan_id = c.content->>'plan'
                          AND q.member_id = c.member_id AND q.grade = 'D') THEN 'graded_d'
+            WHEN c.kind = '{CONTACT}' AND NOT {_UNDISTURBED} THEN 'complaint_open'
             WHEN c.kind = 'contact' THEN NULL
             WHEN g.guide_id IS NULL OR NOT g.active THEN 'guide_gone'
             WHEN (c.content->>'date')::date BETWEEN g.on_leave_from AND coalesce(g.on_leave_to, 'infinity')

@@ -204,7 +204,13 @@ async def _decided(
             connection,
             tenant_id,
             known,
-            Done(command.task_id, one.performed_by, one.occurred_at, _kept_on(one, standing)),
+            Done(
+                command.task_id,
+                one.performed_by,
+                one.occurred_at,
+                _kept_on(one, standing),
+                command.supersedes,
+            ),
             known_at=command.known_at,
             products=command.report.products if command.report else (),
         )

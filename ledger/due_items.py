@@ -18,6 +18,7 @@ from uuid import UUID
 from domain.check_in import MOST_DIAL_DAYS
 from domain.day_norm import Capacity
 from ledger.calendars import NOBODY_OFF, DaysOff
+from ledger.case_standing import NO_COMPLAINT
 
 PLANS = """unnest($4::text[], $5::int[], $6::bool[], $7::bool[], $10::bool[])
         AS p(plan_id, cycle, invitation, key_value_first, pooled)"""
@@ -37,6 +38,7 @@ CONDITIONS: Mapping[str, str] = {
     "neither declined nor dialled out": "pm.grade IS DISTINCT FROM 'D' AND pm.dial_days < $9",
     "not dialled today": "(pm.last_dial_on IS NULL OR pm.last_dial_on < $2)",
     "not opted out": "(m.opted_out_at IS NULL OR m.opted_out_at > $8)",
+    "no complaint of the member's open": NO_COMPLAINT.format(member="t.member_id"),
     # Nobody is called twice a day: neither about this item nor about another one that was listed before.
     "not listed today": """NOT EXISTS (SELECT FROM list_item o
         JOIN task lt ON lt.tenant_id = $1 AND lt.task_id = o.task_id

@@ -121,6 +121,11 @@ def member_stream(member_id: UUID) -> str:
     return f"member/{member_id}"
 
 
+def case_stream(case_id: UUID) -> str:
+    """The stream of a complaint's case."""
+    return f"case/{case_id}"
+
+
 def plan_stream(plan_id: str) -> str:
     """The stream of a plan."""
     return f"plan/{plan_id}"

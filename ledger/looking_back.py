@@ -85,6 +85,8 @@ class MemberThen:
     erased_at: datetime | None
     plans: tuple[dict[str, Any], ...]
     items: tuple[ItemThen, ...]
+    complaints: tuple[dict[str, Any], ...]
+    """Cases of complaints as they stood, by when they were opened."""
 
 
 def not_there_then(subject: str, name: str, as_of: AsOf) -> NotFound:
@@ -200,6 +202,11 @@ async def member_then(connection: Driver, tenant_id: int, as_of: AsOf, code: str
         WHERE pm.tenant_id = $1 ORDER BY pm.plan_id, pm.cycle""",
         tenant_id,
     )
+    complaints = await connection.fetch(
+        "SELECT case_id, task_id, opened_at, deadline_at, state, answered_at, ended_at, resolution FROM complaint_case"
+        " WHERE tenant_id = $1 ORDER BY opened_at, case_id",
+        tenant_id,
+    )
     return MemberThen(
         member=code,
         at=as_of.at,
@@ -207,6 +214,7 @@ async def member_then(connection: Driver, tenant_id: int, as_of: AsOf, code: str
         **dict(stood),
         plans=tuple(dict(row) for row in plans),
         items=await _items(connection, tenant_id),
+        complaints=tuple(dict(row) for row in complaints),
     )
 
 

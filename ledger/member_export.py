@@ -47,6 +47,12 @@ _PARTS: Mapping[str, str] = {
         LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = k.guide_id
         LEFT JOIN member_note n ON n.tenant_id = $1 AND n.note_id = k.note_id
         WHERE k.tenant_id = $1 AND k.member_id = $2 ORDER BY k.known_at, k.task_id, k.version""",
+    "complaints": """
+        SELECT c.opened_at, c.deadline_at, c.state, c.answered_at, c.ended_at, c.resolution, g.code AS guide,
+               ARRAY(SELECT e.payload->>'note' FROM event e WHERE e.tenant_id = $1 AND e.stream = 'case/' || c.case_id
+                     AND e.payload->>'note' IS NOT NULL ORDER BY e.version) AS notes
+        FROM complaint_case c LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = c.guide_id
+        WHERE c.tenant_id = $1 AND c.member_id = $2 ORDER BY c.opened_at, c.case_id""",
     "records": """
         SELECT r.kind, r.source, r.key, r.revision, r.voided, g.code AS guide, s.code AS store, r.occurred_at, r.ended_at,
                r.seconds, r.answered, r.value_minor, r.known_at
@@ -66,13 +72,19 @@ _PARTS: Mapping[str, str] = {
             SELECT 'member/' || $2::uuid
             UNION ALL SELECT 'plan-member/' || plan_id || '/' || cycle || '/' || member_id FROM plan_member
                 WHERE tenant_id = $1 AND member_id = $2
-            UNION ALL SELECT 'task/' || task_id FROM task WHERE tenant_id = $1 AND member_id = $2)
+            UNION ALL SELECT 'task/' || task_id FROM task WHERE tenant_id = $1 AND member_id = $2
+            UNION ALL SELECT 'case/' || case_id FROM complaint_case WHERE tenant_id = $1 AND member_id = $2)
         ORDER BY e.known_at, e.stream, e.version""",
 }
 
 
+_NOTES = """
+SELECT n.note_id, n.note_sealed FROM unnest($2::text[]) WITH ORDINALITY AS w(note_id, place)
+JOIN member_note n ON n.tenant_id = $1 AND n.note_id = w.note_id::uuid ORDER BY w.place"""
+
+
 async def read_export(connection: Driver, tenant_id: int, keys: MemberKeys, member: UUID) -> dict[str, Any]:
-    """One document of plain values: member, consents, purchases, assignments, items, check-ins, events, messages.
+    """One document of plain values: member, consents, purchases, assignments, items, check-ins, complaints, events, messages.
 
     Guides are named by their code, for their names are theirs. daogou sends members no messages; whatever it ever will
     is listed under `messages`.
@@ -92,6 +104,11 @@ async def read_export(connection: Driver, tenant_id: int, keys: MemberKeys, memb
     for check_in in parts["check_ins"]:
         note_id, sealed = check_in.pop("note_id"), check_in.pop("note_sealed")
         check_in["note"] = note_id and open_text(key, tenant_id, member, note_place(note_id), sealed)
+    for complaint in parts["complaints"]:
+        rows = await connection.fetch(_NOTES, tenant_id, complaint["notes"])
+        complaint["notes"] = [
+            open_text(key, tenant_id, member, note_place(one["note_id"]), one["note_sealed"]) for one in rows
+        ]
     consents = await read_consents(connection, tenant_id, member, keys=keys)
     return {
         "member": {

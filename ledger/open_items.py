@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ledger.case_standing import NO_COMPLAINT
 from ledger.due_items import PUT_OFF
 
 ITEMS_OF_DAY = """
@@ -19,5 +20,9 @@ PLAN_ASKS = "(p.status = 'running' AND (p.canary IS NULL OR s.code = ANY(p.canar
 
 
 def item_open(at: str) -> str:
-    """SQL: the item waits for her now; one she put off waits again when its hour has come. `at`: the instant."""
-    return f"({ITEM_UNTOUCHED} AND {PLAN_ASKS} AND NOT {PUT_OFF.format(at=at)})"
+    """SQL: the item waits for her now. `at`: the instant.
+
+    One she put off waits again when its hour has come, one of a member who complained when that is settled.
+    """
+    undisturbed = NO_COMPLAINT.format(member="t.member_id")
+    return f"({ITEM_UNTOUCHED} AND {PLAN_ASKS} AND NOT {PUT_OFF.format(at=at)} AND {undisturbed})"

@@ -46,7 +46,10 @@ SELECT 'guide-day/' || d.guide_id || '/' || d.business_date FROM daogou.guide_da
 WHERE d.tenant_id = $1 AND d.guide_id = $2
 UNION ALL SELECT 'task/' || task_id FROM items
 UNION ALL SELECT 'plan/' || plan_id FROM items
-UNION ALL SELECT 'plan-member/' || plan_id || '/' || cycle || '/' || member_id FROM items"""
+UNION ALL SELECT 'plan-member/' || plan_id || '/' || cycle || '/' || member_id FROM items
+UNION ALL
+SELECT 'case/' || c.case_id FROM (SELECT DISTINCT member_id FROM items) i
+JOIN daogou.complaint_case c ON c.tenant_id = $1 AND c.member_id = i.member_id"""
 """A guide with her days and every item she ever held: $2 is her id, $3 the instant."""
 
 MEMBER = """
@@ -59,7 +62,8 @@ WITH places AS MATERIALIZED (
 SELECT 'member/' || $2::uuid AS stream
 UNION ALL SELECT 'plan/' || plan_id FROM places
 UNION ALL SELECT 'plan-member/' || plan_id || '/' || cycle || '/' || member_id FROM places
-UNION ALL SELECT 'task/' || task_id FROM items"""
+UNION ALL SELECT 'task/' || task_id FROM items
+UNION ALL SELECT 'case/' || case_id FROM daogou.complaint_case WHERE tenant_id = $1 AND member_id = $2"""
 """A member with the cycles they were in and their items: $2 is their id."""
 
 TASK = """

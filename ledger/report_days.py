@@ -12,6 +12,7 @@ from uuid import UUID
 
 from domain.amending import Around
 from domain.calendar import local_instant
+from ledger.case_standing import WAITED
 from ledger.consents import LATEST
 from ledger.door import Driver
 from ledger.member_history import Known
@@ -26,6 +27,8 @@ class Done:
     guide_id: UUID
     occurred_at: datetime
     on: date | None = None
+    corrects: int | None = None
+    """Version of the check-in that it takes the place of: a complaint that told does not stand against itself."""
 
 
 async def day_of(connection: Driver, tenant_id: int, guide_id: UUID, instant: datetime) -> date | None:
@@ -88,6 +91,8 @@ async def look_around(
         SELECT n.on_day, n.time_zone, d.closes_at, coalesce(d.state = 'closed', false) AS closed,
                $5 <@ p.paused AS while_paused, coalesce(m.opted_out_at <= $5, false) AS opted_out,
                {LATEST.format(member="m.member_id", purpose="phone", at="$5")} AS phone_agreed,
+               EXISTS (SELECT FROM complaint_case c WHERE c.tenant_id = $1 AND c.member_id = m.member_id
+                       AND {WAITED.format(at="$5")} AND (c.task_id, c.report) IS DISTINCT FROM ($8, $9::int)) AS complaint_open,
                ARRAY(SELECT y.name FROM category y WHERE y.tenant_id = $1 AND y.name = ANY($6::text[])) AS categories
         FROM guide g
         CROSS JOIN LATERAL (SELECT coalesce($7::date, a.on_day) AS on_day, a.time_zone FROM day_at(g.guide_id, $5) a) n
@@ -103,6 +108,8 @@ async def look_around(
         done.occurred_at,
         list(products),
         done.on,
+        done.task_id,
+        done.corrects,
     )
     on = row["on_day"]
     closes_at = row["closes_at"] or local_instant(on, known.plan.day.close, row["time_zone"])
@@ -117,6 +124,7 @@ async def look_around(
         while_paused=row["while_paused"],
         opted_out=row["opted_out"],
         phone_withdrawn=row["phone_agreed"] is False,
+        complaint_open=row["complaint_open"],
         categories=tuple(row["categories"]),
     )
     return around, closed

@@ -13,9 +13,11 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.amending import Amended
+from domain.complaints import COMPLAINT
 from domain.correcting_events import CheckInCorrected, MemberRestated, TaskRestated
 from domain.errors import Conflict
 from domain.events import CheckedIn, Event, ItemStanding, MemberStanding, TaskLeft, TaskReassigned
+from ledger.cases import Followed, follow_report
 from ledger.door import Driver, NewEvent, StreamBatch, append
 from ledger.ledger import Command, plan_member_stream, task_stream
 from ledger.member_history import Known
@@ -66,8 +68,24 @@ async def write(connection: Driver, tenant_id: int, change: Change) -> Recorded:
     members = {amended.event.cycle: amended.member, **amended.members}
     await _update_members(connection, tenant_id, known, members)
     await recount_days(connection, tenant_id, change.command, change.days, change.later, cause_stream=stream)
+    await follow_report(connection, tenant_id, change.command, _followed(change, version))
     stands = items[task_id]
     return Recorded(task_id, version, stands.state, stands.due_on, duplicate=False)
+
+
+def _followed(change: Change, version: int) -> Followed:
+    event = change.amended.event
+    return Followed(
+        task_id=change.task_id,
+        version=version,
+        plan_id=event.plan,
+        member_id=event.member,
+        guide_id=UUID(change.command.performed_by),
+        business_date=event.business_date,
+        complains=isinstance(event, CheckedIn | CheckInCorrected) and event.outcome == COMPLAINT,
+        supersedes=change.supersedes,
+        answer_hours=change.known.plan.complaints.answer_hours,
+    )
 
 
 _Handed = Mapping[UUID, tuple[ItemStanding | None, TaskReassigned | TaskLeft]]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from domain.errors import NotFound, Problem, Refused
 from domain.events import PhoneRevealed
+from ledger.case_standing import NO_COMPLAINT
 from ledger.consents import LATEST
 from ledger.door import Driver, lock_heads
 from ledger.ledger import Command, Ledger, account_stream, member_stream, record
@@ -19,7 +20,8 @@ DAY = timedelta(hours=24)
 _READ = f"""
 SELECT t.member_id, t.state, t.plan_id, p.status AS plan_status, i.task_id IS NOT NULL AS listed,
        coalesce(m.opted_out_at <= $3, false) OR m.erased_at IS NOT NULL AS opted_out,
-       {LATEST.format(member="t.member_id", purpose="phone", at="$3")} AS phone_agreed
+       {LATEST.format(member="t.member_id", purpose="phone", at="$3")} AS phone_agreed,
+       NOT {NO_COMPLAINT.format(member="t.member_id")} AS complains
 FROM task t
 JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
 JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
@@ -54,7 +56,14 @@ async def reveal_phone(
         row = await connection.fetchrow(_READ, tenant_id, task_id, at)
         if row is None:
             raise NotFound(Problem("task_id", str(task_id), "unknown_task"))
-        problem = _objection(task_id, row["opted_out"], row["state"], row["listed"], row["phone_agreed"])
+        problem = _objection(
+            task_id,
+            row["state"],
+            opted_out=row["opted_out"],
+            complains=row["complains"],
+            listed=row["listed"],
+            agreed=row["phone_agreed"],
+        )
         if problem is None and row["plan_status"] == "paused":
             problem = Problem("task_id", str(task_id), "item_waits", {"plan": row["plan_id"]})
         if problem is not None:
@@ -73,10 +82,12 @@ async def reveal_phone(
 
 
 def _objection(
-    task_id: UUID, opted_out: bool, state: str, listed: bool, agreed: bool | None
+    task_id: UUID, state: str, *, opted_out: bool, complains: bool, listed: bool, agreed: bool | None
 ) -> Problem | None:
     if opted_out:
         return Problem("task_id", str(task_id), "member_opted_out")
+    if complains:
+        return Problem("task_id", str(task_id), "complaint_open")
     if agreed is False:
         return Problem("task_id", str(task_id), "phone_withdrawn")
     if state != "open":

@@ -19,7 +19,11 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _STREAMS: dict[Subject, str] = {
     "plan": "SELECT 'plan/' || $2::text AS stream",
-    "task": "SELECT 'task/' || $2::text AS stream",
+    "task": """
+        SELECT ('task/' || $2::text) COLLATE "C" AS stream
+        UNION ALL
+        SELECT ('case/' || c.case_id) COLLATE "C" FROM complaint_case c
+        WHERE c.tenant_id = $1 AND pg_input_is_valid($2::text, 'uuid') AND c.task_id = $2::text::uuid""",
     "stream": "SELECT $2::text AS stream",
     "account": """
         SELECT ('account/' || a.account_id) COLLATE "C" AS stream FROM account a
@@ -35,7 +39,9 @@ _STREAMS: dict[Subject, str] = {
                    || ARRAY(SELECT 'plan-member/' || pm.plan_id || '/' || pm.cycle || '/' || pm.member_id
                             FROM plan_member pm WHERE pm.tenant_id = $1 AND pm.member_id = m.member_id)
                    || ARRAY(SELECT 'task/' || t.task_id FROM task t
-                            WHERE t.tenant_id = $1 AND t.member_id = m.member_id)) COLLATE "C" AS stream
+                            WHERE t.tenant_id = $1 AND t.member_id = m.member_id)
+                   || ARRAY(SELECT 'case/' || c.case_id FROM complaint_case c
+                            WHERE c.tenant_id = $1 AND c.member_id = m.member_id)) COLLATE "C" AS stream
         FROM member m WHERE m.tenant_id = $1 AND m.member_id = (SELECT member_id_of($2))""",
 }
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from domain.errors import NotFound, Problem
 from domain.plan import Plan
+from ledger.case_standing import NO_COMPLAINT
 from ledger.door import Driver
 from ledger.member_keys import MemberKeys
 from ledger.people import NOBODY, Person, read_people
@@ -46,6 +47,10 @@ class ListedItem:
     """Until when the guide put it off; nobody is reminded of it before."""
     done_by_other: bool = False
     """Another guide had reached the member before the item came to this one: nothing is left to do."""
+    complaint: bool = False
+    """A complaint of the member's waits for its end: they are not contacted until then."""
+    silent_since: datetime | None = None
+    """The member is going cold: nobody has spoken to them since; None: the item is about what runs out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ async def read_todays_list(
     if head["business_date"] is None:
         raise NotFound(Problem("date", day.isoformat() if day else "", "no_list", {"guide": guide_code}))
     rows = await connection.fetch(
-        """
+        f"""
         SELECT i.rank, t.task_id, t.member_id, c.name AS category, t.run_out_on, t.due_on, t.bought_at, pm.grade, pm.quadrant, t.state,
                EXISTS (SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = t.task_id
                        AND k.business_date = $3) AS done,
@@ -121,7 +126,9 @@ async def read_todays_list(
                      AND t.task_id = ANY(u.tasks)) AS urged,
                t.state = 'done' AND t.guide_id = $2 AND NOT EXISTS (
                    SELECT FROM check_in k WHERE k.tenant_id = $1 AND k.task_id = t.task_id AND k.guide_id = $2
-               ) AS done_by_other
+               ) AS done_by_other,
+               t.state = 'open' AND NOT {NO_COMPLAINT.format(member="t.member_id")} AS complaint,
+               ci.silent_since
         FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
         JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id
@@ -129,6 +136,7 @@ async def read_todays_list(
              AND pm.member_id = t.member_id
         JOIN plan_cycle pc ON pc.tenant_id = $1 AND pc.plan_id = t.plan_id AND pc.cycle = t.cycle
         JOIN category c ON c.tenant_id = $1 AND c.category_id = t.category_id
+        LEFT JOIN cold_item ci ON ci.tenant_id = $1 AND ci.task_id = t.task_id
         WHERE i.tenant_id = $1 AND i.guide_id = $2 AND i.business_date = $3 ORDER BY urged DESC, i.rank""",
         tenant_id,
         head["guide_id"],

@@ -27,8 +27,9 @@ FROM {events}
 CROSS JOIN LATERAL (VALUES (e.payload->>'note', e.payload->>'note_hmac'), (e.payload->>'why', e.payload->>'why_hmac'))
     AS w(note_id, digest)
 LEFT JOIN daogou.member_note n ON n.tenant_id = $1 AND n.note_id::text = w.note_id
-WHERE e.tenant_id = $1 AND e.stream >= 'task/' AND e.stream < 'task0'
-      AND e.type IN ('checked_in', 'check_in_corrected', 'check_in_voided') AND w.digest IS NOT NULL
+WHERE e.tenant_id = $1 AND e.stream >= '{kind}/' AND e.stream < '{kind}0'
+      AND e.type IN ('checked_in', 'check_in_corrected', 'check_in_voided', 'case_answered', 'case_closed')
+      AND w.digest IS NOT NULL
 ORDER BY e.stream, e.version, w.note_id"""
 _DAYS = """
 SELECT e.stream, e.version, e.payload->>'head' AS head, e.payload->'items' AS items,
@@ -76,11 +77,12 @@ async def compare_notes(
     counted = Beside()
     if keys is None:
         return counted
-    cursor = await connection.cursor(_query(_NOTES, after), tenant_id, after)
-    while rows := await cursor.fetch(AT_ONCE):
-        known = await keys.get_many({row["member_id"] for row in rows if row["member_id"] is not None})
-        for row in rows:
-            counted += _compare_note(findings, tenant_id, known, row)
+    for kind in ("task", "case"):
+        cursor = await connection.cursor(_query(_NOTES, after).replace("{kind}", kind), tenant_id, after)
+        while rows := await cursor.fetch(AT_ONCE):
+            known = await keys.get_many({row["member_id"] for row in rows if row["member_id"] is not None})
+            for row in rows:
+                counted += _compare_note(findings, tenant_id, known, row)
     return counted
 
 

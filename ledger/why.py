@@ -18,6 +18,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from domain.calendar import local_instant
+from domain.cycle import GOING_COLD
 from domain.effect import Effect, effect
 from domain.plan import Plan, Segment
 from domain.replenishment import RunOut, estimate
@@ -199,6 +200,8 @@ async def _basis(
     connection: Driver, tenant_id: int, task: Mapping[str, Any], created: TimelineEntry, plan: Plan
 ) -> Basis:
     means = plan.means[0]
+    if created.payload["basis"] == GOING_COLD:
+        return Basis(None, means.lead_days, None)
     bought = await facts.histories(
         connection,
         tenant_id,

@@ -10,8 +10,9 @@ import asyncpg
 
 from ledger.door import Driver
 from ledger.folding.calendars import CALENDAR
+from ledger.folding.complaints import CASE
 from ledger.folding.days import ABSENCE, DAY, EVENING_RULE, ITEM_OF_LIST, URGE
-from ledger.folding.items import CHECK_IN, CHECK_IN_SUPERSEDED, MEMBER, TASK
+from ledger.folding.items import CHECK_IN, CHECK_IN_SUPERSEDED, COLD_ITEM, MEMBER, TASK
 from ledger.folding.people import (
     ACCOUNT,
     CLOSING,
@@ -30,7 +31,7 @@ from ledger.folding.telling import Fields, Scope, forget, newer_than_known, tell
 
 PROJECTIONS = (
     DAY, ITEM_OF_LIST, URGE, PLAN, CYCLE, CHECK, MEMBER, TASK, CHECK_IN, CHECK_IN_SUPERSEDED, IMPORT_BATCH, MESSAGE_STOP, ROLE_GRANT, ACCOUNT,
-    CONSENT, OPT_OUT, ERASURE, POSTING, CLOSING, CALENDAR, ABSENCE, DAY_NORM, EVENING_RULE,
+    CONSENT, OPT_OUT, ERASURE, POSTING, CLOSING, CALENDAR, ABSENCE, DAY_NORM, EVENING_RULE, CASE, COLD_ITEM,
 )  # fmt: skip
 """In the order in which writers lock their rows: guides' days, plans, members of cycles, items."""
 

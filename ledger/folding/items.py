@@ -179,6 +179,17 @@ TASK = Projection(
     told=_task,
     stream="'task/' || k.task_id",
 )  # fmt: skip
+COLD_ITEM = Projection(
+    table="cold_item",
+    label="item of who is going cold",
+    key=("task_id",),
+    columns=("silent_since",),
+    told=lambda _fields: (
+        "SELECT 'task/' || task_id AS told_stream, version AS told_version, task_id, silent_since FROM told_item"
+        " WHERE type = 'task_created' AND silent_since IS NOT NULL"
+    ),
+    stream="'task/' || k.task_id",
+)
 CHECK_IN = Projection(
     table="check_in",
     label="check-in",

@@ -33,6 +33,7 @@ OTHER_TYPES = (
     "account_created", "account_changed", "role_granted", "role_ended", "consent_given", "consent_withdrawn",
     "member_erased", "list_extended", "list_shortened", "guide_absent", "day_norm_set", "guide_hired", "guide_transferred", "guide_left", "store_closed",
     "calendar_set", "urged", "evening_rule_set",
+    "case_opened", "case_moved", "case_answered", "case_closed", "case_withdrawn",
 )  # fmt: skip
 """What projections are built from; the other events of the ledger change none."""
 
@@ -117,7 +118,7 @@ SELECT {fields.cast("substr(e.stream, 6)", "uuid")} AS task_id, e.version, e.typ
        {text("plan")} AS plan_id, {of("cycle", "integer")} AS cycle, {of("member", "uuid")} AS member_id,
        {of("category", "integer")} AS category_id, {of("guide", "uuid")} AS guide_id,
        {of("run_out_on", "date")} AS run_out_on, {of("due_on", "date")} AS due_on,
-       {of("bought_at", "timestamptz")} AS bought_at, {text("state")} AS state, {text("reason")} AS reason,
+       {of("bought_at", "timestamptz")} AS bought_at, {of("silent_since", "timestamptz")} AS silent_since, {text("state")} AS state, {text("reason")} AS reason,
        {item.text("state")} AS item_state, {item.text("reason")} AS item_reason, {item.of("due_on", "date")} AS item_due_on,
        {item.of("attempts", "integer")} AS item_attempts, {item.of("last_attempt_on", "date")} AS item_last_on,
        jsonb_typeof(e.payload->'leaves_member') = 'object' AS in_full, {member.text("grade")} AS member_grade,

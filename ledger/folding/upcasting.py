@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from domain import correcting_events, events
+from domain import complaint_events, correcting_events, events
 
 NEWEST: Mapping[str, int] = {
     kind.type: kind.schema_version
-    for kind in (vars(events) | vars(correcting_events)).values()
+    for kind in (vars(events) | vars(correcting_events) | vars(complaint_events)).values()
     if hasattr(kind, "schema_version") and hasattr(kind, "type")
 }
 """Newest schema version by type."""

@@ -24,6 +24,7 @@ UNKNOWN = {
     "member": "mem-nobody-9",
     "store": "sto-nowhere",
     "message": "nudge/gui-nobody",
+    "case": str(UUID(int=3 << 64)),
     "device": str(UUID(int=8 << 64)),
     "account": str(UUID(int=7 << 64)),
     "session": str(UUID(int=6 << 64)),
@@ -241,6 +242,8 @@ CALLS: Mapping[str, Call] = {
     "set_score_rule": Call(body=lambda _asked: REASON | {"reached": 40}),
     "set_close_hour": Call(body=lambda _asked: REASON | {"close_from": "19:00"}),
     "close_store_day": Call("store", reaches=_gives_pin, path={"store": "{name}"}),
+    "read_resources": Call("guide"),
+    "read_resources: by member": Call("guide", query={"by": "member", "as": "print"}),
     "replace_guide": _changes(
         "plan",
         body=lambda _asked: REASON | {"leaving": "gui-iris", "replacement": "gui-jasmine"},
@@ -250,6 +253,12 @@ CALLS: Mapping[str, Call] = {
     "read_guide_month: before": Call("guide", query={"month": "2026-02"}),
     "clock_in": Call("guide", reaches=_acts),
     "urge_guide": Call("guide", frozenset({200, 409}), reaches=_urges),
+    "list_cases": Call(),
+    "list_cases: of a guide": Call("guide", query={"guide": "{name}"}, missing=200),
+    "answer_case": Call("case", frozenset({200, 409}), reaches=_urges, body=lambda _asked: {"note": "sorry"}),
+    "close_case": Call(
+        "case", frozenset({200, 409}), reaches=_urges, body=lambda _asked: {"resolution": "explained"}
+    ),
     "check_in": _changes("task", 201, body=_report, key=True),
     "check_in: performed by": Call(
         "guide",

@@ -92,6 +92,10 @@ class Reach:
                 return thing.name in self.known_plans
             case "task":
                 return self.did(thing.guide, thing.store) or thing.plan in self.plans
+            case "case":
+                # Of who reported it, and of whoever sees the member.
+                mine = thing.store in self.stores or thing.guide in self.guides
+                return mine or self.did(thing.guide, thing.store)
             case "account":
                 return thing.owner == self.who.login or thing.guide in self.acts_for
             case "session":

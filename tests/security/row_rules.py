@@ -218,6 +218,8 @@ def _stream(facts: Facts, reach: Reach, row: Row) -> bool:  # noqa: PLR0911 - on
             return _found(facts, reach, _taken_part, "plan_member", **key)
         case "member":
             return _found(facts, reach, _member, "member", member_id=UUID(named[0]))
+        case "case":
+            return _found(facts, reach, SEES["complaint_case"], "complaint_case", case_id=UUID(named[0]))
         case "account":
             return named[0] == str(account_id_of(reach.who.login)) or _stream_changes(facts, reach, row)
     return _stream_changes(facts, reach, row)
@@ -259,6 +261,8 @@ SEES: Mapping[str, Rule] = {
     "account": _account,
     "calendar_layer": _calendar,
     "category": _signed_in,
+    "cold_item": lambda facts, reach, row: _found(facts, reach, _item, "task", task_id=row["task_id"]),
+    "complaint_case": lambda facts, reach, row: _dated(facts, reach, row) or _member(facts, reach, row),
     "check_in": _item,
     "check_in_superseded": _item,
     "command": _command,

@@ -17,6 +17,7 @@ from domain.identifiers import derived_id
 from domain.messages import DayStep, GuideDayStep, PlanStep
 from domain.policy import Right, Role
 from ledger.account_places import Grant
+from ledger.cases import Followed, follow_report
 from ledger.people import seal_plain
 from ledger.phone_index import members_of_phones
 from ledger.plans import launch
@@ -416,6 +417,19 @@ async def _fill(world: World) -> None:
             " VALUES (1, $1, $2, 9, $3, 'hq', '{}')",
             guide, date(2026, 3, DAY), at(DAY, 9, 40),
         )  # fmt: skip
+        await world.brand.execute(
+            "INSERT INTO cold_item (tenant_id, task_id, silent_since) VALUES (1, $1, $2)",
+            world.tasks[code], at(1),
+        )  # fmt: skip
+        complained = Followed(
+            world.done[code], 3, GUIDES[code].plan, world.members[code][0], guide, date(2026, 3, DAY),
+            complains=True, supersedes=None, answer_hours=24,
+        )  # fmt: skip
+        async with world.brand.ledger.transaction() as connection:
+            told = world.brand.command(f"complaint of {code}", at(DAY, 9, 40))
+            await follow_report(connection, 1, told, complained)
+        case = str(derived_id("case", str(world.done[code]), "3"))
+        world.things.append(Thing("case", case, (case,), GUIDES[code].store, code, GUIDES[code].plan))
         for member in (*world.members[code], *(world.past if stood else ())):
             await world.brand.execute(
                 "INSERT INTO consent (tenant_id, member_id, purpose, given, source, occurred_at, known_at)"
