@@ -22,6 +22,7 @@ from activities.board_lists import (
     refuse_unseen_plan,
 )
 from activities.boards import Days, make_leaderboard, make_lost_orders, make_month, make_summary
+from activities.day_sheets import make_day_sheet
 from activities.resources import By as ResourcesBy
 from activities.resources import make_resources
 from api.answers import Answer, RateAnswer
@@ -317,6 +318,24 @@ async def resources(
     """A guide's own resources now: her members by grade and product line, last contact, who is going cold, what is next."""
     guide_id = await here.guide_in_reach(guide)
     board = await make_resources(here.ledger, guide_id, guide, at=here.clock(), by=by)
+    return await _answer(request, board, form)
+
+
+@router.get("/day-sheet", operation_id="read_day_sheet", response_model=BoardAnswer, responses=_answers(404))
+async def day_sheet(
+    here: AtHand,
+    request: Request,
+    guide: Annotated[Code | None, Query(description="This guide's list; or")] = None,
+    store: Annotated[Code | None, Query(description="the lists of this store's guides.")] = None,
+    day: Annotated[Day | None, Query(alias="date", description="The newest there is where left out.")] = None,
+    form: Form = "json",
+) -> Any:
+    """The list of a day on A4: a code a line, by which a filled-in sheet is entered (`enter_sheet`), and room to write."""
+    if (guide is None) == (store is None):
+        raise Refused([Problem("guide, store", guide or "", "sheet_of_one")])
+    if guide is not None:
+        await here.guide_in_reach(guide)
+    board = await make_day_sheet(here.ledger, guide=guide, store=store, day=day, at=here.clock())
     return await _answer(request, board, form)
 
 

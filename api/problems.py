@@ -186,11 +186,9 @@ class ProblemDetails(BaseModel):
     problems: list[FieldProblem]
 
 
-def problem_response(
-    words: Catalogue, status: int, problems: Sequence[Problem], headers: Mapping[str, str] | None = None
-) -> Response:
-    """The answer for problems, worded."""
-    worded = [
+def worded(words: Catalogue, problems: Sequence[Problem]) -> list[FieldProblem]:
+    """Problems in the reader's language."""
+    return [
         FieldProblem(
             field=_sendable(problem.field),
             value=_sendable(problem.value),
@@ -200,13 +198,20 @@ def problem_response(
         )
         for problem in problems
     ]
+
+
+def problem_response(
+    words: Catalogue, status: int, problems: Sequence[Problem], headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer for problems, worded."""
+    told_problems = worded(words, problems)
     kind = KINDS[status]
     body = ProblemDetails(
         type=f"urn:daogou:problem:{kind}",
         title=words(f"api.titles.{kind}"),
         status=status,
-        detail=("" if words.language == "zh" else " ").join(problem.reason for problem in worded),
-        problems=worded,
+        detail=("" if words.language == "zh" else " ").join(problem.reason for problem in told_problems),
+        problems=told_problems,
     )
     told = {"content-language": words.language, "vary": "accept-language", **(headers or {})}
     if status == 401:

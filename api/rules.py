@@ -65,6 +65,8 @@ RULES: Mapping[str, Rule] = {
     "read_score_sheet": Right.READ_REPORT,
     "read_day_rates": Right.READ_REPORT,
     "read_resources": Right.READ_LIST,
+    "read_day_sheet": Right.READ_LIST,
+    "enter_sheet": Right.CHECK_IN,
     "pause_plan": Right.STEER_PLAN,
     "resume_plan": Right.STEER_PLAN,
     "close_plan": Right.STEER_PLAN,

@@ -45,6 +45,7 @@ COMMANDS = {
     "feed": LazyCommand("cli.feed:feed"),
     "guide": LazyCommand("cli.boards:guide_group", ("cli.evening:add_to_guide",)),
     "import": LazyCommand("cli.import_files:import_group"),
+    "list": LazyCommand("cli.list_sheets:list_group"),
     "member": LazyCommand("cli.member:member"),
     "outbox": LazyCommand("cli.outbox:outbox"),
     "plan": LazyCommand("cli.plan:plan", ("cli.plan_act:register", "cli.boards:register")),

@@ -85,6 +85,33 @@ def check_in(shop: Shop, *words: str) -> Any:
     return shop.json("check-in", *words)
 
 
+def test_a_sheet_is_printed_filled_in_and_entered_and_a_complaint_on_it_settled(
+    opened: Shop, tmp_path: Path
+) -> None:
+    assert opened.run("clock-in", "G1").exit_code == 0
+    board = opened.json("list", "print", "--guide", "G1")
+    day, codes = board["since"], [row["line"] for row in board["rows"]]
+    xlsx = tmp_path / "a4.xlsx"
+    assert opened.run("list", "print", "--store", "S1", "--xlsx", str(xlsx)).exit_code == 0
+    assert xlsx.read_bytes().startswith(b"PK")
+    lines = (f"{codes[0]} 投诉", f"{codes[1]} interested B")
+    told = opened.json("list", "enter", day, *lines)
+    assert [one["result"] for one in told["lines"]] == ["taken", "taken"]
+    again = opened.run("list", "enter", day, *lines, f"{codes[1]}X came")
+    assert "录入 0 行，早已录入 2 行，没有录入 1 行" in again.stdout
+    assert problem(opened.json("list", "enter", day, "G1"))[2] == "not_a_sheet_line"
+    assert problem(opened.json("list", "print"))[2] == "sheet_of_one"
+
+    (case,) = opened.json("case", "list")["cases"]
+    assert (case["state"], case["guide"]) == ("open", "G1")
+    assert case["case_id"][:8] in opened.run("case", "list").stdout
+    assert opened.json("case", "answer", case["case_id"][:8])["state"] == "answered"
+    assert "已结束" in opened.run("case", "close", case["case_id"], "refunded").stdout
+    assert problem(opened.json("case", "answer", "nothing"))[2] == "unknown_case"
+    grades = [row["grade"] for row in opened.json("guide", "resources", "G1")["rows"]]
+    assert grades[0] == "B"
+
+
 def test_opening_the_day_cuts_every_guides_list_once(practice: Shop) -> None:
     first, again = practice.json("day", "open"), practice.json("day", "open")
     ((one,), (other,)) = first["opened"], again["opened"]

@@ -112,6 +112,11 @@ def _report_by(asked: Asked) -> Any:
     return {"performed_by": asked.name, "channel": "phone", "outcome": "interested"}
 
 
+def _sheet_of(asked: Asked) -> Any:
+    """A line of nobody's list: what is told of it is the same for every guide."""
+    return {"day": "2026-03-02", "lines": [{"code": f"{asked.name}-999AA", "outcome": "interested"}]}
+
+
 def _amends(reach: Reach, thing: Thing) -> bool:
     """Closed days are changed by supervisors in their region, and by HQ."""
     return reach.changes_all or thing.store in reach.amends
@@ -244,6 +249,9 @@ CALLS: Mapping[str, Call] = {
     "close_store_day": Call("store", reaches=_gives_pin, path={"store": "{name}"}),
     "read_resources": Call("guide"),
     "read_resources: by member": Call("guide", query={"by": "member", "as": "print"}),
+    "read_day_sheet": Call("guide", query={"guide": "{name}"}),
+    "read_day_sheet: of a store": Call("store", query={"store": "{name}", "as": "print"}),
+    "enter_sheet": Call("guide", missing=200, body=_sheet_of),
     "replace_guide": _changes(
         "plan",
         body=lambda _asked: REASON | {"leaving": "gui-iris", "replacement": "gui-jasmine"},
