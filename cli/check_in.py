@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -22,12 +23,14 @@ from domain.calendar import business_date
 from domain.check_in import Channel, CheckIn, Grade, Outcome
 from domain.errors import NotFound, Problem, Refused
 from domain.identifiers import derived_id
+from domain.pictures import picture_problem
 from domain.playbook import nearest
 from infra.clock import now
 from ledger import facts
 from ledger.check_ins import check_in
 from ledger.door import Driver
 from ledger.ledger import Ledger
+from ledger.pictures import NewPicture, keep_picture
 from ledger.recorded import Recorded
 from ledger.today import ListedItem, TodaysList, read_todays_list
 from wording.catalogue import LANGUAGES, catalogue
@@ -46,6 +49,14 @@ _TYPED_AS = {
 """What a rule of the domain names, as it stands on the command line."""
 
 
+picture_option = click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="照片或截图作凭证，加密保存 / a photo or screenshot that proves it, kept sealed.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was typed, read."""
@@ -56,6 +67,7 @@ class Report:
     channel: Channel
     note: str | None
     key: str | None
+    picture: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,25 @@ async def _clock_in(session: Session, guide: str) -> tuple[str, AtWork]:
     return listed.guide_name, at_work
 
 
+def read_picture_file(path: Path | None) -> bytes | None:
+    """The bytes of a picture that is named; None: none is.
+
+    Raises:
+        Refused: it cannot be read, or is no picture to be kept.
+    """
+    if path is None:
+        return None
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise Refused([Problem("--picture", str(path), "picture_unreadable", {"why": why})]) from error
+    problem = picture_problem(content)
+    if problem is not None:
+        raise Refused([Problem("--picture", problem.value, problem.code, problem.params)])
+    return content
+
+
 class ReportingGroup(click.Group):
     """A group whose first word may be a guide's code: then it is a report."""
 
@@ -122,15 +153,19 @@ def check_in_group() -> None:
 @click.option("--channel", default="phone", show_default=True, metavar="CHANNEL", help="方式 / how.")
 @click.option("--note", metavar="TEXT", help="备注，不进入事件 / kept beside the events, and erasable.")
 @click.option("--key", metavar="KEY", help="幂等键：同一键只计一次 / the same key counts once.")
+@picture_option
 @json_option
 @pass_session
-def check_in_command(session: Session, /, guide: str, rank: str, **options: Any) -> None:
+def check_in_command(
+    session: Session, /, guide: str, rank: str, picture: Path | None, **options: Any
+) -> None:
     """导购签到，报告一项任务 / Report an item of today's list.
 
     RANK 是今日清单上的序号；同一行再敲一次只计一次 / RANK is the item's number on today's list; the same line
     typed twice counts once.
     """
     number, report = read_line(rank, **options)
+    report = replace(report, picture=read_picture_file(picture))
     done = session.run(_check_in(session, guide, number, report))
     session.show(machine(guide, report, done), *screen(session, guide, report, done))
 
@@ -145,6 +180,10 @@ async def _check_in(session: Session, guide: str, rank: int, report: Report) -> 
         if item is None:
             last: dict[str, str | int] = {"guide": guide, "last": len(listed.items)}
             raise Refused([Problem("RANK", str(rank), "rank_not_listed", last)])
+        evidence = ""
+        if report.picture is not None:
+            new = NewPicture(report.picture, found.guide_id, guide, listed.day, item.task_id)
+            evidence = (await keep_picture(ledger, new, at=at, actor=ACTOR)).sha256
         command = CheckIn(
             command_id=_command_id(report, item, listed.day, await _voided(ledger, item, listed.day)),
             task_id=item.task_id,
@@ -157,6 +196,7 @@ async def _check_in(session: Session, guide: str, rank: int, report: Report) -> 
             grade=report.grade,
             next_on=report.next_on,
             note=report.note,
+            evidence=evidence,
         )
         try:
             recorded = await check_in(ledger, command, salt=secrets.token_bytes(16))

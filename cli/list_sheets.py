@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, time
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -21,14 +22,16 @@ from activities.day_sheets import (
     make_day_sheet,
 )
 from cli.board_screen import output_options, show
-from cli.check_in import ACTOR
+from cli.check_in import ACTOR, picture_option, read_picture_file
 from cli.layout import table
 from cli.session import Session, json_option, pass_session
 from domain.board import Board
 from domain.check_in import Channel, Grade, Outcome
 from domain.errors import Problem, Refused
+from domain.sheet_codes import read_code
 from infra.clock import now
 from ledger.guides import guide_id_of
+from ledger.pictures import NewPicture, keep_picture
 from wording.catalogue import LANGUAGES, catalogue
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -65,9 +68,10 @@ def print_command(
 @list_group.command("enter")
 @click.argument("day", type=_DAY, metavar="DATE")
 @click.argument("lines", nargs=-1, metavar="[LINE]...")
+@picture_option
 @json_option
 @pass_session
-def enter_command(session: Session, day: datetime, lines: Sequence[str]) -> None:
+def enter_command(session: Session, day: datetime, lines: Sequence[str], picture: Path | None) -> None:
     """代录纸质清单，一行一次签到 / Enter a filled-in sheet, a check-in a line.
 
     LINE 如 "G1-3KT 感兴趣 A 2026-03-06 10:30"：编号、结果，可加等级、下次日期、时间、方式；不写则从标准输入逐行读取。
@@ -76,7 +80,7 @@ def enter_command(session: Session, day: datetime, lines: Sequence[str]) -> None
     """
     told = [line for line in (lines or sys.stdin.read().splitlines()) if line.strip()]
     filled = _read(told)
-    entered = session.run(_enter(session, day.date(), filled))
+    entered = session.run(_enter(session, day.date(), filled, read_picture_file(picture)))
     session.show({"day": day.date(), "lines": [asdict(one) for one in entered]}, *_screen(session, entered))
 
 
@@ -130,14 +134,22 @@ def _meaning(word: str) -> tuple[str, Any]:
     return "", None
 
 
-async def _enter(session: Session, day: date, lines: Sequence[FilledLine]) -> list[EnteredLine]:
+async def _enter(
+    session: Session, day: date, lines: Sequence[FilledLine], picture: bytes | None
+) -> list[EnteredLine]:
     async with session.ledger() as (ledger, _):
 
         async def guide(code: str) -> Any:
             async with ledger.connection() as connection:
                 return await guide_id_of(connection, ledger.tenant_id, code)
 
-        return await enter_sheet(ledger, Entering(day, ACTOR, "check-in/", now()), lines, guide)
+        entered = await enter_sheet(ledger, Entering(day, ACTOR, "check-in/", now()), lines, guide)
+        taken = {one.code for one in entered if one.result != "refused"}
+        on_it = sorted({code.guide for code in map(read_code, taken) if code is not None})
+        for one in on_it if picture is not None else ():
+            new = NewPicture(picture or b"", await guide(one), one, day)
+            await keep_picture(ledger, new, at=now(), actor=ACTOR)
+        return entered
 
 
 def _screen(session: Session, entered: Sequence[EnteredLine]) -> list[RenderableType]:

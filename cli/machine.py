@@ -23,6 +23,7 @@ def verification_json(verification: Verification) -> dict[str, Any]:
         "notes_erased": verification.beside.erased,
         "notes_unread": verification.beside.unread,
         "days": verification.beside.days,
+        "pictures": verification.beside.pictures,
         "events": verification.events,
         "streams": verification.streams,
         "positions": verification.positions,

@@ -12,6 +12,7 @@ from domain.errors import NotFound, Problem
 from domain.events import MemberErased
 from ledger.door import Appended, Driver
 from ledger.ledger import Command, Ledger, member_stream, record
+from ledger.pictures import erase_pictures
 from ledger.tasks import Leaving, change_tasks
 
 ERASED = "erased"
@@ -121,7 +122,7 @@ async def take_off(connection: Driver, tenant_id: int, command: Command, member:
 
 
 async def erase(ledger: Ledger, command: Command, member: UUID, reason: str) -> Erased:
-    """Erase a member: items off the lists, personal rows deleted, the key destroyed; one transaction.
+    """Erase a member: items off the lists, personal rows and pictures deleted, the key destroyed; one transaction.
 
     The key goes last, before the commit: if it cannot be destroyed nothing was changed. Done again it destroys the key
     again, wherever a copy of it turned up meanwhile. Ended between key and commit, `forgotten_erasures` tells of it.
@@ -144,10 +145,11 @@ async def erase(ledger: Ledger, command: Command, member: UUID, reason: str) -> 
         await connection.execute(
             "SELECT erase_member($1, $2, $3, $4)", member, command.known_at, command.actor, reason
         )
+        sheets = await erase_pictures(connection, tenant_id, command, member)
         erased_at = await connection.fetchval(
             "SELECT erased_at FROM member WHERE tenant_id = $1 AND member_id = $2", tenant_id, member
         )
-        missed = await ledger.keys.destroy(member)
+        missed = sum([await ledger.keys.destroy(one) for one in (*sheets, member)])
     return Erased(member, erased_at, items, appended.duplicate, missed)
 
 

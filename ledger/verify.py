@@ -2,7 +2,7 @@
 
 It detects a changed payload, actor or time (bytes, columns and jsonb must agree), an event removed, inserted or reordered
 (versions and hashes), a cut tail (heads, seals), a gap or a double in the positions, an event whose command is not recorded,
-a command whose event is gone, a note exchanged, a day whose items are not those it was closed with, and what people read
+a command whose event is gone, a note or a picture exchanged, a day whose items are not those it was closed with, and what people read
 instead of the events where it says something else (`ledger.folding`). A ledger rewritten from end
 to end, with correct hashes, heads and seals, shows against an anchor from outside the database, and only there.
 
@@ -27,7 +27,7 @@ from ledger.folding.comparing import differences
 from ledger.member_keys import MemberKeys
 from ledger.merkle import Tree
 from ledger.seals import Seal, last_seal
-from ledger.verify_beside import Beside, compare_days, compare_notes
+from ledger.verify_beside import Beside, compare_days, compare_notes, compare_pictures
 from ledger.verify_events import WINDOW, Window, read_window
 from ledger.verify_seals import Sealing, after, authenticate, read_seals
 from ledger.verify_sets import compare_all, compare_positions, compare_since
@@ -149,6 +149,7 @@ async def verify(
                 )
                 events = read
             beside = await compare_notes(connection, tenant_id, findings, keys, after=begin)
+            beside += await compare_pictures(connection, tenant_id, findings, keys, after=begin)
             beside += await compare_days(connection, tenant_id, findings, after=begin)
             if start is None and projections:
                 async for one in differences(connection, tenant_id):

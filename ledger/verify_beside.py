@@ -16,6 +16,8 @@ from ledger.member_keys import MemberKeys
 from ledger.people import note_place, salt_place
 from ledger.sealing import unseal
 
+PICTURES_AT_ONCE = 32
+"""Pictures read at once: some 20 MB."""
 AT_ONCE = 2_000
 """Notes or days read at once."""
 
@@ -31,6 +33,14 @@ WHERE e.tenant_id = $1 AND e.stream >= '{kind}/' AND e.stream < '{kind}0'
       AND e.type IN ('checked_in', 'check_in_corrected', 'check_in_voided', 'case_answered', 'case_closed')
       AND w.digest IS NOT NULL
 ORDER BY e.stream, e.version, w.note_id"""
+_PICTURES = """
+SELECT e.stream, e.version, e.payload->>'picture' AS picture_id, e.payload->>'sha256' AS sha256,
+       coalesce(e.payload->>'member', e.payload->>'picture') AS owner, c.sealed,
+       EXISTS (SELECT FROM daogou.event g WHERE g.tenant_id = $1 AND g.stream = e.stream AND g.type = 'picture_erased') AS erased
+FROM {events}
+LEFT JOIN daogou.picture_content c ON c.tenant_id = $1 AND c.picture_id::text = e.payload->>'picture'
+WHERE e.tenant_id = $1 AND e.stream >= 'picture/' AND e.stream < 'picture0' AND e.type = 'picture_kept'
+ORDER BY e.stream, e.version"""
 _DAYS = """
 SELECT e.stream, e.version, e.payload->>'head' AS head, e.payload->'items' AS items,
        array_agg(i.item ORDER BY i.number) AS named, array_agg(t.hash ORDER BY i.number) AS hashes
@@ -56,6 +66,7 @@ class Beside:
     erased: int = 0
     unread: int = 0
     days: int = 0
+    pictures: int = 0
 
     def __add__(self, other: Beside) -> Beside:
         """Both together."""
@@ -64,6 +75,7 @@ class Beside:
             self.erased + other.erased,
             self.unread + other.unread,
             self.days + other.days,
+            self.pictures + other.pictures,
         )
 
 
@@ -111,6 +123,39 @@ def _compare_note(
     if not same or hmac.digest(salt, note, hashlib.sha256).hex() != row["digest"]:
         findings.add(stream, version, "note exchanged")
     return Beside(notes=1)
+
+
+async def compare_pictures(
+    connection: Driver, tenant_id: int, findings: Findings, keys: MemberKeys | None, *, after: int
+) -> Beside:
+    """Open every picture and hold its SHA-256 against the one in its event; nothing without keys.
+
+    Those that an erasure took away are gone by right; those whose key is not there cannot be read: both are counted.
+    """
+    counted = Beside()
+    if keys is None:
+        return counted
+    cursor = await connection.cursor(_query(_PICTURES, after), tenant_id, after)
+    while rows := await cursor.fetch(PICTURES_AT_ONCE):
+        known = await keys.get_many({UUID(row["owner"]) for row in rows})
+        for row in rows:
+            counted += _compare_picture(findings, tenant_id, known.get(UUID(row["owner"])), row)
+    return counted
+
+
+def _compare_picture(findings: Findings, tenant_id: int, key: bytes | None, row: asyncpg.Record) -> Beside:
+    if row["erased"]:
+        return Beside(erased=1)
+    if row["sealed"] is None:
+        findings.add(row["stream"], row["version"], "picture of the event is missing")
+        return Beside(pictures=1)
+    if key is None:
+        return Beside(unread=1)
+    place = f"picture/{row['picture_id']}"
+    content = unseal(key, tenant_id, UUID(row["owner"]), place, row["sealed"])
+    if content is None or hashlib.sha256(content).hexdigest() != row["sha256"]:
+        findings.add(row["stream"], row["version"], "picture exchanged")
+    return Beside(pictures=1)
 
 
 async def compare_days(connection: Driver, tenant_id: int, findings: Findings, *, after: int) -> Beside:

@@ -25,13 +25,14 @@ from ledger.folding.people import (
     POSTING,
     ROLE_GRANT,
 )
+from ledger.folding.pictures import PICTURE
 from ledger.folding.plans import CHECK, CYCLE, PLAN
 from ledger.folding.projections import Projection
 from ledger.folding.telling import Fields, Scope, forget, newer_than_known, tell
 
 PROJECTIONS = (
     DAY, ITEM_OF_LIST, URGE, PLAN, CYCLE, CHECK, MEMBER, TASK, CHECK_IN, CHECK_IN_SUPERSEDED, IMPORT_BATCH, MESSAGE_STOP, ROLE_GRANT, ACCOUNT,
-    CONSENT, OPT_OUT, ERASURE, POSTING, CLOSING, CALENDAR, ABSENCE, DAY_NORM, EVENING_RULE, CASE, COLD_ITEM,
+    CONSENT, OPT_OUT, ERASURE, POSTING, CLOSING, CALENDAR, ABSENCE, DAY_NORM, EVENING_RULE, CASE, COLD_ITEM, PICTURE,
 )  # fmt: skip
 """In the order in which writers lock their rows: guides' days, plans, members of cycles, items."""
 

@@ -33,7 +33,7 @@ OTHER_TYPES = (
     "account_created", "account_changed", "role_granted", "role_ended", "consent_given", "consent_withdrawn",
     "member_erased", "list_extended", "list_shortened", "guide_absent", "day_norm_set", "guide_hired", "guide_transferred", "guide_left", "store_closed",
     "calendar_set", "urged", "evening_rule_set",
-    "case_opened", "case_moved", "case_answered", "case_closed", "case_withdrawn",
+    "case_opened", "case_moved", "case_answered", "case_closed", "case_withdrawn", "picture_kept", "picture_erased",
 )  # fmt: skip
 """What projections are built from; the other events of the ledger change none."""
 

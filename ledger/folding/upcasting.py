@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from domain import complaint_events, correcting_events, events
+from domain import complaint_events, correcting_events, events, picture_events
 
 NEWEST: Mapping[str, int] = {
     kind.type: kind.schema_version
-    for kind in (vars(events) | vars(correcting_events) | vars(complaint_events)).values()
+    for module in (events, correcting_events, complaint_events, picture_events)
+    for kind in vars(module).values()
     if hasattr(kind, "schema_version") and hasattr(kind, "type")
 }
 """Newest schema version by type."""

@@ -1,4 +1,4 @@
--- Complaints: a case each, with a deadline; while one is unfinished its member is not contacted otherwise. Members going cold.
+-- Complaints: a case each, with a deadline; while one is unfinished its member is not contacted otherwise. Members going cold. Pictures.
 -- Safe beside the version before: it opens no cases, makes no such items, and reads what it is told by the names of the columns.
 SET ROLE daogou_owner;
 SET LOCAL search_path = daogou;
@@ -66,6 +66,70 @@ CREATE POLICY asker_deletes ON cold_item AS RESTRICTIVE FOR DELETE TO daogou_api
 GRANT SELECT, INSERT ON cold_item TO daogou_worker, daogou_api;
 GRANT SELECT ON cold_item TO daogou_reader;
 
+-- Pictures that prove something: what is known of them is folded from the streams picture/{picture}, their contents lie beside,
+-- sealed under the member's key, or, where there are several on it, under one of their own.
+CREATE TABLE picture (
+    tenant_id     integer NOT NULL,
+    picture_id    uuid NOT NULL,
+    kind          text NOT NULL COLLATE "C" CHECK (kind IN ('evidence', 'sheet')),
+    sha256        text NOT NULL COLLATE "C",
+    media_type    text NOT NULL COLLATE "C",
+    size          integer NOT NULL,
+    guide_id      uuid NOT NULL,              -- whose day it is of
+    business_date date NOT NULL,
+    task_id       uuid,
+    member_id     uuid,                       -- null: several
+    kept_at       timestamptz NOT NULL,
+    erased_at     timestamptz,
+    PRIMARY KEY (tenant_id, picture_id)
+);
+CREATE INDEX picture_of_day ON picture (tenant_id, guide_id, business_date);
+CREATE INDEX picture_of_member ON picture (tenant_id, member_id) WHERE member_id IS NOT NULL;
+CREATE TABLE picture_content (
+    tenant_id  integer NOT NULL,
+    picture_id uuid NOT NULL,
+    sealed     bytea NOT NULL,
+    PRIMARY KEY (tenant_id, picture_id)
+);
+ALTER TABLE picture_content ALTER COLUMN sealed SET STORAGE EXTERNAL; -- nothing to be compressed
+ALTER TABLE picture ENABLE ROW LEVEL SECURITY;
+ALTER TABLE picture_content ENABLE ROW LEVEL SECURITY;
+-- As the day it is of.
+CREATE POLICY asker_sees ON picture AS RESTRICTIVE FOR SELECT TO daogou_api
+    USING ((SELECT sees_all()) OR guide_id = ANY ((SELECT reach('days'))::uuid[])
+        OR guide_id = ANY ((SELECT reach('moved'))::uuid[]) AND day_in_reach(guide_id, business_date, 'stores'));
+CREATE POLICY asker_sees ON picture_content AS RESTRICTIVE FOR SELECT TO daogou_api
+    USING ((SELECT sees_all()) OR EXISTS (SELECT FROM picture p WHERE p.tenant_id = picture_content.tenant_id
+        AND p.picture_id = picture_content.picture_id));
+DO $$
+DECLARE
+    kept text;
+BEGIN
+    FOREACH kept IN ARRAY ARRAY['picture', 'picture_content'] LOOP
+        EXECUTE format('CREATE POLICY one_tenant ON %I USING (tenant_id = '
+            '(SELECT nullif(current_setting(''daogou.tenant'', true), '''')::integer))', kept);
+        EXECUTE format('CREATE POLICY asker_adds ON %I AS RESTRICTIVE FOR INSERT TO daogou_api '
+            'WITH CHECK ((SELECT changes_all()))', kept);
+        EXECUTE format('CREATE POLICY asker_changes ON %I AS RESTRICTIVE FOR UPDATE TO daogou_api '
+            'USING ((SELECT changes_all()))', kept);
+        EXECUTE format('CREATE POLICY asker_deletes ON %I AS RESTRICTIVE FOR DELETE TO daogou_api '
+            'USING ((SELECT changes_all()))', kept);
+    END LOOP;
+END $$;
+GRANT SELECT, INSERT, UPDATE ON picture TO daogou_worker, daogou_api;
+GRANT SELECT, INSERT ON picture_content TO daogou_worker, daogou_api;
+GRANT SELECT ON picture TO daogou_reader;
+-- The contents of pictures that a member was on, gone for good.
+CREATE FUNCTION erase_pictures(pictures uuid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
+BEGIN
+    PERFORM check_may_change_members();
+    DELETE FROM picture_content c WHERE c.tenant_id = nullif(current_setting('daogou.tenant', true), '')::integer
+        AND c.picture_id = ANY (pictures);
+END $$;
+REVOKE EXECUTE ON FUNCTION erase_pictures FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erase_pictures TO daogou_api, daogou_worker;
+
 -- sees_stream() of 0007, with the streams of cases.
 CREATE OR REPLACE FUNCTION sees_stream(stream text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = daogou, pg_temp AS $$
@@ -95,6 +159,10 @@ BEGIN
         RETURN EXISTS (SELECT FROM complaint_case c WHERE c.tenant_id = tenant AND c.case_id = part[2]::uuid
             AND (c.guide_id = ANY (reach('days')) OR sees_member(c.member_id)
                  OR c.guide_id = ANY (reach('moved')) AND day_in_reach(c.guide_id, c.business_date, 'stores')));
+    ELSIF part[1] = 'picture' THEN
+        RETURN EXISTS (SELECT FROM picture p WHERE p.tenant_id = tenant AND p.picture_id = part[2]::uuid
+            AND (p.guide_id = ANY (reach('days'))
+                 OR p.guide_id = ANY (reach('moved')) AND day_in_reach(p.guide_id, p.business_date, 'stores')));
     ELSIF part[1] = 'account' THEN
         RETURN part[2]::uuid IS NOT DISTINCT FROM asker();
     END IF;

@@ -95,7 +95,12 @@ def test_a_sheet_is_printed_filled_in_and_entered_and_a_complaint_on_it_settled(
     assert opened.run("list", "print", "--store", "S1", "--xlsx", str(xlsx)).exit_code == 0
     assert xlsx.read_bytes().startswith(b"PK")
     lines = (f"{codes[0]} 投诉", f"{codes[1]} interested B")
-    told = opened.json("list", "enter", day, *lines)
+    sheet = tmp_path / "sheet.png"
+    sheet.write_bytes(b"GIF89a")
+    told = opened.json("list", "enter", day, *lines, "--picture", str(sheet))
+    assert problem(told)[2] == "not_a_picture"
+    sheet.write_bytes(b"\x89PNG\r\n\x1a\n a sheet")
+    told = opened.json("list", "enter", day, *lines, "--picture", str(sheet))
     assert [one["result"] for one in told["lines"]] == ["taken", "taken"]
     again = opened.run("list", "enter", day, *lines, f"{codes[1]}X came")
     assert "录入 0 行，早已录入 2 行，没有录入 1 行" in again.stdout
@@ -108,6 +113,10 @@ def test_a_sheet_is_printed_filled_in_and_entered_and_a_complaint_on_it_settled(
     assert opened.json("case", "answer", case["case_id"][:8])["state"] == "answered"
     assert "已结束" in opened.run("case", "close", case["case_id"], "refunded").stdout
     assert problem(opened.json("case", "answer", "nothing"))[2] == "unknown_case"
+    shown = ("check-in", "G1", "3", "--outcome", "came", "--picture", str(sheet))
+    assert opened.run(*shown).exit_code == 0
+    verified = opened.json("audit", "verify")
+    assert (verified["ok"], verified["pictures"]) == (True, 2)
     grades = [row["grade"] for row in opened.json("guide", "resources", "G1")["rows"]]
     assert grades[0] == "B"
 

@@ -25,6 +25,7 @@ UNKNOWN = {
     "store": "sto-nowhere",
     "message": "nudge/gui-nobody",
     "case": str(UUID(int=3 << 64)),
+    "picture": str(UUID(int=2 << 64)),
     "device": str(UUID(int=8 << 64)),
     "account": str(UUID(int=7 << 64)),
     "session": str(UUID(int=6 << 64)),
@@ -110,6 +111,10 @@ def _mine(asked: Asked) -> str:
 
 def _report_by(asked: Asked) -> Any:
     return {"performed_by": asked.name, "channel": "phone", "outcome": "interested"}
+
+
+_PICTURE = {"content": "iVBORw0KGgo="}
+"""As much of a PNG as is looked at."""
 
 
 def _sheet_of(asked: Asked) -> Any:
@@ -251,6 +256,13 @@ CALLS: Mapping[str, Call] = {
     "read_resources: by member": Call("guide", query={"by": "member", "as": "print"}),
     "read_day_sheet": Call("guide", query={"guide": "{name}"}),
     "read_day_sheet: of a store": Call("store", query={"store": "{name}", "as": "print"}),
+    "keep_evidence": _changes("task", 201, body=lambda asked: _PICTURE | {"performed_by": _mine(asked)}),
+    "keep_sheet": Call(
+        "guide", frozenset({201}), reaches=_acts, path={"day": "2026-03-02"}, body=lambda _asked: _PICTURE
+    ),
+    "list_pictures": Call("guide", query={"date": "2026-03-02"}),
+    # Its bytes are nobody's picture: who sees it is told, as everybody else, that there is none to be opened.
+    "read_picture": Call("picture", frozenset({404})),
     "enter_sheet": Call("guide", missing=200, body=_sheet_of),
     "replace_guide": _changes(
         "plan",

@@ -92,6 +92,8 @@ class Reach:
                 return thing.name in self.known_plans
             case "task":
                 return self.did(thing.guide, thing.store) or thing.plan in self.plans
+            case "picture":
+                return self.did(thing.guide, thing.store)
             case "case":
                 # Of who reported it, and of whoever sees the member.
                 mine = thing.store in self.stores or thing.guide in self.guides

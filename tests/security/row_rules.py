@@ -218,6 +218,8 @@ def _stream(facts: Facts, reach: Reach, row: Row) -> bool:  # noqa: PLR0911 - on
             return _found(facts, reach, _taken_part, "plan_member", **key)
         case "member":
             return _found(facts, reach, _member, "member", member_id=UUID(named[0]))
+        case "picture":
+            return _found(facts, reach, _dated, "picture", picture_id=UUID(named[0]))
         case "case":
             return _found(facts, reach, SEES["complaint_case"], "complaint_case", case_id=UUID(named[0]))
         case "account":
@@ -296,6 +298,10 @@ SEES: Mapping[str, Rule] = {
     "message_stop": _of_hq,
     "outbox": _of_hq,
     "phone_index": _of_hq,
+    "picture": _dated,
+    "picture_content": lambda facts, reach, row: _found(
+        facts, reach, _dated, "picture", picture_id=row["picture_id"]
+    ),
     "plan": _plan,
     "plan_check": _campaign,
     "plan_cycle": _plan,

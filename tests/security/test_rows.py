@@ -245,6 +245,7 @@ DEFINED_BY_THE_OWNER = {
     "ensure_event_partitions": "makes a month's partition",
     "enter_guide": "HQ's alone, see below",
     "erase_member": "HQ's alone, see below",
+    "erase_pictures": "HQ's alone, see below",
     "gives_pin": "answers yes or no of an account that is asked for by its id",
     "guide_id_for": "HQ's alone, see below",
     "lent_parts": "names of members' parts whose items the asker's guides have, see below",
@@ -298,6 +299,7 @@ async def test_functions_of_hq_do_nothing_for_anybody_else(stage: Stage, login: 
             ("SELECT enter_guide($1, 'gui-forged', $1, 'x', NULL)", [member]),
             ("SELECT set_opt_out($1, $2)", [member, NOW]),
             ("SELECT erase_member($1, $2, 'x', 'x')", [member, NOW]),
+            ("SELECT erase_pictures(ARRAY[$1::uuid])", [member]),
             ("SELECT add_returns('{k}', '{b1}', '{TIN-1}', '{1}', '{1}', ARRAY[$1::timestamptz], $1)", [NOW]),
             ("SELECT supersede_check_in($1, 3, 4, $2, 'x', NULL)", [done, NOW]),
         ):

@@ -421,6 +421,16 @@ async def _fill(world: World) -> None:
             "INSERT INTO cold_item (tenant_id, task_id, silent_since) VALUES (1, $1, $2)",
             world.tasks[code], at(1),
         )  # fmt: skip
+        picture = derived_id("picture of", code)
+        await world.brand.execute(
+            "INSERT INTO picture (tenant_id, picture_id, kind, sha256, media_type, size, guide_id, business_date, kept_at)"
+            " VALUES (1, $1, 'sheet', $2, 'image/png', 3, $3, $4, $5)",
+            picture, "b" * 64, guide, date(2026, 3, DAY), at(DAY, 9, 40),
+        )  # fmt: skip
+        await world.brand.execute(
+            "INSERT INTO picture_content (tenant_id, picture_id, sealed) VALUES (1, $1, 'x')", picture
+        )
+        world.things.append(Thing("picture", str(picture), (str(picture),), GUIDES[code].store, code))
         complained = Followed(
             world.done[code], 3, GUIDES[code].plan, world.members[code][0], guide, date(2026, 3, DAY),
             complains=True, supersedes=None, answer_hours=24,
