@@ -95,7 +95,7 @@ async def cases(
     return page_of(found, limit, ComplaintAnswer.model_validate, lambda one: one.place)
 
 
-@router.post("/{case_id}/answer", operation_id="answer_case", responses=responses(404, 409))
+@router.post("/{case_id}/answer", operation_id="answer_case", responses=responses(400, 404, 409, 415))
 async def answered(
     here: AtHand, case_id: UUID, body: Answering, key: OptionalKey = None
 ) -> CaseStandingAnswer:
@@ -103,7 +103,7 @@ async def answered(
     return await _answer(here, CaseAnswer(case_id, note=body.note), key)
 
 
-@router.post("/{case_id}/close", operation_id="close_case", responses=responses(404, 409))
+@router.post("/{case_id}/close", operation_id="close_case", responses=responses(400, 404, 409, 415))
 async def closed(here: AtHand, case_id: UUID, body: Closing, key: OptionalKey = None) -> CaseStandingAnswer:
     """Close a case: the member may be contacted again."""
     return await _answer(here, CaseAnswer(case_id, body.resolution, body.note), key)
