@@ -27,6 +27,7 @@ class Figures:
     transaction_s: float
     check_ins_a_second: float
     sequencer: Waiting
+    complaints_overdue: int
 
 
 async def read_figures(ledger: Ledger, at: datetime) -> Figures:
@@ -47,4 +48,5 @@ async def read_figures(ledger: Ledger, at: datetime) -> Figures:
             transaction_s=await gauges.oldest_transaction_s(connection),
             check_ins_a_second=await gauges.check_ins_a_second(connection, tenant, at=at),
             sequencer=await gauges.sequencer_lag(connection, tenant, at=at),
+            complaints_overdue=await gauges.complaints_overdue(connection, tenant, at=at),
         )

@@ -61,6 +61,11 @@ class _Told(Collector):
                 "Check-ins taken a second, over the last minute.",
                 told.check_ins_a_second,
             ),
+            (
+                "daogou_complaints_overdue",
+                "Complaints that nobody has answered by their deadline.",
+                told.complaints_overdue,
+            ),
             ("daogou_sequencer_waiting", "Events without a position.", told.sequencer.rows),
             (
                 "daogou_sequencer_oldest_waiting_seconds",

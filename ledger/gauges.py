@@ -70,6 +70,17 @@ async def sequencer_lag(connection: Driver, tenant_id: int, *, at: datetime) -> 
     return Waiting(row["rows"], _age(row["oldest"], at))
 
 
+async def complaints_overdue(connection: Driver, tenant_id: int, *, at: datetime) -> int:
+    """Complaints that nobody has answered by their deadline; by an index that holds what is unfinished."""
+    overdue: int = await connection.fetchval(
+        "SELECT count(*)::int FROM complaint_case WHERE tenant_id = $1 AND state IN ('open', 'answered')"
+        " AND state = 'open' AND deadline_at < $2",
+        tenant_id,
+        at,
+    )
+    return overdue
+
+
 async def oldest_transaction_s(connection: Driver) -> float:
     """Seconds the oldest open transaction of this database has run, of the logins this one may see; 0: none is open."""
     age = await connection.fetchval("SELECT oldest_transaction_s()")

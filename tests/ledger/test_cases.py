@@ -18,6 +18,7 @@ from infra.outbox_sender import send_due
 from ledger.as_of import resolve
 from ledger.cases import Answer, Case, Selected, Wanted, answer_case, list_cases
 from ledger.endpoints import add_endpoint
+from ledger.gauges import complaints_overdue
 from ledger.looking_back import member_then
 from ledger.today import read_todays_list
 from ledger.verify import verify
@@ -66,6 +67,9 @@ async def test_a_complaint_keeps_its_member_off_every_list_until_its_case_is_clo
     await shop.morning(3, guide)
     assert await shop.listed(3, guide) == []
     assert [one.overdue for one in await cases(shop, "overdue", 3, 11)] == [True]
+    async with shop.ledger.connection() as connection:
+        overdue = [await complaints_overdue(connection, 1, at=at(3, hour)) for hour in (10, 11)]
+    assert overdue == [0, 1]
     # Her phone was offline and did not know: the call is kept, and stands out.
     await shop.report(other, guide, at(3, 15), "no_answer")
     assert await shop.value("SELECT conflict FROM check_in WHERE task_id = $1", other) == "complaint_open"
