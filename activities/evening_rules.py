@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from activities.acting import Asked
+from activities.asked import Asked
 from domain.calendar import business_date
 from domain.errors import Problem, Refused
 from domain.evening import STAGES, check_rule, not_before

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.opening import close_guide_days
 from domain.calendar import business_date
 from domain.errors import NotFound, Problem, Refused

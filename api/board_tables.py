@@ -304,7 +304,10 @@ async def month(
 
 
 @router.get(
-    "/resources/{guide}", operation_id="read_resources", response_model=BoardAnswer, responses=_answers(404)
+    "/resources/{guide}",
+    operation_id="read_resources",
+    response_model=BoardAnswer,
+    responses=board_answers(404),
 )
 async def resources(
     here: AtHand,
@@ -318,10 +321,12 @@ async def resources(
     """A guide's own resources now: her members by grade and product line, last contact, who is going cold, what is next."""
     guide_id = await here.guide_in_reach(guide)
     board = await make_resources(here.ledger, guide_id, guide, at=here.clock(), by=by)
-    return await _answer(request, board, form)
+    return await answer_board(request, board, form)
 
 
-@router.get("/day-sheet", operation_id="read_day_sheet", response_model=BoardAnswer, responses=_answers(404))
+@router.get(
+    "/day-sheet", operation_id="read_day_sheet", response_model=BoardAnswer, responses=board_answers(404)
+)
 async def day_sheet(
     here: AtHand,
     request: Request,
@@ -336,7 +341,7 @@ async def day_sheet(
     if guide is not None:
         await here.guide_in_reach(guide)
     board = await make_day_sheet(here.ledger, guide=guide, store=store, day=day, at=here.clock())
-    return await _answer(request, board, form)
+    return await answer_board(request, board, form)
 
 
 async def _sheet(

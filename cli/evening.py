@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import RenderableType
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.board_audience import EVERYBODY, Where
 from activities.evening_boards import make_day_rates, make_day_summary, make_guide_score, make_score_sheet
 from activities.evening_rules import EveningStands, evening_on, set_close_hour, set_score_rule

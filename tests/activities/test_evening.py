@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activities.absence import tell_absent
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.board_audience import EVERYBODY, When, Where
 from activities.boards import Days
 from activities.evening_boards import make_day_rates, make_day_summary, make_guide_score, make_score_sheet

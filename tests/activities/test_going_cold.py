@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.members import set_consent
 from domain.consent import Purpose, Source
 from domain.messages import DayStep

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.members import erase_member
 from domain.pictures import digest_of
 from domain.policy import Role

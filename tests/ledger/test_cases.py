@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.members import erase_member, export_member
 from domain.complaints import Resolution
 from domain.errors import NotFound, Refused
