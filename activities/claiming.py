@@ -18,6 +18,8 @@ from domain.errors import NotFound, Problem, Refused
 from domain.messages import DayStep
 from ledger.calendars import days_off, off_duty
 from ledger.changing_lists import DayHours, extend_lists
+from ledger.contact_accounts import read_account
+from ledger.contacts import hold_all, hold_member_of
 from ledger.day_norms import asked_of_day
 from ledger.door import Driver
 from ledger.due_items import AT_WORK, ZoneDay
@@ -101,7 +103,7 @@ async def _pooled_plans(
 async def claim(ledger: Ledger, guide: str, task_id: UUID, asked: Asked) -> Claimed:
     """Let a guide have an item of her store's pool: it comes on her list of the day, beyond her capacity too.
 
-    Again by the same guide it changes nothing. Some twelve round trips, rows those of one store's pool.
+    Again by the same guide it changes nothing. Some thirteen round trips, rows those of one store's pool.
 
     Raises:
         NotFound: no such guide at work today, or the item is not in the pool of her store.
@@ -124,6 +126,8 @@ async def claim(ledger: Ledger, guide: str, task_id: UUID, asked: Asked) -> Clai
         listed = await on_list(connection, tenant, task_id, day)
         if listed == guide_id:
             return await _claimed(connection, tenant, guide, guide_id, task_id, day, duplicate=True)
+        # The pool is read when nobody else can take the member's contact: another store may have an item about her, too.
+        await hold_member_of(connection, tenant, task_id)
         plans = await _pooled_plans(connection, tenant, day, zone, asked.at)
         items = await read_pool(
             connection,
@@ -134,7 +138,7 @@ async def claim(ledger: Ledger, guide: str, task_id: UUID, asked: Asked) -> Clai
         )
         item = next((one for one in items if one.task_id == task_id), None)
         if item is None:
-            raise await _not_in_pool(connection, tenant, task_id, hers["store_id"], listed)
+            raise await _not_in_pool(connection, tenant, task_id, hers["store_id"], listed, asked.at)
         plan = next(one.plan for one in plans if one.plan.plan == item.plan_id)
         if not plan.care.takes_part(guide):
             raise Refused([Problem("guide", guide, "guide_not_in_plan")])
@@ -170,20 +174,23 @@ def _hours(plans: Sequence[PlanState], day: date, zone: str) -> DayHours:
 
 
 async def _not_in_pool(
-    connection: Driver, tenant_id: int, task_id: UUID, store_id: UUID, listed: UUID | None
+    connection: Driver, tenant_id: int, task_id: UUID, store_id: UUID, listed: UUID | None, at: datetime
 ) -> NotFound | Refused:
     """Of what was in her own store's pool she is told how it stands; of others nothing, not even that they are there."""
-    of_store = await connection.fetchval(
-        "SELECT true FROM task t JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id"
+    member = await connection.fetchval(
+        "SELECT t.member_id FROM task t JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id"
         " JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id AND p.spec->'day'->>'claim_until' IS NOT NULL"
         " WHERE t.tenant_id = $1 AND t.task_id = $2 AND g.store_id = $3",
         tenant_id,
         task_id,
         store_id,
     )
-    if not of_store:
+    if member is None:
         return NotFound(Problem("task_id", str(task_id), "unknown_task"))
-    return Refused([Problem("task_id", str(task_id), "claimed_by_other" if listed else "not_in_pool")])
+    if listed:
+        return Refused([Problem("task_id", str(task_id), "claimed_by_other")])
+    account = await read_account(connection, tenant_id, member, at=at)
+    return Refused([Problem("task_id", str(task_id), "not_in_pool" if account.left else "no_contact_left")])
 
 
 async def _refuse_if_away(connection: Driver, tenant_id: int, guide: str, guide_id: UUID, day: date) -> None:
@@ -254,6 +261,7 @@ async def push_unclaimed(ledger: Ledger, *, day: date, time_zone: str, at: datet
             day=day,
             zone=time_zone,
         )
+        await hold_all(connection, tenant)
         more = await unclaimed(
             connection,
             ZoneDay(tenant, day, time_zone, off),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from ledger.calendars import GuideCalendar, guide_calendars
 from ledger.day_norms import read_day_norm
 from ledger.door import Driver
 from ledger.ledger import Ledger
-from ledger.load import due_ahead
+from ledger.load import ContactsLeft, contacts_left, due_ahead
 from ledger.plans import read_plan, running_plans
 
 DAYS_AHEAD = 10
@@ -47,6 +47,8 @@ class Forecast:
     plan: str
     totals: dict[str, tuple[DayLoad, ...]]
     guides: tuple[GuideForecast, ...]
+    contacts: ContactsLeft | None = None
+    """Members who have no contact left in the week and the month of the first day that is told; None: no day is."""
 
     @property
     def over(self) -> int:
@@ -65,7 +67,38 @@ async def forecast_plan(ledger: Ledger, plan_id: str, *, at: datetime, days: int
         today = business_date(at, await plan_zone(connection, ledger.tenant_id, plan))
     able = await read_ability(ledger, plan)
     async with ledger.connection() as connection:
-        return await foresee(connection, ledger.tenant_id, plan, able, today=today, days=days)
+        foreseen = await foresee(connection, ledger.tenant_id, plan, able, today=today, days=days)
+    return await with_contacts(ledger, plan, foreseen, able, today=today, at=at)
+
+
+async def with_contacts(
+    ledger: Ledger,
+    plan: Plan,
+    foreseen: Forecast,
+    able: Ability,
+    *,
+    today: date,
+    at: datetime,
+    would_make: Sequence[TaskCreated] | None = None,
+) -> Forecast:
+    """The forecast with how many of the members it is about have no contact left, whoever made those they had.
+
+    Of what guides in the asker's reach look after; two numbers are told, of no member and of no other plan. One round trip.
+    """
+    days = able.working_days(plan, max(today, plan.period.start), 1)
+    if not days:
+        return foreseen
+    async with ledger.for_upkeep().connection() as connection:
+        told = await contacts_left(
+            connection,
+            ledger.tenant_id,
+            day=days[0],
+            known_at=at,
+            plan_id=plan.plan if would_make is None else None,
+            guides=able.calendars,
+            members=sorted({task.member for task in would_make or ()}),
+        )
+    return replace(foreseen, contacts=told)
 
 
 @dataclass(frozen=True, slots=True)

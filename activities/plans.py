@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities.context import Context
 from domain.calendar import local_instant
+from domain.contact_budget import PRIORITIES
 from domain.day_norm import invites
 from domain.messages import OpenDays, PlanRun, PlanStep, PlanView
 from domain.plan import Plan
@@ -96,7 +97,14 @@ async def plan_zone(connection: Driver, tenant_id: int, plan: Plan) -> str:
 def on_day(standing: PlanState, *, pooled: bool = False) -> PlanOnDay:
     """The plan as the cut takes it."""
     plan = standing.plan
-    return PlanOnDay(plan.plan, standing.cycle, invites(plan), plan.day.key_value_first, pooled)
+    return PlanOnDay(
+        plan.plan,
+        standing.cycle,
+        invites(plan),
+        plan.day.key_value_first,
+        pooled,
+        PRIORITIES.index(plan.priority),
+    )
 
 
 def pooled(plan: Plan, day: date, time_zone: str, at: datetime) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from activities.assignment import Drawn, draw_cycle
-from activities.forecasting import DAYS_AHEAD, Forecast, foresee, read_ability
+from activities.forecasting import DAYS_AHEAD, Forecast, foresee, read_ability, with_contacts
 from activities.plan_hours import look_at_hours
 from activities.plans import plan_zone
 from domain.calendar import business_date, local_instant
@@ -54,15 +54,19 @@ async def preview_plan(ledger: Ledger, plan: Plan, *, at: datetime, on: date | N
             instant = at if on is None else local_instant(on, time(0), zone)
             norm = await read_day_norm(connection, ledger.tenant_id)
             drawn = await draw_cycle(connection, ledger.tenant_id, plan, 1, instant)
+            today = business_date(instant, zone)
             foreseen = await foresee(
                 connection,
                 ledger.tenant_id,
                 plan,
                 able,
-                today=business_date(instant, zone),
+                today=today,
                 days=min(DAYS_AHEAD, plan.period.working_days),
                 would_make=drawn.tasks,
             )
+    foreseen = await with_contacts(
+        ledger, plan, foreseen, able, today=today, at=instant, would_make=drawn.tasks
+    )
     nobody = by_reasons(one.tried for one in drawn.assigned if one.guide is None)
     taking_part = sum(plan.care.takes_part(code) for code in known.guides)
     return Preview(drawn, taking_part, nobody, capacity_of(plan, norm), foreseen, hours.notes)

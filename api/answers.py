@@ -43,6 +43,15 @@ class GuideForecastAnswer(Answer):
     days: list[DayLoadAnswer]
 
 
+class ContactsLeftAnswer(Answer):
+    """Members the plan's items are about, and how many of them have no contact left, over all plans."""
+
+    day: date = Field(description="In whose week and month: the first day that is told.")
+    members: int
+    none_this_week: int
+    none_this_month: int
+
+
 class ForecastAnswer(Answer):
     """The coming working days: load from all plans against capacity. Who comes to be over capacity stands first."""
 
@@ -50,6 +59,7 @@ class ForecastAnswer(Answer):
     over: int = Field(description="Guides who come to have more than they can do.")
     totals: dict[str, list[DayLoadAnswer]] = Field(description="All guides together, by kind.")
     guides: list[GuideForecastAnswer]
+    contacts: ContactsLeftAnswer | None = Field(default=None, description="Null: no day is told.")
 
 
 class FirstCycle(Answer):

@@ -17,6 +17,7 @@ from rich.console import RenderableType
 from activities.absence import Absent, tell_absent
 from activities.asked import Asked
 from activities.claiming import Claimed, Pool, claim, store_pool
+from cli.contacts import limits_command
 from cli.layout import heading, number, table
 from cli.session import Session, json_option, pass_session
 from domain.calendar import business_date
@@ -40,7 +41,14 @@ a_number = click.IntRange(0, MOST_A_DAY)
 
 def register(day: click.Group) -> None:
     """Add these commands to `daogou day`."""
-    for command in (pool_command, claim_command, snooze_command, absent_command, norm_command):
+    for command in (
+        pool_command,
+        claim_command,
+        snooze_command,
+        absent_command,
+        norm_command,
+        limits_command,
+    ):
         day.add_command(command)
 
 

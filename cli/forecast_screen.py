@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from activities.forecasting import Forecast
 from cli.layout import heading, number, table
 from cli.session import Session
+from domain.contact_budget import Period, span
 
 MOST_NAMED = 20
 
@@ -30,6 +31,7 @@ def forecast(session: Session, found: Forecast) -> Iterator[RenderableType]:
                 f"{one.day}", number(one.due), number(one.load), number(one.capacity), number(one.left)
             )
         yield made
+    yield from _contacts(session, found)
     if not found.over:
         yield words("forecast.fits")
         return
@@ -46,3 +48,17 @@ def forecast(session: Session, found: Forecast) -> Iterator[RenderableType]:
             capacity=number(most.capacity),
             most=most.day,
         )
+
+
+def _contacts(session: Session, found: Forecast) -> Iterator[RenderableType]:
+    told = found.contacts
+    if told is None:
+        return
+    of = number(told.members)
+    if told.none_this_month:
+        members = number(told.none_this_month)
+        yield session.words("forecast.no_contact_month", members=members, of=of, month=f"{told.day:%Y-%m}")
+    if told.none_this_week:
+        members = number(told.none_this_week)
+        monday = span(Period.WEEK, told.day)[0]
+        yield session.words("forecast.no_contact_week", members=members, of=of, monday=monday)

@@ -23,6 +23,7 @@ from activities.members import (
     set_consent,
 )
 from cli.account_words import at_minute
+from cli.contacts import contacts_command
 from cli.layout import NOTHING, heading, number, table
 from cli.session import Session, json_option, pass_session, to_json
 from domain.consent import HEARD, Purpose, Source
@@ -39,6 +40,9 @@ ACTOR = "hq"
 @click.group()
 def member() -> None:
     """会员的权利：同意、导出、删除 / Rights of the member: consent, export, erasure."""
+
+
+member.add_command(contacts_command)
 
 
 @member.command("consent")

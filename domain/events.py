@@ -406,6 +406,19 @@ class EveningRuleSet(Event):
     """HH:MM in the store's own time."""
     score: dict[str, Any] | None = None
     """As `domain.evening.ScoreRule` has it, whole numbers only."""
+
+
+# --- stream contact-limits -----------------------------------------------------------------------------
+
+
+class ContactLimitsSet(Event):
+    """How often a member is contacted at most, over all plans, from a day on."""
+
+    type: ClassVar[str] = "contact_limits_set"
+    from_on: date
+    day: int
+    week: int
+    month: int
     reason: str
 
 

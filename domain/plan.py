@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 
 from domain.calendar import WorkingCalendar
 from domain.complaints import ANSWER_HOURS
+from domain.contact_budget import Priority
 from domain.urging import Level
 
 PLAN_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -231,6 +232,8 @@ class Plan(_Strict):
 
     plan: str = Field(pattern=PLAN_ID)
     name: str = Field(min_length=1)
+    priority: Priority = "middle"
+    """Who gets a member's contact where several plans want it (`domain/contact_budget.py`)."""
     period: Period
     calendar: CalendarRule = CalendarRule()
     members: Segment

@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from domain.calendar import local_instant
 from domain.delivery import RATE_LIMITED, Delivery, standing_after
 from domain.errors import Refused
 from domain.permitted import Purpose, next_permitted
 from ledger.calendars import LAYERS_OF_STORE, STORE_COLUMNS, layers_of, with_guide
 from ledger.case_standing import NO_COMPLAINT
+from ledger.contact_accounts import read_account
+from ledger.contacts import try_hold
 from ledger.door import Driver
 from ledger.escalating import KIND as ESCALATION
 from ledger.escalating import PLACE, left_open
@@ -33,6 +36,10 @@ DAY_SUMMARY = "day_summary"
 """The kind of message that tells a store how its day closed (`tell_store_day`, 0022.sql); its figures are its content's."""
 CONTACT = "contact"
 """The kind of message that reaches a member (`outbox.member_id`)."""
+NO_CONTACT_LEFT = "no_contact_left"
+"""Why a message to a member waits whose contacts of the day, week or month are taken."""
+HELD_FOR = timedelta(seconds=5)
+"""A message to a member whose account somebody holds, who cuts lists or sends to her, is looked at again after that."""
 LOOKED_AT = 50
 """Messages one recheck looks at; those that can never become right are ended on the way to one that can be sent."""
 
@@ -53,14 +60,14 @@ SELECT c.purpose, c.attempts, (c.content->>'date')::date AS day, c.content->>'sl
        (SELECT k.facts::text FROM calendar_layer k WHERE k.tenant_id = $1 AND k.scope = 'guide'
         AND k.subject = g.guide_id::text) AS facts, {STORE_COLUMNS}, {LAYERS_OF_STORE} AS said,
        CASE WHEN c.expires_at <= $3 THEN 'too_late'
-            WHEN c.kind IN ('seal', '{DAY_SUMMARY}') THEN NULL
-            WHEN c.kind = '{ESCALATION}' THEN CASE WHEN e.left_open IS NULL THEN 'nothing_open' END
-            WHEN c.kind = 'contact' AND m.member_id IS NULL OR m.erased_at IS NOT NULL THEN 'member_gone'
+            WHEN (c.kind = '{CONTACT}' OR c.member_id IS NOT NULL) AND (m.member_id IS NULL OR m.erased_at IS NOT NULL)
+                THEN 'member_gone'
             WHEN m.opted_out_at <= $3 THEN 'opted_out'
             WHEN EXISTS (SELECT FROM plan_member q WHERE q.tenant_id = $1 AND q.plan_id = c.content->>'plan'
                          AND q.member_id = c.member_id AND q.grade = 'D') THEN 'graded_d'
             WHEN c.kind = '{CONTACT}' AND NOT {_UNDISTURBED} THEN 'complaint_open'
-            WHEN c.kind = 'contact' THEN NULL
+            WHEN c.kind IN ('{CONTACT}', '{SEAL}', '{DAY_SUMMARY}') THEN NULL
+            WHEN c.kind = '{ESCALATION}' THEN CASE WHEN e.left_open IS NULL THEN 'nothing_open' END
             WHEN g.guide_id IS NULL OR NOT g.active THEN 'guide_gone'
             WHEN (c.content->>'date')::date BETWEEN g.on_leave_from AND coalesce(g.on_leave_to, 'infinity')
                 THEN 'guide_on_leave'
@@ -183,13 +190,15 @@ class _LookedAt:
 
 def _looked_at(row: Mapping[str, Any], now: datetime) -> _LookedAt:
     purpose: str = row["purpose"]
-    if row["why"] is not None or row["kind"] in (
+    if row["why"] is not None:
+        return _LookedAt(purpose, row["why"])
+    reaches = Purpose.WORK if row["member_id"] is None else Purpose.CONTACT
+    if reaches is Purpose.WORK and row["kind"] in (
         SEAL,
         ESCALATION,
         DAY_SUMMARY,
     ):  # whoever answers for others is told at once
-        return _LookedAt(purpose, row["why"])
-    reaches = Purpose.WORK if row["member_id"] is None else Purpose.CONTACT
+        return _LookedAt(purpose)
     layers = layers_of(row)
     if reaches is Purpose.WORK:
         layers = with_guide(layers, row)
@@ -237,8 +246,8 @@ async def claim(ledger: Ledger, *, endpoint_id: int, token: str, now: datetime) 
     """Mark the endpoint's next message as being sent, if it still may be; None: nothing may be sent to it now.
 
     Everything is looked at again in the transaction that marks: the switch, the message's time, the guide, her day,
-    what is open, the endpoint and its rate; of a member her opt-out, erasure and D; and whether the instant is permitted
-    (`domain.permitted`). What can never become right ends as `expired`, what comes too early waits, each with the reason.
+    what is open, the endpoint and its rate; of a member her opt-out, erasure and D, and whether she has a contact left, her
+    account being held from then on; and whether the instant is permitted (`domain.permitted`). What can never become right ends as `expired`, what comes too early waits, each with the reason.
 
     Args:
         ledger: the brand's.
@@ -275,6 +284,10 @@ async def claim(ledger: Ledger, *, endpoint_id: int, token: str, now: datetime) 
             await _end_wrong(connection, tenant_id, endpoint_id, looked, now)
             for row, again in zip(rows, looked, strict=True):
                 if again.why is None and again.not_before is None:
+                    if row["member_id"] and not await _takes_contact(
+                        connection, tenant_id, endpoint_id, row, now
+                    ):
+                        continue
                     await _mark(connection, tenant_id, endpoint_id, row["purpose"], token, now)
                     return Claimed(
                         purpose=row["purpose"],
@@ -289,6 +302,22 @@ async def claim(ledger: Ledger, *, endpoint_id: int, token: str, now: datetime) 
 
 
 _OF_SUMMARY = ("version", "guides", "listed", "done", "reached", "carried", "late")
+
+
+async def _takes_contact(
+    connection: Driver, tenant_id: int, endpoint_id: int, row: Mapping[str, Any], now: datetime
+) -> bool:
+    """Whether the member has a contact left for the message; her account is held then. If not, it waits for one."""
+    purpose: str = row["purpose"]
+    if not await try_hold(connection, tenant_id, row["member_id"]):
+        waits = _LookedAt(purpose, None, now + HELD_FOR)
+    else:
+        account = await read_account(connection, tenant_id, row["member_id"], at=now)
+        if account.left:
+            return True
+        waits = _LookedAt(purpose, NO_CONTACT_LEFT, local_instant(account.free_on, time(0), account.zone))
+    await _end_wrong(connection, tenant_id, endpoint_id, [waits], now)
+    return False
 
 
 def _says(row: Mapping[str, Any], *, shared: bool) -> Nudge | LeftOpen | DaySummary | SealNews | Contact:

@@ -4,8 +4,12 @@ A rule that keeps items off every list is one entry of `CONDITIONS`; one that mo
 
 Parameters: $1 brand, $2 day, $3 time zone, $4 plans and $5 their cycles, $6 whether a plan's items are invitations, $7
 whether its key values come first, $8 the instant, $9 the most days a member is dialled in vain, $10 whether a plan's items
-wait in the stores' pools, $11 guides who are off, $12 plans to which the stores $13 are closed, $14 calls and $15 invitations
-a list holds, $16 guides with another number of $17 invitations or $18 calls. Of the items of a zone each is looked at once.
+wait in the stores' pools, $11 guides who are off, $12 plans to which the stores $13 are closed, $14 the plans' priorities
+(0 first); of the capacity $15 calls and $16 invitations a list holds, $17 guides with another number of $18 invitations or
+$19 calls. Of the items of a zone each is looked at once.
+
+A member has one account over all plans (`ledger.contacts`): who has no contact left comes on no list, whatever is due. That
+is looked at before the capacity cuts, so that nobody's place is taken by who may not be contacted.
 """
 
 from __future__ import annotations
@@ -16,12 +20,14 @@ from datetime import date, datetime
 from uuid import UUID
 
 from domain.check_in import MOST_DIAL_DAYS
+from domain.contact_budget import PRIORITIES
 from domain.day_norm import Capacity
 from ledger.calendars import NOBODY_OFF, DaysOff
 from ledger.case_standing import NO_COMPLAINT
+from ledger.contacts import SPENT, contacts_of, counted, limits_on
 
-PLANS = """unnest($4::text[], $5::int[], $6::bool[], $7::bool[], $10::bool[])
-        AS p(plan_id, cycle, invitation, key_value_first, pooled)"""
+PLANS = """unnest($4::text[], $5::int[], $6::bool[], $7::bool[], $10::bool[], $14::smallint[])
+        AS p(plan_id, cycle, invitation, key_value_first, pooled, priority)"""
 
 # Written so that the planner sees that almost every row passes: else it takes a zone's items for a few, and looks each up.
 AT_WORK = """g.active AND (g.on_leave_from IS NULL OR $2 < g.on_leave_from OR g.on_leave_to < $2)
@@ -68,8 +74,21 @@ ORDER: Mapping[str, str] = {
 """The order of a list; the last makes it the same every time."""
 
 
+WITHIN_BUDGET = f"""limits AS ({limits_on("$2", "$8")}
+), spent AS (
+    SELECT c.member_id FROM (
+        SELECT k.member_id, {counted("k", day="$2")}
+        FROM ({contacts_of("one_a_member", day="$2", reserved_today=False)}) k GROUP BY 1
+    ) c CROSS JOIN limits l WHERE {SPENT}
+), within_budget AS (
+    SELECT o.* FROM one_a_member o WHERE NOT EXISTS (SELECT FROM spent x WHERE x.member_id = o.member_id)
+)"""
+"""`within_budget`: of `one_a_member` those with a contact left. Who is on a list of the day is not among them, so what is
+reserved on it need not be looked at. `spent` is empty or small; of members without a contact no row comes of it."""
+
+
 def listable(*, only: str = "") -> str:
-    """The CTEs `due` and `one_a_member`: what may come on a list, its place in the order, one item a member.
+    """The CTEs `due`, `one_a_member` and `within_budget`: what may come on a list, its place in the order, one item a member.
 
     Args:
         only: one more condition, e.g. on the guide's store `g.store_id`.
@@ -77,7 +96,7 @@ def listable(*, only: str = "") -> str:
     conditions = [*CONDITIONS.values(), *([only] if only else [])]
     return f"""
 due AS (
-    SELECT t.guide_id, t.task_id, t.member_id, t.attempts, g.store_id, p.invitation, p.pooled,
+    SELECT t.guide_id, t.task_id, t.member_id, t.attempts, g.store_id, p.invitation, p.pooled, p.priority,
            row_number() OVER (ORDER BY {", ".join(ORDER.values())}) AS place
     FROM task t
     JOIN {PLANS} ON p.plan_id = t.plan_id AND p.cycle = t.cycle
@@ -88,15 +107,15 @@ due AS (
     JOIN plan l ON l.tenant_id = $1 AND l.plan_id = t.plan_id
     JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
     WHERE t.tenant_id = $1 AND {" AND ".join(conditions)}
-), one_a_member AS ( -- the member's other items come another day
-    SELECT DISTINCT ON (member_id) * FROM due ORDER BY member_id, pooled, place
-)"""
+), one_a_member AS ( -- the contact is the plan's with the highest priority; the member's other items come another day
+    SELECT DISTINCT ON (member_id) * FROM due ORDER BY member_id, priority, pooled, place
+), {WITHIN_BUDGET}"""
 
 
 WITHIN_CAPACITY = f"""{listable()}, counted AS (
     SELECT o.*, row_number() OVER (PARTITION BY o.guide_id, o.invitation ORDER BY o.place)
            + coalesce(h.items, 0) AS nth
-    FROM one_a_member o LEFT JOIN (
+    FROM within_budget o LEFT JOIN (
         SELECT i.guide_id, p.invitation, count(*) AS items FROM list_item i
         JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
         JOIN (SELECT plan_id, coalesce(spec->'means'->0->>'item', 'call') = 'invitation' AS invitation FROM plan
@@ -106,9 +125,9 @@ WITHIN_CAPACITY = f"""{listable()}, counted AS (
     WHERE NOT o.pooled
 ), listed AS (
     SELECT c.guide_id, c.task_id, row_number() OVER (PARTITION BY c.guide_id ORDER BY c.place) AS rank
-    FROM counted c LEFT JOIN unnest($16::uuid[], $17::int[], $18::int[]) AS own(guide_id, invitations, calls)
+    FROM counted c LEFT JOIN unnest($17::uuid[], $18::int[], $19::int[]) AS own(guide_id, invitations, calls)
         ON own.guide_id = c.guide_id
-    WHERE c.nth <= CASE WHEN c.invitation THEN coalesce(own.invitations, $15::int) ELSE coalesce(own.calls, $14::int) END
+    WHERE c.nth <= CASE WHEN c.invitation THEN coalesce(own.invitations, $16::int) ELSE coalesce(own.calls, $15::int) END
 )"""
 """`listed`: what comes on whose list beside what is on it already, in order."""
 
@@ -124,6 +143,8 @@ class PlanOnDay:
     key_value_first: bool = True
     pooled: bool = False
     """Whether its items still wait in the stores' pools to be claimed."""
+    priority: int = PRIORITIES.index("middle")
+    """Whose contact it is where several plans want the member's: the lowest number's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +172,7 @@ class Holds:
 
 
 def due_arguments(zone_day: ZoneDay, plans: Sequence[PlanOnDay], at: datetime) -> list[object]:
-    """$1 to $13."""
+    """$1 to $14."""
     return [
         zone_day.tenant_id,
         zone_day.day,
@@ -166,11 +187,12 @@ def due_arguments(zone_day: ZoneDay, plans: Sequence[PlanOnDay], at: datetime) -
         list(zone_day.off.guides),
         [plan_id for plan_id, _ in zone_day.off.stores],
         [store_id for _, store_id in zone_day.off.stores],
+        [plan.priority for plan in plans],
     ]
 
 
 def capacity_arguments(holds: Holds) -> list[object]:
-    """$14 to $18."""
+    """$15 to $19."""
     own = sorted({*holds.invitations, *holds.calls})
     return [
         holds.capacity.calls,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from ledger.contacts import hold_all
 from ledger.door import Driver
 from ledger.due_items import (
     AT_WORK,
@@ -21,14 +22,14 @@ WITH {WITHIN_CAPACITY}, begun AS (
     SELECT guide_id, count(*) AS items FROM listed GROUP BY 1
     UNION ALL -- Where a store has a pool, its guides' days begin with empty lists, on which comes what they claim.
     SELECT g.guide_id, 0 FROM guide g
-    WHERE g.tenant_id = $1 AND g.store_id IN (SELECT store_id FROM one_a_member WHERE pooled) AND {AT_WORK}
+    WHERE g.tenant_id = $1 AND g.store_id IN (SELECT store_id FROM within_budget WHERE pooled) AND {AT_WORK}
       AND g.guide_id <> ALL ($11::uuid[])
       AND g.guide_id NOT IN (SELECT guide_id FROM listed)
 ), days AS (
     INSERT INTO guide_day (tenant_id, guide_id, business_date, time_zone, state, listed, opens_at, closes_at,
                            target_calls, target_invitations)
-    SELECT $1, b.guide_id, $2, $3, 'cut', b.items, $8, $19, $20::int, coalesce(own.invitations, $21::int)
-    FROM begun b LEFT JOIN unnest($22::uuid[], $23::int[]) AS own(guide_id, invitations) ON own.guide_id = b.guide_id
+    SELECT $1, b.guide_id, $2, $3, 'cut', b.items, $8, $20, $21::int, coalesce(own.invitations, $22::int)
+    FROM begun b LEFT JOIN unnest($23::uuid[], $24::int[]) AS own(guide_id, invitations) ON own.guide_id = b.guide_id
     ON CONFLICT DO NOTHING RETURNING guide_id
 ), items AS (
     INSERT INTO list_item (tenant_id, guide_id, business_date, rank, task_id)
@@ -50,9 +51,10 @@ async def cut_lists(
     """Cut the lists of every guide of a zone with something due; returns the lists there are for the day.
 
     Order, conditions and capacity are those of `ledger.due_items`; one item a member. Who is off that day gets none.
-    Cutting again changes nothing: a list that is there stays. Call it in a transaction. One round trip whatever the number of guides; rows written: one a
-    list and one an item on it.
+    Cutting again changes nothing: a list that is there stays. Call it in a transaction; it holds all contact accounts until that
+    ends. Two round trips whatever the number of guides; rows written: one a list and one an item on it.
     """
+    await hold_all(connection, zone_day.tenant_id)
     return int(
         await connection.fetchval(
             _CUT,

@@ -1,12 +1,14 @@
-"""What is due to guides in the days to come, counted in the database: one row a guide, kind and day."""
+"""What is due to guides in the days to come, and which members have no contact left for it, counted in the database."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from domain.check_in import MOST_DIAL_DAYS
+from ledger.contacts import contacts_of, counted, limits_on
 from ledger.door import Driver
 
 
@@ -48,3 +50,55 @@ async def due_ahead(
         without,
     )
     return [DueItems(**dict(row)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactsLeft:
+    """How many members a plan's items are about, and how many of them have no contact left in the week, or month, of a day."""
+
+    day: date
+    members: int
+    none_this_week: int
+    none_this_month: int
+
+
+_CONTACTS_LEFT = f"""
+WITH wanted AS MATERIALIZED (
+    SELECT unnest($6::uuid[]) AS member_id WHERE $3::text IS NULL
+    UNION
+    SELECT t.member_id FROM task t JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id AND p.cycle = t.cycle
+    WHERE t.tenant_id = $1 AND t.plan_id = $3 AND t.state = 'open' AND t.guide_id = ANY ($5)
+), limits AS ({limits_on("$2", "$4")}
+), taken AS (
+    SELECT k.member_id, {counted("k", day="$2")} FROM ({contacts_of("wanted", day="$2")}) k GROUP BY 1
+)
+SELECT (SELECT count(*) FROM wanted)::int AS members, count(*) FILTER (WHERE c.week >= l.week)::int AS none_this_week,
+       count(*) FILTER (WHERE c.month >= l.month)::int AS none_this_month
+FROM taken c CROSS JOIN limits l"""
+
+
+async def contacts_left(
+    connection: Driver,
+    tenant_id: int,
+    *,
+    day: date,
+    known_at: datetime,
+    plan_id: str | None,
+    guides: Collection[UUID] = (),
+    members: Collection[UUID] = (),
+) -> ContactsLeft:
+    """How many members of a plan's open items have no contact left, over all plans. One round trip.
+
+    Args:
+        connection: one that sees all of the ledger.
+        tenant_id: the brand.
+        day: in whose week and month.
+        known_at: limits count as they had been said by then.
+        plan_id: whose open items; None: of a plan that is not launched, `members` instead.
+        guides: only what is theirs.
+        members: those whom a plan would begin with.
+    """
+    row = await connection.fetchrow(
+        _CONTACTS_LEFT, tenant_id, day, plan_id, known_at, list(guides), list(members)
+    )
+    return ContactsLeft(day, **dict(row))

@@ -288,6 +288,12 @@ async def running_plans(connection: Driver, tenant_id: int) -> list[PlanState]:
     return [await read_plan(connection, tenant_id, row["plan_id"]) for row in rows]
 
 
+async def visible_plans(connection: Driver, tenant_id: int) -> frozenset[str]:
+    """Ids of the plans that whoever stands on the connection sees."""
+    rows = await connection.fetch("SELECT plan_id FROM plan WHERE tenant_id = $1", tenant_id)
+    return frozenset(row["plan_id"] for row in rows)
+
+
 async def holds_running(connection: Driver, tenant_id: int, plan_id: str) -> bool:
     """Whether the plan runs; if so it goes on running until the caller's transaction ends."""
     return bool(

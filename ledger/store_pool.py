@@ -21,10 +21,10 @@ from ledger.member_keys import MemberKeys
 from ledger.people import NOBODY, read_people
 
 _POOL = f"""
-WITH {listable(only="g.store_id = $14")}
+WITH {listable(only="g.store_id = $15")}
 SELECT o.task_id, o.member_id, o.guide_id, o.attempts, o.invitation, t.plan_id, t.due_on, t.run_out_on, c.name AS category,
        g.code AS assigned_to
-FROM one_a_member o
+FROM within_budget o
 JOIN task t ON t.tenant_id = $1 AND t.task_id = o.task_id
 JOIN category c ON c.tenant_id = $1 AND c.category_id = t.category_id
 JOIN guide g ON g.tenant_id = $1 AND g.guide_id = o.guide_id

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from ledger.calendars import NO_STORE_ZONE
 from ledger.door import Driver
 
 
@@ -53,6 +54,15 @@ async def manages_store(connection: Driver, tenant_id: int, code: str) -> bool:
             code,
         )
     )
+
+
+async def usual_zone(connection: Driver, tenant_id: int) -> str:
+    """The time zone of most stores that are seen: whose date it is where a brand says something of today."""
+    zone: str | None = await connection.fetchval(
+        "SELECT time_zone FROM store WHERE tenant_id = $1 GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1",
+        tenant_id,
+    )
+    return zone or NO_STORE_ZONE
 
 
 async def list_stores(

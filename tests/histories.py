@@ -34,12 +34,13 @@ from activities.staff import close_store, leave, transfer
 from domain.calendar_facts import CalendarFacts, Scope
 from domain.consent import Purpose, Source
 from domain.errors import DaogouError
-from domain.events import DayNormSet
+from domain.events import ContactLimitsSet, DayNormSet
 from domain.messages import PlanStep
 from domain.policy import Right, Role
 from ledger.account_places import Grant
 from ledger.calendar_facts import hold_calendars, write_facts
 from ledger.consents import Heard
+from ledger.contact_limits import set_limits
 from ledger.day_norms import set_day_norm
 from ledger.outbox import resume_messages, stop_messages
 from ledger.sequencer import sequence
@@ -59,7 +60,7 @@ STEPS = (
     "report", "report", "report", "report", "morning", "morning", "next_day", "next_day", "buy", "evening", "clock_in",
     "late_report", "late_report", "correct", "correct", "void", "former", "pause", "resume", "replace", "transfer", "leave", "close_store", "consent", "erase", "check",
     "check", "settle", "adjust", "confirm", "close", "recall", "nudge", "urge", "switch", "account", "account", "sequence", "calendar",
-    "snooze", "snooze", "absent", "norm", "evening_rule",
+    "snooze", "snooze", "absent", "norm", "evening_rule", "limits",
 )  # fmt: skip
 """Every command a history may hold; what matters most comes more often."""
 
@@ -176,6 +177,14 @@ class History:
             await set_close_hour(
                 self.brand.ledger, self.asked(), hour, store=store, from_on=None, reason="because"
             )
+
+    async def _limits(self, first: int, second: int) -> None:
+        """At times one more contact a day than a week has: refused, and nothing is written."""
+        said = ContactLimitsSet(
+            from_on=self.on + timedelta(second % 3), day=1 + first % 4, week=3, month=8 + second, reason="why"
+        )
+        async with self.brand.ledger.transaction() as connection:
+            await set_limits(connection, 1, self.brand.command("", self.now), said)
 
     async def _report(self, first: int, second: int, *, earlier: timedelta = timedelta()) -> None:
         items = await self._items("state IN ('open', 'expired')")

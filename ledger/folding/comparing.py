@@ -17,6 +17,7 @@ from ledger.folding.people import (
     ACCOUNT,
     CLOSING,
     CONSENT,
+    CONTACT_LIMIT,
     DAY_NORM,
     ERASURE,
     IMPORT_BATCH,
@@ -33,6 +34,7 @@ from ledger.folding.telling import Fields, Scope, forget, newer_than_known, tell
 PROJECTIONS = (
     DAY, ITEM_OF_LIST, URGE, PLAN, CYCLE, CHECK, MEMBER, TASK, CHECK_IN, CHECK_IN_SUPERSEDED, IMPORT_BATCH, MESSAGE_STOP, ROLE_GRANT, ACCOUNT,
     CONSENT, OPT_OUT, ERASURE, POSTING, CLOSING, CALENDAR, ABSENCE, DAY_NORM, EVENING_RULE, CASE, COLD_ITEM, PICTURE,
+    CONTACT_LIMIT,
 )  # fmt: skip
 """In the order in which writers lock their rows: guides' days, plans, members of cycles, items."""
 

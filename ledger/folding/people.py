@@ -43,6 +43,15 @@ SELECT * FROM (
 ) o"""
 
 
+def _contact_limit(fields: Fields) -> str:
+    of = _told(fields).of
+    return f"""
+SELECT stream AS told_stream, version AS told_version, version, {of("from_on", "date")} AS from_on,
+       {of("day", "smallint")} AS day, {of("week", "smallint")} AS week, {of("month", "smallint")} AS month,
+       known_at AS decided_at
+FROM told_other WHERE type = 'contact_limits_set'"""
+
+
 def _role_grant(fields: Fields) -> str:
     given, ended = Fields(fields.careful, "g.payload"), Fields(fields.careful, "e.payload")
     account = fields.cast("g.name", "uuid")
@@ -159,6 +168,14 @@ DAY_NORM = Projection(
     columns=("calls", "invitations", "invitations_a_visit", "changed_at", "version"),
     told=_day_norm,
     stream="'day-norm'",
+)
+CONTACT_LIMIT = Projection(
+    table="contact_limit",
+    label="limits of contact",
+    key=("version",),
+    columns=("from_on", "day", "week", "month", "decided_at"),
+    told=_contact_limit,
+    stream="'contact-limits'",
 )
 ROLE_GRANT = Projection(
     table="role_grant",

@@ -32,7 +32,7 @@ OTHER_TYPES = (
     "goal_decided", "member_restated", "list_published", "clocked_in", "day_closed", "day_recounted", "imported", "messages_stopped", "messages_resumed",
     "account_created", "account_changed", "role_granted", "role_ended", "consent_given", "consent_withdrawn",
     "member_erased", "list_extended", "list_shortened", "guide_absent", "day_norm_set", "guide_hired", "guide_transferred", "guide_left", "store_closed",
-    "calendar_set", "urged", "evening_rule_set",
+    "calendar_set", "urged", "evening_rule_set", "contact_limits_set",
     "case_opened", "case_moved", "case_answered", "case_closed", "case_withdrawn", "picture_kept", "picture_erased",
 )  # fmt: skip
 """What projections are built from; the other events of the ledger change none."""

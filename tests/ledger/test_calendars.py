@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -17,6 +19,7 @@ from activities.asked import Asked
 from activities.preview import preview_plan
 from domain.calendar import NamedDay, local_instant
 from domain.calendar_facts import CalendarFacts, Scope
+from domain.contact_budget import Limits
 from domain.errors import Refused
 from domain.layers import DatedHours, Hours, QuietHours, WeekdayHours
 from domain.permitted import Purpose, next_permitted
@@ -162,42 +165,92 @@ async def test_years_whose_holidays_are_not_announced_are_said_aloud(shop: Brand
 # --- messages -------------------------------------------------------------------------------------------
 
 CLOCK = st.builds(time, st.integers(0, 23), st.sampled_from([0, 30]))
-CASES = st.tuples(
-    st.tuples(CLOCK, CLOCK).filter(lambda span: span[0] != span[1]),
-    st.sampled_from([ZONE, "America/New_York", "Australia/Lord_Howe"]),
-    st.lists(st.integers(0, 3 * 24 * 2), min_size=8, max_size=8, unique=True),
-    st.none() | st.integers(0, 3 * 24 * 2),
-)
+HALF_HOURS = st.integers(0, 3 * 24 * 2)
+"""Of three days in which clocks may be changed, and in which a week or a month may end."""
 BEGINS = {
-    ZONE: date(2026, 3, 2),
+    ZONE: date(2026, 2, 28),
     "America/New_York": date(2026, 3, 7),
     "Australia/Lord_Howe": date(2026, 4, 4),
 }
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A message to one of three members: her number, its kind, and whether it names the plan."""
+
+    member: int
+    kind: str
+    of_plan: bool
+
+
+@dataclass(frozen=True)
+class Case:
+    """Quiet hours, limits, what members say or have done to them when, what waits, and when the sender looks."""
+
+    quiet: tuple[time, time]
+    zone: str
+    limits: Limits
+    opts_out: tuple[int | None, ...]
+    erased: tuple[int | None, ...]
+    declines: tuple[int | None, ...]
+    waiting: tuple[Waiting, ...]
+    looks: tuple[int, ...]
+
+
+SOMETIMES = st.tuples(*[st.none() | HALF_HOURS] * 3)
+CASES = st.builds(
+    Case,
+    st.tuples(CLOCK, CLOCK).filter(lambda told: told[0] != told[1]),
+    st.sampled_from(sorted(BEGINS)),
+    st.lists(st.integers(1, 3), min_size=3, max_size=3).map(lambda told: Limits(*sorted(told))),
+    SOMETIMES,
+    SOMETIMES,
+    SOMETIMES,
+    # Whatever the kind says: what reaches a member is held to the rules of members.
+    st.lists(
+        st.builds(Waiting, st.integers(0, 2), st.sampled_from(["contact", "contact", "seal"]), st.booleans()),
+        min_size=6,
+        max_size=9,
+    ).map(tuple),
+    st.lists(HALF_HOURS, min_size=8, max_size=12, unique=True).map(lambda told: tuple(sorted(told))),
+)
+
+
 @settings(
-    max_examples=12,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(case=CASES)
-async def test_no_message_is_ever_sent_in_quiet_hours_or_after_an_opt_out(
-    shared_database: LedgerDatabase,
-    case: tuple[tuple[time, time], str, list[int], int | None],
+async def test_no_message_ever_reaches_a_member_who_may_not_be_contacted_then(
+    shared_database: LedgerDatabase, case: Case
 ) -> None:
-    """Six messages wait, and the sender looks at random half hours of three days in which clocks may be changed."""
-    (begins, ends), zone, looks, opts_out = case
+    """In quiet hours, after an opt-out, an erasure or a D in its plan, beyond a limit: none; and none is held back."""
     await empty(shared_database)
     await ensure_tenant(shared_database.ledger, ID_SECRET)
     brand = Brand(shared_database.ledger)
-    await brand.open_store(zone=zone)
-    await brand.hire()
-    (member,) = await brand.join("M1")
-    quiet = QuietHours(begins=begins, ends=ends)
+    await brand.open_store(zone=case.zone)
+    members = await brand.join("M1", "M2", "M3")
+    quiet = QuietHours(begins=case.quiet[0], ends=case.quiet[1])
     await say(brand, "brand", "", quiet=quiet.model_dump())
-    first = local_instant(BEGINS[zone], time(0), zone)
-    opted_out_at = None if opts_out is None else first + timedelta(minutes=30 * opts_out)
-    await brand.execute("UPDATE member SET opted_out_at = $1", opted_out_at)
+    first = local_instant(BEGINS[case.zone], time(0), case.zone)
+    await brand.execute(
+        "INSERT INTO contact_limit (tenant_id, version, from_on, day, week, month, decided_at)"
+        " VALUES (1, 1, '2026-01-01', $1, $2, $3, '2026-01-01')",
+        case.limits.day, case.limits.week, case.limits.month,
+    )  # fmt: skip
+    for number, member in enumerate(members):
+        opts_out = case.opts_out[number]
+        await brand.execute(
+            "INSERT INTO plan_member (tenant_id, plan_id, cycle, member_id, why, value_minor, quadrant)"
+            " VALUES (1, 'p1', 1, $1, '', 0, 'key_value')",
+            member,
+        )
+        await brand.execute(
+            "UPDATE member SET opted_out_at = $2 WHERE member_id = $1",
+            member,
+            None if opts_out is None else first + timedelta(minutes=30 * opts_out),
+        )
     endpoint = (
         await add_endpoint(
             brand.ledger,
@@ -208,31 +261,55 @@ async def test_no_message_is_ever_sent_in_quiet_hours_or_after_an_opt_out(
             per_minute=60,
         )
     ).endpoint_id
-    for number in range(6):
+    for number, message in enumerate(case.waiting):
         await brand.execute(
             "INSERT INTO outbox (tenant_id, purpose, kind, member_id, content, created_at, expires_at, endpoint_id, state)"
-            " VALUES (1, $1, 'contact', $2, '{\"text\": \"Hello\"}', $3, $4, $5, 'waiting')",
-            f"contact/{number}", member, first, first + timedelta(days=30), endpoint,
+            " VALUES (1, $1, $2, $3, $4, $5, $6, $7, 'waiting')",
+            f"to/{number}", message.kind, members[message.member],
+            json.dumps({"text": "Hello", "anchor": "{}"} | ({"plan": "p1"} if message.of_plan else {})),
+            first, first + timedelta(days=30), endpoint,
         )  # fmt: skip
-    sent: list[datetime] = []
-    for number, half_hours in enumerate(sorted(looks)):
-        now = first + timedelta(minutes=30 * half_hours)
-        due = await due_endpoints_now(brand, now)
-        claimed = (
-            await claim(brand.ledger, endpoint_id=endpoint, token=f"t{number}", now=now) if due else None
+    left = list(range(len(case.waiting)))
+    days: dict[int, list[date]] = {0: [], 1: [], 2: []}
+    for look in case.looks:
+        now = first + timedelta(minutes=30 * look)
+        await brand.execute(
+            "UPDATE member SET erased_at = $1 WHERE member_id = ANY($2)", now, _by(case.erased, look, members)
         )
-        if claimed is not None:
-            sent.append(now)
-    for instant in sent:
-        assert not quiet.holds(instant.astimezone(ZoneInfo(zone)).time())
-        assert opted_out_at is None or instant < opted_out_at
-    waiting = [
-        first + timedelta(minutes=30 * half_hours)
-        for half_hours in sorted(looks)
-        if not quiet.holds((first + timedelta(minutes=30 * half_hours)).astimezone(ZoneInfo(zone)).time())
-        and (opted_out_at is None or first + timedelta(minutes=30 * half_hours) < opted_out_at)
-    ]
-    assert sent == waiting[:6]  # and nothing that may be sent is held back
+        await brand.execute(
+            "UPDATE plan_member SET grade = 'D' WHERE member_id = ANY($1)",
+            _by(case.declines, look, members),
+        )
+        due = await due_endpoints_now(brand, now)
+        claimed = await claim(brand.ledger, endpoint_id=endpoint, token=f"t{look}", now=now) if due else None
+        local = now.astimezone(ZoneInfo(case.zone))
+        may = [
+            number
+            for number in left
+            if not quiet.holds(local.time()) and _may(case, case.waiting[number], look, days, local.date())
+        ]
+        assert (None if claimed is None else claimed.purpose) == (f"to/{may[0]}" if may else None)
+        if may:
+            left.remove(may[0])
+            days[case.waiting[may[0]].member].append(local.date())
+
+
+def _by(told: tuple[int | None, ...], look: int, members: list[UUID]) -> list[UUID]:
+    """Of whom it is so by then."""
+    return [member for member, when in zip(members, told, strict=True) if when is not None and when <= look]
+
+
+def _may(case: Case, message: Waiting, look: int, days: dict[int, list[date]], on: date) -> bool:
+    stops = [case.opts_out, case.erased, *([case.declines] if message.of_plan else [])]
+    if any((when := told[message.member]) is not None and when <= look for told in stops):
+        return False
+    had = days[message.member]
+    week, month = on.isocalendar()[:2], (on.year, on.month)
+    return (
+        had.count(on) < case.limits.day
+        and sum(one.isocalendar()[:2] == week for one in had) < case.limits.week
+        and sum((one.year, one.month) == month for one in had) < case.limits.month
+    )
 
 
 async def due_endpoints_now(brand: Brand, now: datetime) -> bool:

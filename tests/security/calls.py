@@ -311,6 +311,10 @@ CALLS: Mapping[str, Call] = {
     "tell_absence": Call("guide", reaches=_acts),
     "read_day_norm": Call(),
     "set_day_norm": Call(body=lambda _asked: REASON | {"calls": 40}),
+    "read_contact_limits": Call(),
+    "set_contact_limits": Call(body=lambda _asked: REASON | {"month": 9}),
+    "read_contact_account": Call("member"),
+    "read_contact_account_by_item": Call("task"),
     "read_forecast": Call("plan"),
     "correct_check_in": Call(
         "task",

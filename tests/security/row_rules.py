@@ -269,6 +269,7 @@ SEES: Mapping[str, Rule] = {
     "check_in_superseded": _item,
     "command": _command,
     "consent": _member,
+    "contact_limit": _signed_in,
     "credential": _session,
     "day_norm": _signed_in,
     "device": _bound,

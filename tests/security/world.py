@@ -475,6 +475,10 @@ async def _fill(world: World) -> None:
             "INSERT INTO evening_rule (tenant_id, subject, version, from_on, close_from, decided_at)"
             " VALUES (1, '', 9, '2026-03-01', '08:00', $1)"
         ),
+        (
+            "INSERT INTO contact_limit (tenant_id, version, from_on, day, week, month, decided_at)"
+            " VALUES (1, 1, '2026-01-01', 1, 3, 8, $1)"
+        ),
         "INSERT INTO feed (tenant_id, source, created_at) VALUES (1, 'pbx', $1)",
         (
             "INSERT INTO feed_secret (tenant_id, secret_id, source, created_at)"
