@@ -18,7 +18,7 @@ from ledger.door import Driver
 RESERVED = "reserved"
 """The kind of a contact that has not happened: an item on an open list."""
 _CONTACTS = f"""
-SELECT on_day, plan_id, kind FROM ({contacts_of("(SELECT $2::uuid AS member_id)", day="$3::date")}) c
+SELECT on_day, plan_id, kind FROM ({contacts_of("(SELECT $2::uuid AS member_id)", day="$3::date", one=True)}) c
 ORDER BY on_day, plan_id NULLS LAST, kind"""
 
 

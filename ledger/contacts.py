@@ -39,43 +39,61 @@ def month_of(day: str) -> str:
     return f"date_trunc('month', {day}::timestamp)::date"
 
 
-def contacts_of(members: str, *, day: str, reserved_today: bool = True) -> str:
+def contacts_of(members: str | None, *, day: str, one: bool = False, reserved_today: bool = True) -> str:
     """SQL: `member_id`, `on_day`, `plan_id`, `kind`, a row a contact that counts in the day, week or month of a date.
 
-    `kind` is the check-in's channel, `message`, or `reserved`. Rows: of these members, since the first of the month or the
-    Monday before; a descent of an index a member, or one pass over the month, as the planner sees fit.
+    `kind` is the check-in's channel, `message`, or `reserved`. Rows: since the first of the month or the Monday before, of
+    these members by an index each, or of all in one pass over the month; the pass is quicker from some tenth of them on.
 
     Args:
-        members: SQL of a table or query in brackets with `member_id`, each once.
+        members: SQL of a table or query in brackets with `member_id`, each once; None: everybody.
         day: SQL of the date, used as written: a parameter or a column that is in sight.
+        one: of a single member: what is reserved is looked for among her open items, else among the days that are open.
         reserved_today: without what is on lists of the date itself: where whoever is on one is left out anyway.
     """
     first = f"least({week_of(day)}, {month_of(day)})"
     last = f"greatest({week_of(day)} + 6, ({month_of(day)} + interval '1 month')::date - 1)"
     # A date somewhere begins at most 14 hours before the same one of UTC; by the instant, for that is what is indexed.
     since = f"(({first})::timestamp - interval '14 hours') AT TIME ZONE 'UTC'"
-    others = "" if reserved_today else f" AND d.business_date <> {day}"
+    open_day = f"d.tenant_id = $1 AND d.state <> 'closed' AND d.business_date BETWEEN {first} AND {last}"
+    if not reserved_today:
+        open_day += f" AND d.business_date <> {day}"
+
+    def of(table: str) -> str:
+        return "" if members is None else f"JOIN {members} w ON w.member_id = {table}.member_id"
+
+    # OFFSET 0 keeps the planner from beginning at the years of lists that lie behind.
+    reserved = (
+        f"""
+    FROM {members} w
+    CROSS JOIN LATERAL (SELECT * FROM task WHERE tenant_id = $1 AND member_id = w.member_id AND state = 'open' OFFSET 0) t
+    CROSS JOIN LATERAL (SELECT * FROM guide_day d WHERE {open_day} AND d.guide_id = t.guide_id OFFSET 0) i
+    WHERE EXISTS (SELECT FROM list_item l WHERE l.tenant_id = $1 AND l.business_date = i.business_date
+                  AND l.task_id = t.task_id AND l.guide_id = i.guide_id)"""
+        if one
+        else f"""
+    FROM guide_day d
+    CROSS JOIN LATERAL (SELECT * FROM list_item WHERE tenant_id = $1 AND guide_id = d.guide_id
+                        AND business_date = d.business_date OFFSET 0) i
+    JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id AND t.state = 'open' AND t.guide_id = d.guide_id
+    {of("t")} WHERE {open_day}"""
+    )
     return f"""
-    SELECT w.member_id, c.business_date AS on_day, c.plan_id, c.channel AS kind
-    FROM {members} w JOIN check_in c ON c.member_id = w.member_id
+    SELECT c.member_id, c.business_date AS on_day, c.plan_id, c.channel AS kind FROM check_in c {of("c")}
     WHERE c.tenant_id = $1 AND c.occurred_at >= {since} AND c.business_date BETWEEN {first} AND {last}
       AND c.channel <> 'in_store'
     UNION ALL
-    SELECT w.member_id, i.business_date, t.plan_id, 'reserved'
-    FROM guide_day d
-    JOIN list_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.business_date = d.business_date
-    JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id AND t.state = 'open' AND t.guide_id = d.guide_id
-         AND t.last_attempt_on IS DISTINCT FROM d.business_date
-    JOIN {members} w ON w.member_id = t.member_id
-    WHERE d.tenant_id = $1 AND d.state <> 'closed' AND d.business_date BETWEEN {first} AND {last}{others}
+    SELECT t.member_id, i.business_date, t.plan_id, 'reserved' {reserved}
+      AND t.last_attempt_on IS DISTINCT FROM i.business_date
     UNION ALL
     SELECT member_id, on_day, plan_id, 'message' FROM (
-        SELECT w.member_id, o.content->>'plan' AS plan_id,
+        SELECT o.member_id, o.content->>'plan' AS plan_id,
                (o.claimed_at AT TIME ZONE coalesce(s.time_zone, '{NO_STORE_ZONE}'))::date AS on_day
-        FROM {members} w JOIN outbox o ON o.member_id = w.member_id
+        FROM outbox o {of("o")}
         JOIN member m ON m.tenant_id = $1 AND m.member_id = o.member_id
         LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = m.home_store_id
-        WHERE o.tenant_id = $1 AND o.state IN ('sending', 'sent', 'unknown') AND o.claimed_at >= {since}
+        WHERE o.tenant_id = $1 AND o.member_id IS NOT NULL AND o.state IN ('sending', 'sent', 'unknown')
+          AND o.claimed_at >= {since}
     ) o WHERE on_day BETWEEN {first} AND {last}"""
 
 

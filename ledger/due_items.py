@@ -74,24 +74,32 @@ ORDER: Mapping[str, str] = {
 """The order of a list; the last makes it the same every time."""
 
 
-WITHIN_BUDGET = f"""limits AS ({limits_on("$2", "$8")}
+def within_budget(*, everybody: bool) -> str:
+    """The CTEs `spent` and `within_budget`: of `one_a_member` those with a contact left.
+
+    Whoever is on a list of the day is not among them, so what is reserved on it need not be looked at.
+
+    Args:
+        everybody: whether contacts are counted in one pass over the month, where most members have something due; else of
+            those in `one_a_member` only, each by an index.
+    """
+    contacts = contacts_of(None if everybody else "one_a_member", day="$2", reserved_today=False)
+    return f"""limits AS ({limits_on("$2", "$8")}
 ), spent AS (
     SELECT c.member_id FROM (
-        SELECT k.member_id, {counted("k", day="$2")}
-        FROM ({contacts_of("one_a_member", day="$2", reserved_today=False)}) k GROUP BY 1
+        SELECT k.member_id, {counted("k", day="$2")} FROM ({contacts}) k GROUP BY 1
     ) c CROSS JOIN limits l WHERE {SPENT}
 ), within_budget AS (
     SELECT o.* FROM one_a_member o WHERE NOT EXISTS (SELECT FROM spent x WHERE x.member_id = o.member_id)
 )"""
-"""`within_budget`: of `one_a_member` those with a contact left. Who is on a list of the day is not among them, so what is
-reserved on it need not be looked at. `spent` is empty or small; of members without a contact no row comes of it."""
 
 
-def listable(*, only: str = "") -> str:
+def listable(*, only: str = "", everybody: bool = False) -> str:
     """The CTEs `due`, `one_a_member` and `within_budget`: what may come on a list, its place in the order, one item a member.
 
     Args:
         only: one more condition, e.g. on the guide's store `g.store_id`.
+        everybody: see `within_budget`.
     """
     conditions = [*CONDITIONS.values(), *([only] if only else [])]
     return f"""
@@ -109,10 +117,16 @@ due AS (
     WHERE t.tenant_id = $1 AND {" AND ".join(conditions)}
 ), one_a_member AS ( -- the contact is the plan's with the highest priority; the member's other items come another day
     SELECT DISTINCT ON (member_id) * FROM due ORDER BY member_id, priority, pooled, place
-), {WITHIN_BUDGET}"""
+), {within_budget(everybody=everybody)}"""
 
 
-WITHIN_CAPACITY = f"""{listable()}, counted AS (
+def within_capacity(*, everybody: bool) -> str:
+    """The CTEs of `listable` and `listed`: what comes on whose list beside what is on it already, in order.
+
+    Args:
+        everybody: see `within_budget`.
+    """
+    return f"""{listable(everybody=everybody)}, counted AS (
     SELECT o.*, row_number() OVER (PARTITION BY o.guide_id, o.invitation ORDER BY o.place)
            + coalesce(h.items, 0) AS nth
     FROM within_budget o LEFT JOIN (
@@ -129,7 +143,6 @@ WITHIN_CAPACITY = f"""{listable()}, counted AS (
         ON own.guide_id = c.guide_id
     WHERE c.nth <= CASE WHEN c.invitation THEN coalesce(own.invitations, $16::int) ELSE coalesce(own.calls, $15::int) END
 )"""
-"""`listed`: what comes on whose list beside what is on it already, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,16 @@ from ledger.contacts import hold_all
 from ledger.door import Driver
 from ledger.due_items import (
     AT_WORK,
-    WITHIN_CAPACITY,
     Holds,
     PlanOnDay,
     ZoneDay,
     capacity_arguments,
     due_arguments,
+    within_capacity,
 )
 
 _CUT = f"""
-WITH {WITHIN_CAPACITY}, begun AS (
+WITH {within_capacity(everybody=True)}, begun AS (
     SELECT guide_id, count(*) AS items FROM listed GROUP BY 1
     UNION ALL -- Where a store has a pool, its guides' days begin with empty lists, on which comes what they claim.
     SELECT g.guide_id, 0 FROM guide g

@@ -9,13 +9,13 @@ from uuid import UUID
 
 from ledger.door import Driver
 from ledger.due_items import (
-    WITHIN_CAPACITY,
     Holds,
     PlanOnDay,
     ZoneDay,
     capacity_arguments,
     due_arguments,
     listable,
+    within_capacity,
 )
 from ledger.member_keys import MemberKeys
 from ledger.people import NOBODY, read_people
@@ -31,7 +31,7 @@ JOIN guide g ON g.tenant_id = $1 AND g.guide_id = o.guide_id
 ORDER BY o.place"""
 
 _UNCLAIMED = f"""
-WITH {WITHIN_CAPACITY}
+WITH {within_capacity(everybody=False)}
 SELECT l.guide_id, l.task_id FROM listed l
 LEFT JOIN guide_day d ON d.tenant_id = $1 AND d.guide_id = l.guide_id AND d.business_date = $2
 WHERE d.state IS DISTINCT FROM 'closed' ORDER BY l.guide_id, l.rank"""
