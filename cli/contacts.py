@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -63,9 +63,14 @@ def limits_command(
             if not changing:
                 return await limits_of(ledger, now(), day=on, known_at=as_of)
             asked = Asked(None, now(), ACTOR)
-            return await say_limits(
-                ledger, asked, from_on=on, day=day, week=week, month=month, reason=reason or ""
-            )
+            try:
+                return await say_limits(
+                    ledger, asked, from_on=on, day=day, week=week, month=month, reason=reason or ""
+                )
+            except Refused as error:  # named as it was typed
+                raise Refused([
+                    replace(one, field=f"--{one.field.removesuffix('_on')}") for one in error.problems
+                ]) from error  # fmt: skip
 
     found = session.run(ask())
     session.show(asdict(found), *_limits(session, found))

@@ -424,6 +424,20 @@ def test_the_norm_and_the_coming_days_and_the_pool_are_shown(opened: Shop) -> No
     assert opened.json("day", "norm") == {"calls": 50, "invitations": 30, "invitations_a_visit": 5}
     assert problem(opened.json("day", "norm", "--calls", "40"))[0] == "--reason"
     assert opened.json("day", "norm", "--calls", "40", "--reason", "spring")["calls"] == 40
+    assert opened.json("day", "limits")["limits"] == {"day": 1, "week": 3, "month": 8}
+    assert problem(opened.json("day", "limits", "--week", "9", "--reason", "r"))[::2] == (
+        "--week",
+        "contact_limit_above_longer",
+    )
+    assert problem(opened.json("day", "limits", "--month", "6"))[0] == "--reason"
+    later = ("--from", "2199-01-01", "--reason", "r")
+    assert opened.json("day", "limits", "--month", "6", *later)["limits"]["month"] == 6
+    assert "2199-01-01 起：每天 1 次，每周 3 次，每月 6 次" in opened.run("day", "limits").stdout
+    task = opened.json("today", "G1")["items"][0]["task_id"]
+    account = opened.json("member", "contacts", "--task", task)
+    assert [(one["kind"], one["contacts"]) for one in account["contacts"]] == [("reserved", 1)]
+    assert (account["left"], account["free_on"] > account["day"]) == (0, True)
+    assert "No contact left" in opened.run("member", "contacts", "--task", task, lang="en").stdout
     assert "没有可领取的任务" in opened.run("day", "pool", "S1").stdout
     nobody = "00000000-0000-0000-0000-000000000001"
     assert problem(opened.json("day", "claim", "G1", nobody)) == ("task_id", nobody, "unknown_task")

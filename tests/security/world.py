@@ -477,7 +477,7 @@ async def _fill(world: World) -> None:
         ),
         (
             "INSERT INTO contact_limit (tenant_id, version, from_on, day, week, month, decided_at)"
-            " VALUES (1, 1, '2026-01-01', 1, 3, 8, $1)"
+            " VALUES (1, 99, '2026-01-01', 1, 3, 8, $1)"
         ),
         "INSERT INTO feed (tenant_id, source, created_at) VALUES (1, 'pbx', $1)",
         (
