@@ -14,7 +14,7 @@ from api.answers import Answer
 from api.context import AtHand, OptionalKey, asked_by
 from api.fields import Body, Code, Day, Instant, Reason, Whole
 from api.problems import responses
-from domain.contact_budget import MOST_CONTACTS, Period
+from domain.contact_budget import MOST_CONTACTS, ContactPeriod
 
 router = APIRouter(tags=["contacts"])
 Limit = Annotated[Whole, Field(ge=1, le=MOST_CONTACTS)]
@@ -68,7 +68,7 @@ class ContactsAnswer(Answer):
 class PeriodAnswer(Answer):
     """A day, week or month of the account."""
 
-    period: Period
+    period: ContactPeriod
     limit: int
     taken: int = Field(description="What happened and what is reserved; may be above the limit.")
     begins_anew: date

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from activities.forecasting import Forecast
 from cli.layout import heading, number, table
 from cli.session import Session
-from domain.contact_budget import Period, span
+from domain.contact_budget import ContactPeriod, span
 
 MOST_NAMED = 20
 
@@ -60,5 +60,5 @@ def _contacts(session: Session, found: Forecast) -> Iterator[RenderableType]:
         yield session.words("forecast.no_contact_month", members=members, of=of, month=f"{told.day:%Y-%m}")
     if told.none_this_week:
         members = number(told.none_this_week)
-        monday = span(Period.WEEK, told.day)[0]
+        monday = span(ContactPeriod.WEEK, told.day)[0]
         yield session.words("forecast.no_contact_week", members=members, of=of, monday=monday)

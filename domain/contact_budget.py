@@ -25,7 +25,7 @@ MOST_CONTACTS = 1_000
 _ONE_DAY = timedelta(days=1)
 
 
-class Period(StrEnum):
+class ContactPeriod(StrEnum):
     """For what a limit holds."""
 
     DAY = "day"
@@ -41,9 +41,11 @@ class Limits:
     week: int = A_WEEK
     month: int = A_MONTH
 
-    def of(self, period: Period) -> int:
+    def of(self, period: ContactPeriod) -> int:
         """The limit of a period."""
-        return {Period.DAY: self.day, Period.WEEK: self.week, Period.MONTH: self.month}[period]
+        return {ContactPeriod.DAY: self.day, ContactPeriod.WEEK: self.week, ContactPeriod.MONTH: self.month}[
+            period
+        ]
 
     def problems(self) -> list[Problem]:
         """What is wrong with them: each at least 1, none above that of the longer period."""
@@ -57,11 +59,11 @@ class Limits:
         return found
 
 
-def span(period: Period, day: date) -> tuple[date, date]:
+def span(period: ContactPeriod, day: date) -> tuple[date, date]:
     """First and last day of the period that holds a day."""
-    if period is Period.DAY:
+    if period is ContactPeriod.DAY:
         return day, day
-    if period is Period.WEEK:
+    if period is ContactPeriod.WEEK:
         monday = day - timedelta(days=day.weekday())
         return monday, monday + timedelta(days=6)
     first = day.replace(day=1)
@@ -70,19 +72,19 @@ def span(period: Period, day: date) -> tuple[date, date]:
 
 def first_counted(day: date) -> date:
     """The earliest day whose contacts count on a day."""
-    return min(span(period, day)[0] for period in Period)
+    return min(span(period, day)[0] for period in ContactPeriod)
 
 
-def used(days: Iterable[date], day: date) -> dict[Period, int]:
+def used(days: Iterable[date], day: date) -> dict[ContactPeriod, int]:
     """How many of the contacts on these days count in each period that holds a day."""
     told = list(days)
-    spans = {period: span(period, day) for period in Period}
+    spans = {period: span(period, day) for period in ContactPeriod}
     return {period: sum(first <= one <= last for one in told) for period, (first, last) in spans.items()}
 
 
-def left(counted: Mapping[Period, int], limits: Limits) -> int:
+def left(counted: Mapping[ContactPeriod, int], limits: Limits) -> int:
     """How many contacts are left: those of the period that leaves the fewest; what is over the limit leaves none."""
-    return max(0, min(limits.of(period) - counted[period] for period in Period))
+    return max(0, min(limits.of(period) - counted[period] for period in ContactPeriod))
 
 
 def free_on(days: Sequence[date], limits: Limits, day: date) -> date:

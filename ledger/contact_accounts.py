@@ -9,7 +9,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from domain.calendar import business_date
-from domain.contact_budget import Limits, Period, free_on, left, span, used
+from domain.contact_budget import ContactPeriod, Limits, free_on, left, span, used
 from ledger.calendars import NO_STORE_ZONE
 from ledger.contact_limits import read_limits, standing_on
 from ledger.contacts import contacts_of
@@ -39,7 +39,7 @@ class Contacts:
 class PeriodOfAccount:
     """A day, week or month: its limit, what is taken of it, and the day on which it begins anew."""
 
-    period: Period
+    period: ContactPeriod
     limit: int
     taken: int
     begins_anew: date
@@ -93,11 +93,11 @@ async def read_account(
         day,
         left(of_day, limits),
         free_on(days, limits, day),
-        tuple(_period(period, limits, of_day[period], day) for period in Period),
+        tuple(_period(period, limits, of_day[period], day) for period in ContactPeriod),
         tuple(Contacts(*which, contacts=number) for which, number in told.items()),
     )
 
 
-def _period(period: Period, limits: Limits, taken: int, day: date) -> PeriodOfAccount:
+def _period(period: ContactPeriod, limits: Limits, taken: int, day: date) -> PeriodOfAccount:
     last = span(period, day)[1]
     return PeriodOfAccount(period, limits.of(period), taken, date.fromordinal(last.toordinal() + 1))

@@ -17,7 +17,7 @@ from activities.claiming import claim
 from activities.contacts import account_of, limits_of, say_limits
 from activities.forecasting import forecast_plan
 from activities.preview import preview_plan
-from domain.contact_budget import Limits, Period, used
+from domain.contact_budget import ContactPeriod, Limits, used
 from domain.errors import Refused
 from domain.plan import Plan
 from infra.databases import ensure_tenant
@@ -280,7 +280,7 @@ async def test_however_many_lists_are_cut_at_once_nobody_is_contacted_beyond_a_l
         for member, number in Counter(row[2] for row in rows).items():
             assert number == 1
             reserved = used([*contacted[member], day], day)
-            assert all(reserved[period] <= limits.of(period) for period in Period)
+            assert all(reserved[period] <= limits.of(period) for period in ContactPeriod)
         for guide in await guides(brand):
             if any(row[1] == guide for row in rows):
                 step = brand.guide_day(guide, 2).model_copy(update={"day": day, "at": at(day)})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.contact_budget import Limits, Period, first_counted, free_on, left, span, used
+from domain.contact_budget import ContactPeriod, Limits, first_counted, free_on, left, span, used
 
 DAYS = st.dates(date(2025, 12, 1), date(2027, 3, 31))
 LIMITS = st.lists(st.integers(1, 6), min_size=3, max_size=3).map(lambda told: Limits(*sorted(told)))
@@ -16,13 +16,13 @@ LIMITS = st.lists(st.integers(1, 6), min_size=3, max_size=3).map(lambda told: Li
 
 @given(day=DAYS)
 def test_every_day_is_in_one_span_of_each_period(day: date) -> None:
-    for period in Period:
+    for period in ContactPeriod:
         first, last = span(period, day)
         assert first <= day <= last
         assert span(period, last + timedelta(1))[0] == last + timedelta(1)
         assert first_counted(day) <= first
-    assert span(Period.WEEK, day)[0].isoweekday() == 1
-    assert span(Period.MONTH, day)[0].day == 1
+    assert span(ContactPeriod.WEEK, day)[0].isoweekday() == 1
+    assert span(ContactPeriod.MONTH, day)[0].day == 1
 
 
 @given(told=st.lists(st.integers(-40, 40), max_size=12), day=DAYS, limits=LIMITS)
