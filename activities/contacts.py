@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from activities.acting import Asked
+from activities.asked import Asked
 from domain.calendar import business_date
 from domain.contact_budget import Limits
 from domain.events import ContactLimitsSet

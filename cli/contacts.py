@@ -10,7 +10,7 @@ from uuid import UUID
 import click
 from rich.console import RenderableType
 
-from activities.acting import Asked
+from activities.asked import Asked
 from activities.contacts import LimitsOfDay, account_of, limits_of, say_limits
 from cli.layout import NOTHING, heading, number, table
 from cli.session import Session, json_option, pass_session

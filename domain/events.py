@@ -406,6 +406,7 @@ class EveningRuleSet(Event):
     """HH:MM in the store's own time."""
     score: dict[str, Any] | None = None
     """As `domain.evening.ScoreRule` has it, whole numbers only."""
+    reason: str
 
 
 # --- stream contact-limits -----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from ledger.migrations.beside import build_index
 from ledger.migrations.script import run_script
 
 revision = "0024"
-down_revision = "0021"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
