@@ -16,6 +16,7 @@ from uuid import UUID
 
 from domain.attribution import NetPurchase
 from domain.board_span import Span
+from domain.evening import SUCCESSES
 from domain.lost_orders import ordered
 from domain.plan import Plan
 from ledger import facts
@@ -25,9 +26,6 @@ from ledger.member_keys import MemberKeys
 from ledger.people import NOBODY, read_people
 from ledger.plans import parse_spec
 from ledger.records import purchases_of
-
-SUCCESSES = ("booked_visit", "joined_group", "came", "bought")
-"""Outcomes that go on the sheet of successes: agreed to visit or join, or did."""
 
 Place = tuple[datetime, UUID, int]
 """Where a page ended: occurred at, item, version."""

@@ -18,16 +18,17 @@ from activities.board_audience import EVERYBODY, When, Where
 from activities.boards import Days
 from activities.evening_boards import make_day_rates, make_day_summary, make_guide_score, make_score_sheet
 from activities.evening_rules import set_score_rule
-from channels.texts import day_summary_text
 from domain.board import Board
 from domain.board_span import Span
 from domain.errors import Refused
 from domain.rate import Rate
+from infra.outbox_sender import send_due
 from ledger.board_moment import Moment
-from ledger.claims import DaySummary, claim
+from ledger.claims import claim
 from ledger.guide_day_figures import read_guide_days
 from ledger.sequencer import sequence
 from tests.brand import Brand, at, plan
+from tests.channels.fakes import http_service
 from tests.conftest import LedgerDatabase
 from tests.histories import Step, steps
 from tests.ledger.test_rebuild import lived
@@ -262,13 +263,16 @@ async def test_a_store_is_told_once_when_its_last_list_closes_whoever_closes_at_
     await shop.report(late, guides["G1"], at(2, 12), "came", known_at=at(2, 22))  # a new version of the day
     await shop.evening(2, *guides.values())
     assert await shop.value("SELECT count(*) FROM outbox") == 1
-    claimed = await claim(shop.ledger, endpoint_id=1, token="", now=at(2, 22))
-    assert claimed is not None
-    assert isinstance(claimed.says, DaySummary)
-    text = day_summary_text("en", {name: getattr(claimed.says, name) for name in DaySummary.__slots__})
-    assert text.title == "Day summary 2026-03-02 S1"
-    assert "2 guides, 8 items listed, 1 done, 1 reached, 7 carried over" in text.body
-    assert await claim(shop.ledger, endpoint_id=1, token="", now=at(2, 22)) is None
+    with http_service() as service:
+        await shop.execute("UPDATE endpoint SET address = $1", f"json://127.0.0.1:{service.port}/")
+        for _ in range(2):
+            await send_due(shop.ledger, now=lambda: at(2, 22), language="en")
+    (text,) = service.texts
+    assert (
+        "2026-03-02 S1 (closed at 21:00, version 2): 2 guides, 8 items listed, 1 done, 1 reached, 7 carried"
+        in text
+    )
+    assert "G1" not in text
 
 
 async def test_who_is_absent_closes_no_store_and_word_that_comes_too_late_is_not_sent(
