@@ -28,7 +28,7 @@ from domain.messages import (
 from domain.plan import clock_text
 from ledger.closing import close
 from ledger.open_days import open_days
-from ledger.publishing import publish
+from ledger.publishing import publish, publish_released
 
 STARTS_IN_FLIGHT = 40
 """Temporal's starts are the scarce resource; beyond some 50 at once its latency grows to seconds."""
@@ -76,12 +76,14 @@ class DispatchActivities:
 
     @activity.defn(name="start_guide_days")
     async def start_guide_days(self, step: DayStep) -> Started:
-        """Start a workflow for every guide-day that is not closed; those that run already are left alone.
+        """Publish the zone's lists, then start a workflow for every guide-day that is not closed.
 
-        One that failed or timed out is started again: its steps are idempotent, and its day is still open.
+        Nobody waits for the starts to see her list. Days that run already are left alone; one that failed or timed out is
+        started again: its steps are idempotent, and its day is still open.
         """
         ledger = self._context.ledger
         client = self._client or activity.client()
+        await self.publish_lists(step)
         async with ledger.connection() as connection:
             days = await open_days(
                 connection, ledger.tenant_id, first=step.day, last=step.day, time_zone=step.time_zone
@@ -121,6 +123,22 @@ class DispatchActivities:
             )
         )
         return Started(started=sum(results))
+
+    async def publish_lists(self, step: DayStep) -> int:
+        """Publish the lists of a zone that are cut and released, some thousands a transaction; returns how many."""
+        ledger = self._context.ledger
+        command = self._context.command(
+            f"publish/{step.time_zone}/{step.day}", step.at, rehearsal=step.rehearsal
+        )
+        published = 0
+        while True:
+            async with ledger.transaction() as connection:
+                some = await publish_released(
+                    connection, ledger.tenant_id, command, day=step.day, time_zone=step.time_zone
+                )
+            if not some:
+                return published
+            published += some
 
     @activity.defn(name="publish_list")
     async def publish_list(self, step: GuideDayStep) -> Changed:

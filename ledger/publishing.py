@@ -1,13 +1,19 @@
-"""A guide's list is published: from then on it is hers to work."""
+"""Lists are published: a guide's, or all of a zone at once. From then on a list is its guide's to work."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from domain.events import ListPublished
-from ledger.door import Driver
-from ledger.ledger import Command, guide_day_stream, record
+from ledger.door import Driver, append, lock_heads
+from ledger.ledger import Command, guide_day_stream, record, stream_batch
+
+AT_ONCE = 2_000
+"""Lists published in one transaction: who clocks in meanwhile waits for no more than these."""
 
 
 async def publish(connection: Driver, tenant_id: int, command: Command, *, guide_id: UUID, day: date) -> bool:
@@ -31,16 +37,7 @@ async def publish(connection: Driver, tenant_id: int, command: Command, *, guide
         guide_id,
         day,
     )
-    published = ListPublished(
-        guide=guide_id,
-        business_date=day,
-        tasks=tuple(row["task_id"] for row in items),
-        time_zone=cut["time_zone"],
-        opens_at=cut["opens_at"],
-        closes_at=cut["closes_at"],
-        target_calls=cut["target_calls"],
-        target_invitations=cut["target_invitations"],
-    )
+    published = _published(guide_id, day, cut, [row["task_id"] for row in items])
     await record(connection, tenant_id, command, [(guide_day_stream(guide_id, day), published)])
     await connection.execute(
         """
@@ -54,6 +51,85 @@ async def publish(connection: Driver, tenant_id: int, command: Command, *, guide
         guide_day_stream(guide_id, day),  # who came before the release hour
     )
     return True
+
+
+async def publish_released(
+    connection: Driver, tenant_id: int, command: Command, *, day: date, time_zone: str, most: int = AT_ONCE
+) -> int:
+    """Publish lists of a zone whose release hour has come, in the order of guides' ids; returns how many, 0: none is left.
+
+    Call it in a transaction, and again until none is left. Each call has a command id of its own: this one's with the
+    first guide's id. A list that somebody publishes meanwhile is left to them. Seven round trips a call; rows
+    written: as many a list as `publish` writes, but one command for all.
+    """
+    cut = await connection.fetch(
+        """
+        SELECT guide_id, time_zone, opens_at, closes_at, target_calls, target_invitations FROM guide_day
+        WHERE tenant_id = $1 AND business_date = $2 AND time_zone = $3 AND state = 'cut' AND opens_at <= $4
+        ORDER BY guide_id LIMIT $5 FOR UPDATE""",
+        tenant_id,
+        day,
+        time_zone,
+        command.occurred_at,
+        most,
+    )
+    if not cut:
+        return 0
+    guides = [row["guide_id"] for row in cut]
+    listed = dict(await connection.fetch(_LISTED, tenant_id, day, guides))
+    streams = [guide_day_stream(guide, day) for guide in guides]
+    heads = await lock_heads(connection, tenant_id, streams)
+    command = replace(command, command_id=f"{command.command_id}/{guides[0]}")
+    await append(
+        connection,
+        tenant_id=tenant_id,
+        command_id=command.command_id,
+        known_at=command.known_at,
+        batches=[
+            stream_batch(
+                command,
+                stream,
+                heads.get(stream),
+                _published(row["guide_id"], day, row, listed[row["guide_id"]]),
+            )
+            for stream, row in zip(streams, cut, strict=True)
+        ],
+    )
+    await connection.execute(
+        """
+        UPDATE guide_day d SET state = 'published', published_at = $4, clocked_in_at = coalesce(d.clocked_in_at, e.occurred_at)
+        FROM unnest($3::uuid[]) AS n(guide_id)
+        LEFT JOIN (SELECT stream, occurred_at FROM event
+                   WHERE tenant_id = $1 AND stream = ANY($5) AND type = 'clocked_in' OFFSET 0) e
+             ON e.stream = format('guide-day/%s/%s', n.guide_id, $2::date)
+        WHERE d.tenant_id = $1 AND d.business_date = $2 AND d.guide_id = n.guide_id""",
+        tenant_id,
+        day,
+        guides,
+        command.occurred_at,
+        [stream for stream in streams if stream in heads],  # who may have come before the release hour
+    )
+    return len(cut)
+
+
+# Each list by its key, whatever the planner knows of today: see `ledger.open_items`.
+_LISTED = """
+SELECT n.guide_id, ARRAY(SELECT i.task_id FROM list_item i
+    WHERE i.tenant_id = $1 AND i.guide_id = n.guide_id AND i.business_date = $2 ORDER BY i.rank) AS tasks
+FROM unnest($3::uuid[]) AS n(guide_id)"""
+
+
+def _published(guide_id: UUID, day: date, cut: Mapping[str, Any], tasks: Sequence[UUID]) -> ListPublished:
+    return ListPublished(
+        guide=guide_id,
+        business_date=day,
+        tasks=tuple(tasks),
+        time_zone=cut["time_zone"],
+        opens_at=cut["opens_at"],
+        closes_at=cut["closes_at"],
+        target_calls=cut["target_calls"],
+        target_invitations=cut["target_invitations"],
+    )
 
 
 async def list_published_at(

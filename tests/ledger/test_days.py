@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 import pytest
 
+from activities.opening import clock_in
 from domain.day_norm import Capacity
 from domain.errors import Conflict
 from ledger.calendars import days_off
 from ledger.due_items import Holds, PlanOnDay, ZoneDay
 from ledger.list_cutting import cut_lists
 from ledger.open_days import OpenDay, count_open_days, open_days
+from ledger.publishing import publish_released
 from ledger.tasks import Moving, change_tasks, open_tasks_of_guide
 from tests.brand import Brand, at, plan
 
@@ -246,6 +248,64 @@ async def test_a_list_published_by_the_workflow_and_by_clocking_in_at_once_is_pu
     results = await asyncio.gather(*(shop.dispatch.publish_list(shop.guide_day(guide, 2)) for _ in range(6)))
     assert sorted(result.changed for result in results) == [False] * 5 + [True]
     assert await shop.value("SELECT count(*) FROM event WHERE type = 'list_published'") == 1
+
+
+async def test_lists_of_a_zone_are_published_some_at_a_time_as_each_guide_would_have_hers(
+    shop: Brand,
+) -> None:
+    early = await the_guide(shop)
+    guides = sorted([early, await shop.hire("G2"), await shop.hire("G3")])
+    for number, guide in enumerate(guides):
+        await shop.due_on(2, *(f"M{number}-{item}" for item in range(3 - number)), guide=guide)
+    await shop.start()
+    await clock_in(shop.ledger, "G1", at=at(2, 8, 50), actor="guide:1")  # before there is a list
+    await cut(shop)
+    published = [await _publish(shop, "zone", at(2, 9), most=2) for _ in range(3)]
+    assert published == [2, 1, 0]
+    lists = dict(
+        await shop.rows("SELECT guide_id, array_agg(task_id::text ORDER BY rank) FROM list_item GROUP BY 1")
+    )
+    told = dict(
+        await shop.rows(
+            "SELECT stream, ARRAY(SELECT jsonb_array_elements_text(payload->'tasks')) FROM event"
+            " WHERE type = 'list_published'"
+        )
+    )
+    assert told == {f"guide-day/{guide}/2026-03-02": lists[guide] for guide in guides}
+    assert await shop.rows(
+        "SELECT guide_id, state, published_at, clocked_in_at FROM guide_day ORDER BY 1"
+    ) == [(guide, "published", at(2, 9), at(2, 8, 50) if guide == early else None) for guide in guides]
+    assert not (await shop.dispatch.publish_list(shop.guide_day(early, 2))).changed
+
+
+async def test_lists_published_all_at_once_and_one_by_one_at_the_same_time_are_published_once(
+    shop: Brand,
+) -> None:
+    guides = [await the_guide(shop), *[await shop.hire(f"G{number}") for number in range(2, 6)]]
+    for number, guide in enumerate(guides):
+        await shop.due_on(2, f"M{number}", guide=guide)
+    await shop.start()
+    await cut(shop)
+    assert await _publish(shop, "zone", at(2, 8)) == 0  # not released yet
+    one_by_one = [shop.dispatch.publish_list(shop.guide_day(guide, 2)) for guide in guides]
+    at_once = [_publish(shop, "zone", at(2, 9), most=2) for _ in range(4)]
+    await asyncio.gather(*at_once, *one_by_one)
+    assert await shop.rows("SELECT DISTINCT state FROM guide_day") == [("published",)]
+    assert await shop.rows(
+        "SELECT stream, count(*)::int FROM event WHERE type = 'list_published' GROUP BY 1 ORDER BY 1"
+    ) == [(f"guide-day/{guide}/2026-03-02", 1) for guide in sorted(guides)]
+
+
+async def _publish(brand: Brand, command_id: str, when: datetime, *, most: int = 100) -> int:
+    async with brand.ledger.transaction() as connection:
+        return await publish_released(
+            connection,
+            1,
+            brand.command(command_id, when),
+            day=date(2026, 3, 2),
+            time_zone="Asia/Shanghai",
+            most=most,
+        )
 
 
 async def test_there_is_nothing_to_publish_or_close_where_no_list_was_cut(shop: Brand) -> None:
