@@ -69,7 +69,7 @@ async def escalate(
         SELECT o.guide_id, o.open_items, s.place FROM ({left_open("$2", "$3", "$4", "$6")}) o
         CROSS JOIN LATERAL (SELECT {PLACE.format(level="$5::text")} AS place) s
         WHERE NOT EXISTS (SELECT FROM outbox b WHERE b.tenant_id = $1
-                          AND b.purpose = format('{KIND}/%s/%s/%s/%s', $5, s.place, $3::text, $2::date))
+                          AND b.purpose = format('{KIND}/%s/%s/%s/%s', $5, s.place, $3::text, $2::date) OFFSET 0)
           AND (s.place <> '' OR $5 = 'hq')
         ORDER BY o.guide_id""",
         tenant_id,

@@ -48,7 +48,7 @@ async def nudge(
         WHERE d.tenant_id = $1 AND d.business_date = $2 AND d.time_zone = $3 AND d.state = 'published'
           AND {item_open("$5")}
           AND NOT EXISTS (SELECT FROM outbox o WHERE o.tenant_id = $1
-                          AND o.purpose = format('nudge/%s/%s/%s', d.guide_id, $2::date, $4::text))
+                          AND o.purpose = format('nudge/%s/%s/%s', d.guide_id, $2::date, $4::text) OFFSET 0) -- by its key, guide by guide
         GROUP BY 1 ORDER BY 1""",
         tenant_id,
         day,

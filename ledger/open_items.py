@@ -6,10 +6,16 @@ from ledger.case_standing import NO_COMPLAINT
 from ledger.due_items import PUT_OFF
 
 ITEMS_OF_DAY = """
-    JOIN list_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.business_date = d.business_date
-    JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
+    CROSS JOIN LATERAL (SELECT l.rank, l.task_id FROM list_item l
+        WHERE l.tenant_id = $1 AND l.guide_id = d.guide_id AND l.business_date = d.business_date ORDER BY l.rank OFFSET 0) i
+    CROSS JOIN LATERAL (SELECT k.* FROM task k WHERE k.tenant_id = $1 AND k.task_id = i.task_id OFFSET 0) t
     JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id"""
-"""Joins items, their tasks and plans to the guide-day `d`."""
+"""Joins items, their tasks and plans to the guide-day `d`: each list and each task by its key, whatever the statistics say.
+
+In the morning statistics know nothing of today, and the planner takes the day's items for one: it would read all of them
+anew for each guide. `OFFSET 0` keeps it from looking for a list's rows, and a task's, by anything but what stands here, and
+the order by rank from reading them by any other index than the key.
+"""
 
 ITEM_UNTOUCHED = """(t.state = 'open' AND t.guide_id = d.guide_id
     AND t.last_attempt_on IS DISTINCT FROM d.business_date)"""

@@ -1,0 +1,1 @@
+"""The day of a big brand: see `bench.day.__main__`."""
