@@ -9,7 +9,7 @@ from domain.events import Escalated, Event
 from domain.urging import Level
 from ledger.door import Driver
 from ledger.ledger import Command, guide_day_stream, record
-from ledger.open_items import ITEMS_OF_DAY, item_open
+from ledger.open_items import open_on_list
 
 KIND = "escalation"
 PLACE = "CASE {level} WHEN 'store' THEN o.store WHEN 'region' THEN o.region ELSE '' END"
@@ -19,15 +19,10 @@ PLACE = "CASE {level} WHEN 'store' THEN o.store WHEN 'region' THEN o.region ELSE
 def left_open(day: str, time_zone: str, percent: str, at: str) -> str:
     """SQL: the guides of a zone's day with at least so many percent of their list open at an instant."""
     return f"""
-    SELECT d.guide_id, g.code, s.code AS store, s.region, d.listed, count(*)::int AS open_items
-    FROM guide_day d
-    JOIN guide g ON g.tenant_id = $1 AND g.guide_id = d.guide_id
-    JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
-    {ITEMS_OF_DAY}
+    SELECT d.guide_id, g.code, s.code AS store, s.region, d.listed, n.open_items
+    FROM guide_day d {open_on_list(at)}
     WHERE d.tenant_id = $1 AND d.business_date = {day} AND d.time_zone = {time_zone} AND d.state = 'published'
-      AND {item_open(at)}
-    GROUP BY 1, 2, 3, 4, 5
-    HAVING count(*) * 100 >= d.listed * {percent}"""
+      AND n.open_items > 0 AND n.open_items * 100 >= d.listed * {percent}"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ledger.calendars import guide_calendars
 from ledger.door import Driver
 from ledger.guide_messages import Telling, put_out
 from ledger.ledger import Command, guide_day_stream, record
-from ledger.open_items import ITEMS_OF_DAY, item_open
+from ledger.open_items import open_on_list
 
 
 async def nudge(
@@ -40,16 +40,11 @@ async def nudge(
     )
     rows = await connection.fetch(
         f"""
-        SELECT d.guide_id, count(*)::int AS open_items
-        FROM guide_day d
-        JOIN guide g ON g.tenant_id = $1 AND g.guide_id = d.guide_id
-        JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id
-        {ITEMS_OF_DAY}
-        WHERE d.tenant_id = $1 AND d.business_date = $2 AND d.time_zone = $3 AND d.state = 'published'
-          AND {item_open("$5")}
-          AND NOT EXISTS (SELECT FROM outbox o WHERE o.tenant_id = $1
-                          AND o.purpose = format('nudge/%s/%s/%s', d.guide_id, $2::date, $4::text) OFFSET 0) -- by its key, guide by guide
-        GROUP BY 1 ORDER BY 1""",
+        SELECT d.guide_id, n.open_items FROM guide_day d {open_on_list("$5")}
+        WHERE d.tenant_id = $1 AND d.business_date = $2 AND d.time_zone = $3 AND d.state = 'published' AND n.open_items > 0
+          AND NOT EXISTS (SELECT FROM outbox o WHERE o.tenant_id = $1 -- by its key: see `open_on_list`
+                          AND o.purpose = format('nudge/%s/%s/%s', d.guide_id, $2::date, $4::text) OFFSET 0)
+        ORDER BY 1""",
         tenant_id,
         day,
         time_zone,

@@ -5,17 +5,17 @@ from __future__ import annotations
 from ledger.case_standing import NO_COMPLAINT
 from ledger.due_items import PUT_OFF
 
-ITEMS_OF_DAY = """
-    CROSS JOIN LATERAL (SELECT l.rank, l.task_id FROM list_item l
-        WHERE l.tenant_id = $1 AND l.guide_id = d.guide_id AND l.business_date = d.business_date ORDER BY l.rank OFFSET 0) i
-    CROSS JOIN LATERAL (SELECT k.* FROM task k WHERE k.tenant_id = $1 AND k.task_id = i.task_id OFFSET 0) t
-    JOIN plan p ON p.tenant_id = $1 AND p.plan_id = t.plan_id"""
-"""Joins items, their tasks and plans to the guide-day `d`: each list and each task by its key, whatever the statistics say.
+WHERE_SHE_STANDS = """
+    CROSS JOIN LATERAL (SELECT x.* FROM guide x WHERE x.tenant_id = $1 AND x.guide_id = d.guide_id OFFSET 0) g
+    CROSS JOIN LATERAL (SELECT x.* FROM store x WHERE x.tenant_id = $1 AND x.store_id = g.store_id OFFSET 0) s"""
+"""Joins the guide `g` and her store `s` to the guide-day `d`, each by its key: see `open_on_list`."""
 
-In the morning statistics know nothing of today, and the planner takes the day's items for one: it would read all of them
-anew for each guide. `OFFSET 0` keeps it from looking for a list's rows, and a task's, by anything but what stands here, and
-the order by rank from reading them by any other index than the key.
-"""
+ITEMS_OF_DAY = """
+    CROSS JOIN LATERAL (SELECT x.rank, x.task_id FROM list_item x
+        WHERE x.tenant_id = $1 AND x.guide_id = d.guide_id AND x.business_date = d.business_date ORDER BY x.rank OFFSET 0) i
+    CROSS JOIN LATERAL (SELECT x.* FROM task x WHERE x.tenant_id = $1 AND x.task_id = i.task_id OFFSET 0) t
+    CROSS JOIN LATERAL (SELECT x.* FROM plan x WHERE x.tenant_id = $1 AND x.plan_id = t.plan_id OFFSET 0) p"""
+"""Joins items, their tasks and plans to the guide-day `d`, each by its key: see `open_on_list`."""
 
 ITEM_UNTOUCHED = """(t.state = 'open' AND t.guide_id = d.guide_id
     AND t.last_attempt_on IS DISTINCT FROM d.business_date)"""
@@ -32,3 +32,18 @@ def item_open(at: str) -> str:
     """
     undisturbed = NO_COMPLAINT.format(member="t.member_id")
     return f"({ITEM_UNTOUCHED} AND {PLAN_ASKS} AND NOT {PUT_OFF.format(at=at)} AND {undisturbed})"
+
+
+def open_on_list(at: str) -> str:
+    """SQL: joins to the guide-days `d` where they stand and `n.open_items`, how many wait on each list at the instant.
+
+    List by list and item by item, each by its key, whatever PostgreSQL expects of the day. In the morning its statistics
+    know nothing of today and it takes the lists for one row, later it takes what is open of them for a few: either way
+    it would loop over all guides or all items where one is to be looked up. `OFFSET 0` and the count leave it nothing
+    else than to look up, and the order by rank no other index of the lists than their key.
+    """
+    return f"""{WHERE_SHE_STANDS}
+    CROSS JOIN LATERAL (
+        SELECT count(*)::int AS open_items FROM (SELECT d.guide_id, d.business_date) AS d {ITEMS_OF_DAY}
+        WHERE {item_open(at)}
+    ) n"""
