@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test coverage lint types contracts lock clean bench bench-history bench-import bench-rows bench-truth bench-verifying chaos
+.PHONY: demo test coverage lint types contracts lock clean bench bench-day bench-history bench-import bench-rows bench-truth bench-verifying chaos
 
 demo: $(VENV)/runtime.done ## set up, import a year of real purchases, rehearse 28 business days, show the Check
 	@$(BIN)/daogou demo
@@ -27,6 +27,9 @@ contracts: $(VENV)/dev.done
 
 bench: $(VENV)/bench.done ## the hot paths beside the bare thing, some minutes -> bench/results/ledger.json
 	@$(BIN)/python -m bench.ledger
+
+bench-day: $(VENV)/runtime.done ## the day of 10,000 guides with 500,000 items due: lists beside COPY, starts, nudges, events; some 10 minutes, 6 GB of disk for a while -> bench/results/day.json
+	@$(BIN)/python -m bench.day $(if $(SIZE),--size $(SIZE))
 
 bench-history: $(VENV)/runtime.done ## lists, months and boards with 10,000,000 items behind them beside 100,000; 25 GB of disk for a while -> bench/results/history.json
 	@$(BIN)/python -m bench.history

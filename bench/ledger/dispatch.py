@@ -9,18 +9,16 @@ events is the server's to give on both sides. Each side of each pair has a fresh
 from __future__ import annotations
 
 import gc
-import io
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
-import asyncpg
 from sqlalchemy.engine import make_url
 
 from bench.administering import administer
 from bench.brand import DAY, PLAN, BrandSize, at, guide_id, launch_plan
+from bench.copying import Rows, copy_rows, owner_of, read_rows
 from domain.events import CycleStarted, MemberAssigned, TaskCreated
 from domain.identifiers import derived_id, personal_id
 from infra.databases import ensure_months, ensure_tenant, provide_embedded
@@ -43,7 +41,6 @@ WRITTEN = {
     "plan_cycle": "SELECT * FROM plan_cycle",
 }
 """By table, and columns where the server gives the rest, what the cycle's start wrote, as it lies there: in the order in which it was written."""
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +119,6 @@ def decide(items: int) -> Decided:
     return Decided(started, assigned, tasks)
 
 
-Rows = dict[str, bytes]
-"""By table, as COPY's binary format has them."""
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the databases are made."""
@@ -184,7 +177,6 @@ async def _ours(place: Place, decided: Decided) -> tuple[float, Rows]:
     try:
         async with ledger.connection():
             pass  # the pool is open before the clock starts, as in a running worker
-        owner = await _owner(urls.admin)
         await administer(make_url(urls.admin), "CHECKPOINT")
         began = perf_counter()
         async with ledger.transaction() as connection:
@@ -199,8 +191,8 @@ async def _ours(place: Place, decided: Decided) -> tuple[float, Rows]:
                 tasks=decided.tasks,
             )
         spent = perf_counter() - began
-        rows = {table: await _read(owner, query) for table, query in WRITTEN.items()}
-        await owner.close()
+        async with owner_of(urls.admin) as owner:
+            rows = await read_rows(owner, WRITTEN)
     finally:
         await engine.dispose()
     return spent, rows
@@ -209,35 +201,8 @@ async def _ours(place: Place, decided: Decided) -> tuple[float, Rows]:
 async def _copy(place: Place, rows: Rows) -> float:
     """Seconds of COPY, commit included."""
     urls = await provide_embedded(place.server, place.address, place.name, fresh=True, template=place.empty)
-    owner = await _owner(urls.admin)
-    try:
+    async with owner_of(urls.admin) as owner:
         await administer(make_url(urls.admin), "CHECKPOINT")
         began = perf_counter()
-        async with owner.transaction():
-            for table, data in rows.items():
-                name, _, columns = table.partition(" (")
-                told = columns.removesuffix(")").split(", ") if columns else None
-                await owner.copy_to_table(name, columns=told, source=_pieces(data), format="binary")
+        await copy_rows(owner, rows)
         return perf_counter() - began
-    finally:
-        await owner.close()
-
-
-async def _owner(admin_url: str) -> asyncpg.Connection:
-    connection = await asyncpg.connect(
-        admin_url, server_settings={"search_path": "daogou", "statement_timeout": "0", "timezone": "UTC"}
-    )
-    await connection.execute("SET ROLE daogou_owner")
-    return connection
-
-
-async def _read(owner: asyncpg.Connection, query: str) -> bytes:
-    data = io.BytesIO()
-    await owner.copy_from_query(query, output=data, format="binary")
-    return data.getvalue()
-
-
-async def _pieces(data: bytes) -> AsyncIterator[memoryview]:
-    view = memoryview(data)
-    for start in range(0, len(view), _PIECE):
-        yield view[start : start + _PIECE]
