@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from temporalio import activity
 from temporalio.client import Client
@@ -28,10 +30,12 @@ from domain.messages import (
 from domain.plan import clock_text
 from ledger.closing import close
 from ledger.open_days import open_days
-from ledger.publishing import publish, publish_released
+from ledger.publishing import AT_ONCE, publish, publish_many, released
 
 STARTS_IN_FLIGHT = 40
 """Temporal's starts are the scarce resource; beyond some 50 at once its latency grows to seconds."""
+PUBLISHED_IN_FLIGHT = 2
+"""Transactions that publish lists beside each other."""
 
 
 class DispatchActivities:
@@ -125,20 +129,31 @@ class DispatchActivities:
         return Started(started=sum(results))
 
     async def publish_lists(self, step: DayStep) -> int:
-        """Publish the lists of a zone that are cut and released, some thousands a transaction; returns how many."""
+        """Publish the lists of a zone that are cut and released, some at a time; returns how many.
+
+        Two transactions at once: while one is composed here, the other is written there.
+        """
         ledger = self._context.ledger
-        command = self._context.command(
-            f"publish/{step.time_zone}/{step.day}", step.at, rehearsal=step.rehearsal
-        )
-        published = 0
-        while True:
-            async with ledger.transaction() as connection:
-                some = await publish_released(
-                    connection, ledger.tenant_id, command, day=step.day, time_zone=step.time_zone
+        async with ledger.connection() as connection:
+            guides = await released(
+                connection, ledger.tenant_id, day=step.day, time_zone=step.time_zone, at=step.at
+            )
+        window = asyncio.Semaphore(PUBLISHED_IN_FLIGHT)
+
+        async def publish_some(some: Sequence[UUID]) -> int:
+            # What is published is not found again, so the first of them names the command.
+            key = f"publish/{step.time_zone}/{step.day}/{some[0]}"
+            async with window, ledger.transaction() as connection:
+                return await publish_many(
+                    connection,
+                    ledger.tenant_id,
+                    self._context.command(key, step.at, rehearsal=step.rehearsal),
+                    guides=some,
+                    day=step.day,
                 )
-            if not some:
-                return published
-            published += some
+
+        starts = range(0, len(guides), AT_ONCE)
+        return sum(await asyncio.gather(*(publish_some(guides[at : at + AT_ONCE]) for at in starts)))
 
     @activity.defn(name="publish_list")
     async def publish_list(self, step: GuideDayStep) -> Changed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, datetime
+from datetime import date
 from uuid import UUID
 
 import pytest
@@ -15,7 +15,7 @@ from ledger.calendars import days_off
 from ledger.due_items import Holds, PlanOnDay, ZoneDay
 from ledger.list_cutting import cut_lists
 from ledger.open_days import OpenDay, count_open_days, open_days
-from ledger.publishing import publish_released
+from ledger.publishing import publish_many
 from ledger.tasks import Moving, change_tasks, open_tasks_of_guide
 from tests.brand import Brand, at, plan
 
@@ -260,8 +260,9 @@ async def test_lists_of_a_zone_are_published_some_at_a_time_as_each_guide_would_
     await shop.start()
     await clock_in(shop.ledger, "G1", at=at(2, 8, 50), actor="guide:1")  # before there is a list
     await cut(shop)
-    published = [await _publish(shop, "zone", at(2, 9), most=2) for _ in range(3)]
-    assert published == [2, 1, 0]
+    assert await _publish(shop, "some", guides[:2]) == 2
+    assert await _publish(shop, "all", guides) == 1
+    assert await _publish(shop, "again", guides) == 0
     lists = dict(
         await shop.rows("SELECT guide_id, array_agg(task_id::text ORDER BY rank) FROM list_item GROUP BY 1")
     )
@@ -286,26 +287,21 @@ async def test_lists_published_all_at_once_and_one_by_one_at_the_same_time_are_p
         await shop.due_on(2, f"M{number}", guide=guide)
     await shop.start()
     await cut(shop)
-    assert await _publish(shop, "zone", at(2, 8)) == 0  # not released yet
+    assert await shop.dispatch.publish_lists(shop.day(2, 8)) == 0  # not released yet
     one_by_one = [shop.dispatch.publish_list(shop.guide_day(guide, 2)) for guide in guides]
-    at_once = [_publish(shop, "zone", at(2, 9), most=2) for _ in range(4)]
-    await asyncio.gather(*at_once, *one_by_one)
+    at_once = [shop.dispatch.publish_lists(shop.day(2)) for _ in range(3)]
+    some = [_publish(shop, f"some/{guide}", [guide, max(guides)]) for guide in guides[:2]]
+    await asyncio.gather(*at_once, *some, *one_by_one)
     assert await shop.rows("SELECT DISTINCT state FROM guide_day") == [("published",)]
     assert await shop.rows(
         "SELECT stream, count(*)::int FROM event WHERE type = 'list_published' GROUP BY 1 ORDER BY 1"
     ) == [(f"guide-day/{guide}/2026-03-02", 1) for guide in sorted(guides)]
 
 
-async def _publish(brand: Brand, command_id: str, when: datetime, *, most: int = 100) -> int:
+async def _publish(brand: Brand, command_id: str, guides: list[UUID]) -> int:
     async with brand.ledger.transaction() as connection:
-        return await publish_released(
-            connection,
-            1,
-            brand.command(command_id, when),
-            day=date(2026, 3, 2),
-            time_zone="Asia/Shanghai",
-            most=most,
-        )
+        command = brand.command(command_id, at(2, 9))
+        return await publish_many(connection, 1, command, guides=guides, day=date(2026, 3, 2))
 
 
 async def test_there_is_nothing_to_publish_or_close_where_no_list_was_cut(shop: Brand) -> None:
