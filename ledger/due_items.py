@@ -41,7 +41,8 @@ PUT_OFF = f"(NOT coalesce({NOT_PUT_OFF}, false))"
 CONDITIONS: Mapping[str, str] = {
     "open and due": "t.state = 'open' AND t.due_on <= $2",
     "not put off": NOT_PUT_OFF.format(at="$8"),
-    "neither declined nor dialled out": "pm.grade IS DISTINCT FROM 'D' AND pm.dial_days < $9",
+    "of its plan's cycle": "coalesce(p.cycle = t.cycle, false)",
+    "neither declined nor dialled out": "pm.grade IS DISTINCT FROM 'D' AND coalesce(pm.dial_days, 0) < $9",
     "not dialled today": "(pm.last_dial_on IS NULL OR pm.last_dial_on < $2)",
     "not opted out": "(m.opted_out_at IS NULL OR m.opted_out_at > $8)",
     "no complaint of the member's open": NO_COMPLAINT.format(member="t.member_id"),
@@ -49,29 +50,39 @@ CONDITIONS: Mapping[str, str] = {
     "not listed today": """NOT EXISTS (SELECT FROM list_item o
         JOIN task lt ON lt.tenant_id = $1 AND lt.task_id = o.task_id
         WHERE o.tenant_id = $1 AND o.business_date = $2 AND lt.member_id = t.member_id)""",
-    "its guide at work": AT_WORK,
-    "its guide has a shift": "g.guide_id <> ALL ($11::uuid[])",
     "its store open to its plan": """NOT EXISTS (SELECT FROM unnest($12::text[], $13::uuid[]) AS x(plan_id, store_id)
         WHERE x.plan_id = t.plan_id AND x.store_id = g.store_id)""",
-    "its plan asks for it here": "l.status = 'running' AND (l.canary IS NULL OR s.code = ANY(l.canary))",
+    "its plan asks for it here": "l.status = 'running' AND (l.canary IS NULL OR g.store = ANY(l.canary))",
 }
-"""All must hold. Names are for whoever adds one."""
+"""All must hold of an item. Names are for whoever adds one."""
+
+GUIDES = """
+    SELECT g.guide_id, g.store_id, s.code AS store FROM guide g
+    JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id AND s.time_zone = $3
+    WHERE g.tenant_id = $1 AND g.guide_id <> ALL ($11::uuid[]) AND {at_work} AND {only} OFFSET 0"""
+"""Whose lists are cut: who has a shift and is at work. Found once, not again for each of their items."""
 
 URGED_WITHIN_DAYS = 7
 URGED = f"""CASE WHEN t.task_id IN (SELECT unnest(u.tasks) FROM guide_urge u WHERE u.tenant_id = $1
-        AND u.business_date BETWEEN $2 - {URGED_WITHIN_DAYS} AND $2) THEN 0 ELSE 1 END"""
+        AND u.business_date BETWEEN $2::date - {URGED_WITHIN_DAYS} AND $2) THEN 0 ELSE 1 END"""
 """SQL: 0 for an item about which its guide was urged in the last days, else 1."""
 
 ORDER: Mapping[str, str] = {
     "urged": URGED,
-    "key value": "CASE WHEN p.key_value_first AND pm.quadrant = 'key_value' THEN 0 ELSE 1 END",
+    "key_value": "CASE WHEN p.key_value_first AND pm.quadrant = 'key_value' THEN 0 ELSE 1 END",
     "grade": "CASE pm.grade WHEN 'A' THEN 0 WHEN 'B' THEN 1 WHEN 'C' THEN 3 ELSE 2 END",
-    "due date": "t.first_due_on",
-    "value": "pm.value_minor DESC",
-    "member": "t.member_id",
-    "item": "t.category_id, t.task_id",
+    "first_due_on": "t.first_due_on",
+    "less_value": "-pm.value_minor",
+    "member_id": "t.member_id",
+    "category_id": "t.category_id",
+    "task_id": "t.task_id",
 }
-"""The order of a list; the last makes it the same every time."""
+"""The order of a list, as columns of `due`, each the lowest first; the last makes it the same every time."""
+
+
+def place(alias: str) -> str:
+    """SQL: for ORDER BY, an item's place in the order of lists; of rows of `due` or what is made of it."""
+    return ", ".join(f"{alias}.{column}" for column in ORDER)
 
 
 def within_budget(*, everybody: bool) -> str:
@@ -94,29 +105,28 @@ def within_budget(*, everybody: bool) -> str:
 )"""
 
 
-def listable(*, only: str = "", everybody: bool = False) -> str:
+def listable(*, only: str = "true", everybody: bool = False) -> str:
     """The CTEs `due`, `one_a_member` and `within_budget`: what may come on a list, its place in the order, one item a member.
 
     Args:
-        only: one more condition, e.g. on the guide's store `g.store_id`.
+        only: one more condition on the guide, e.g. on her store `g.store_id`.
         everybody: see `within_budget`.
     """
-    conditions = [*CONDITIONS.values(), *([only] if only else [])]
     return f"""
 due AS (
-    SELECT t.guide_id, t.task_id, t.member_id, t.attempts, g.store_id, p.invitation, p.pooled, p.priority,
-           row_number() OVER (ORDER BY {", ".join(ORDER.values())}) AS place
+    SELECT t.guide_id, t.attempts, g.store_id, p.invitation, p.pooled, p.priority,
+           {", ".join(f"{value} AS {column}" for column, value in ORDER.items())}
     FROM task t
-    JOIN {PLANS} ON p.plan_id = t.plan_id AND p.cycle = t.cycle
-    JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
+    JOIN {PLANS} ON p.plan_id = t.plan_id
+    JOIN plan l ON l.tenant_id = $1 AND l.plan_id = p.plan_id
+    JOIN ({GUIDES.format(at_work=AT_WORK, only=only)}) g ON g.guide_id = t.guide_id
+    -- Every item has these. As outer joins, so that the planner does not expect fewer rows for each column it goes by.
+    LEFT JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
          AND pm.member_id = t.member_id
-    JOIN guide g ON g.tenant_id = $1 AND g.guide_id = t.guide_id
-    JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id AND s.time_zone = $3
-    JOIN plan l ON l.tenant_id = $1 AND l.plan_id = t.plan_id
-    JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
-    WHERE t.tenant_id = $1 AND {" AND ".join(conditions)}
+    LEFT JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
+    WHERE t.tenant_id = $1 AND {" AND ".join(CONDITIONS.values())}
 ), one_a_member AS ( -- the contact is the plan's with the highest priority; the member's other items come another day
-    SELECT DISTINCT ON (member_id) * FROM due ORDER BY member_id, priority, pooled, place
+    SELECT DISTINCT ON (d.member_id) d.* FROM due d ORDER BY d.member_id, d.priority, d.pooled, {place("d")}
 ), {within_budget(everybody=everybody)}"""
 
 
@@ -126,22 +136,29 @@ def within_capacity(*, everybody: bool) -> str:
     Args:
         everybody: see `within_budget`.
     """
-    return f"""{listable(everybody=everybody)}, counted AS (
-    SELECT o.*, row_number() OVER (PARTITION BY o.guide_id, o.invitation ORDER BY o.place)
-           + coalesce(h.items, 0) AS nth
-    FROM within_budget o LEFT JOIN (
-        SELECT i.guide_id, p.invitation, count(*) AS items FROM list_item i
-        JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
-        JOIN (SELECT plan_id, coalesce(spec->'means'->0->>'item', 'call') = 'invitation' AS invitation FROM plan
-              WHERE tenant_id = $1) p ON p.plan_id = t.plan_id
-        WHERE i.tenant_id = $1 AND i.business_date = $2 GROUP BY 1, 2
-    ) h ON h.guide_id = o.guide_id AND h.invitation = o.invitation
+    # One sort of all items does for both windows: the second has the order of the first, and no join comes between.
+    return f"""{listable(everybody=everybody)}, held AS (
+    SELECT i.guide_id, count(*) FILTER (WHERE p.invitation) AS invitations, count(*) FILTER (WHERE NOT p.invitation) AS calls
+    FROM list_item i
+    JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
+    JOIN (SELECT plan_id, coalesce(spec->'means'->0->>'item', 'call') = 'invitation' AS invitation FROM plan
+          WHERE tenant_id = $1) p ON p.plan_id = t.plan_id
+    WHERE i.tenant_id = $1 AND i.business_date = $2 GROUP BY 1
+), counted AS (
+    SELECT o.guide_id, {place("o")},
+           CASE WHEN o.invitation
+                THEN count(*) FILTER (WHERE o.invitation) OVER earlier + coalesce(h.invitations, 0)
+                     <= coalesce(own.invitations, $16::int)
+                ELSE count(*) FILTER (WHERE NOT o.invitation) OVER earlier + coalesce(h.calls, 0)
+                     <= coalesce(own.calls, $15::int) END AS fits
+    FROM within_budget o
+    LEFT JOIN held h ON h.guide_id = o.guide_id
+    LEFT JOIN unnest($17::uuid[], $18::int[], $19::int[]) AS own(guide_id, invitations, calls) ON own.guide_id = o.guide_id
     WHERE NOT o.pooled
+    WINDOW earlier AS (PARTITION BY o.guide_id ORDER BY {place("o")} ROWS UNBOUNDED PRECEDING)
 ), listed AS (
-    SELECT c.guide_id, c.task_id, row_number() OVER (PARTITION BY c.guide_id ORDER BY c.place) AS rank
-    FROM counted c LEFT JOIN unnest($17::uuid[], $18::int[], $19::int[]) AS own(guide_id, invitations, calls)
-        ON own.guide_id = c.guide_id
-    WHERE c.nth <= CASE WHEN c.invitation THEN coalesce(own.invitations, $16::int) ELSE coalesce(own.calls, $15::int) END
+    SELECT c.guide_id, c.task_id, row_number() OVER (PARTITION BY c.guide_id ORDER BY {place("c")}) AS rank
+    FROM counted c WHERE c.fits
 )"""
 
 

@@ -15,6 +15,7 @@ from ledger.due_items import (
     capacity_arguments,
     due_arguments,
     listable,
+    place,
     within_capacity,
 )
 from ledger.member_keys import MemberKeys
@@ -28,7 +29,7 @@ FROM within_budget o
 JOIN task t ON t.tenant_id = $1 AND t.task_id = o.task_id
 JOIN category c ON c.tenant_id = $1 AND c.category_id = t.category_id
 JOIN guide g ON g.tenant_id = $1 AND g.guide_id = o.guide_id
-ORDER BY o.place"""
+ORDER BY {place("o")}"""
 
 _UNCLAIMED = f"""
 WITH {within_capacity(everybody=False)}
