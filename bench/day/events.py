@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.acting import Asked, change_plan_status
+from activities.acting import change_plan_status
+from activities.asked import Asked
 from activities.dispatch import guide_day_workflow_id
 from bench.day.brand import Shape, plan_id, write_brand
 from bench.day.cutting import DATABASE, opened
