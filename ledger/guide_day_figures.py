@@ -138,10 +138,11 @@ _REPORTS = held(
     "k.task_id, k.member_id, k.guide_id, k.business_date AS day, k.outcome, k.reached, k.late, k.corrects, k.conflict, k.occurred_at, k.version",
     "k.guide_id = ANY($4) AND k.business_date BETWEEN $5 AND $6",
 )
-_SINCE = held(
-    "1",
-    "k.member_id = r.member_id AND k.occurred_at > r.occurred_at AND k.reached AND k.outcome <> 'complaint'",
-)
+_SETTLED = f"""
+    SELECT FROM complaint_case c JOIN event v ON v.tenant_id = $1 AND v.stream = 'case/' || c.case_id
+        AND v.known_at >= c.opened_at AND v.type IN ('case_closed', 'case_withdrawn')
+        AND {told("v.known_at", "v.stream", "v.version")}
+    WHERE c.tenant_id = $1 AND c.task_id = r.task_id"""
 _SUCCESS = ", ".join(f"'{one}'" for one in SUCCESSES)
 _ITEMS = f"""
 WITH {_SAID}, item AS (
@@ -155,7 +156,7 @@ WITH {_SAID}, item AS (
            bool_or(r.outcome = 'joined_group') AS joined, bool_or(r.outcome = 'added_friend') AS added,
            bool_or(r.late) AS late, bool_or(r.corrects IS NOT NULL) AS corrected,
            bool_or(r.conflict IS NOT NULL) AS conflict,
-           bool_or(r.outcome = 'complaint' AND NOT EXISTS ({_SINCE})) AS complaint
+           bool_or(r.outcome = 'complaint' AND NOT EXISTS ({_SETTLED})) AS complaint
     FROM ({_REPORTS}) r GROUP BY 1, 2, 3
 )
 SELECT i.guide_id, i.day, t.plan_id, count(*) FILTER (WHERE i.on_list)::int AS listed,

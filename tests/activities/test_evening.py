@@ -24,6 +24,7 @@ from domain.errors import Refused
 from domain.rate import Rate
 from infra.outbox_sender import send_due
 from ledger.board_moment import Moment
+from ledger.cases import Answer, answer_case
 from ledger.claims import claim
 from ledger.guide_day_figures import read_guide_days
 from ledger.sequencer import sequence
@@ -162,8 +163,8 @@ async def test_a_summary_asked_again_at_its_moment_is_the_same_and_a_late_fact_m
     before = await make_day_summary(shop.ledger, EVERYBODY, When(at(2, 22)))
     await shop.report(tasks[1], guides["G1"], at(2, 11), "booked_visit", next_on=date(2026, 3, 4), **told_at)
     await shop.report(tasks[2], guides["G1"], at(2, 12), "no_answer", **told_at)
-    await shop.morning(3, guides["G1"])
-    await shop.report(tasks[0], guides["G1"], at(3, 9, 10), "interested")
+    case = await shop.value("SELECT case_id FROM complaint_case")
+    await answer_case(shop.ledger, shop.command("", at(3, 9, 10)), Answer(case, "explained"))
     await placed(shop)
     asked = When(at(3, 10), before.basis.at, before.basis.position)
     assert await make_day_summary(shop.ledger, EVERYBODY, asked, MONDAY) == before
