@@ -196,7 +196,8 @@ async def list_cases(
                coalesce(g.code, '') AS guide, c.business_date, c.opened_at, c.deadline_at, {_OVERDUE} AS overdue, c.state,
                c.answered_at, c.ended_at, c.resolution, k.note_id,
                ARRAY(SELECT (e.payload->>'note')::uuid FROM event e WHERE e.tenant_id = $1
-                     AND e.stream = 'case/' || c.case_id AND e.payload->>'note' IS NOT NULL ORDER BY e.version) AS note_ids
+                     AND e.stream = 'case/' || c.case_id AND e.known_at >= c.opened_at AND e.payload->>'note' IS NOT NULL
+                     ORDER BY e.version) AS note_ids
         FROM complaint_case c
         LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = c.guide_id
         LEFT JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id

@@ -50,7 +50,7 @@ _PARTS: Mapping[str, str] = {
     "complaints": """
         SELECT c.opened_at, c.deadline_at, c.state, c.answered_at, c.ended_at, c.resolution, g.code AS guide,
                ARRAY(SELECT e.payload->>'note' FROM event e WHERE e.tenant_id = $1 AND e.stream = 'case/' || c.case_id
-                     AND e.payload->>'note' IS NOT NULL ORDER BY e.version) AS notes
+                     AND e.known_at >= c.opened_at AND e.payload->>'note' IS NOT NULL ORDER BY e.version) AS notes
         FROM complaint_case c LEFT JOIN guide g ON g.tenant_id = $1 AND g.guide_id = c.guide_id
         WHERE c.tenant_id = $1 AND c.member_id = $2 ORDER BY c.opened_at, c.case_id""",
     "records": """

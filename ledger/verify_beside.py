@@ -36,7 +36,8 @@ ORDER BY e.stream, e.version, w.note_id"""
 _PICTURES = """
 SELECT e.stream, e.version, e.payload->>'picture' AS picture_id, e.payload->>'sha256' AS sha256,
        coalesce(e.payload->>'member', e.payload->>'picture') AS owner, c.sealed,
-       EXISTS (SELECT FROM daogou.event g WHERE g.tenant_id = $1 AND g.stream = e.stream AND g.type = 'picture_erased') AS erased
+       EXISTS (SELECT FROM daogou.event g WHERE g.tenant_id = $1 AND g.stream = e.stream AND g.known_at >= e.known_at
+           AND g.type = 'picture_erased') AS erased
 FROM {events}
 LEFT JOIN daogou.picture_content c ON c.tenant_id = $1 AND c.picture_id::text = e.payload->>'picture'
 WHERE e.tenant_id = $1 AND e.stream >= 'picture/' AND e.stream < 'picture0' AND e.type = 'picture_kept'

@@ -52,5 +52,6 @@ async def test_a_manager_answers_what_a_guide_was_told(
         [("case", "case_over")],
     )
     assert problem(await m1.post(f"/v1/cases/{UUID(int=1)}/answer", {})) == (404, [("case", "unknown_case")])
-    assert len((await m1.get("/v1/cases", state="closed")).json()["items"]) == 1
+    (over,) = (await m1.get("/v1/cases", state="closed")).json()["items"]
+    assert (over["answers"], over["resolution"]) == (["已致歉"], "refunded")
     assert await shop.value("SELECT count(*) FROM event WHERE type LIKE 'case_%'") == 4
