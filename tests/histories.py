@@ -39,10 +39,12 @@ from domain.messages import PlanStep
 from domain.policy import Right, Role
 from ledger.account_places import Grant
 from ledger.calendar_facts import hold_calendars, write_facts
+from ledger.cases import Answer, answer_case
 from ledger.consents import Heard
 from ledger.contact_limits import set_limits
 from ledger.day_norms import set_day_norm
 from ledger.outbox import resume_messages, stop_messages
+from ledger.pictures import NewPicture, keep_picture
 from ledger.sequencer import sequence
 from ledger.snoozing import snooze
 from ledger.urging import urge
@@ -52,7 +54,7 @@ MEMBERS = 6
 PLAN = plan(
     period={"start": "2026-03-02", "working_days": 2, "cycles": 3},
     members={"bought_categories": ["TIN", "SOAP"]},
-    care={"items_per_day": 3},
+    care={"items_per_day": 3, "cold_after_days": 1},
     day={"open_items": "expire"},
     act={"raise_at": "90", "lower_at": "50"},
 )
@@ -60,13 +62,13 @@ STEPS = (
     "report", "report", "report", "report", "morning", "morning", "next_day", "next_day", "buy", "evening", "clock_in",
     "late_report", "late_report", "correct", "correct", "void", "former", "pause", "resume", "replace", "transfer", "leave", "close_store", "consent", "erase", "check",
     "check", "settle", "adjust", "confirm", "close", "recall", "nudge", "urge", "switch", "account", "account", "sequence", "calendar",
-    "snooze", "snooze", "absent", "norm", "evening_rule", "limits",
+    "snooze", "snooze", "absent", "norm", "evening_rule", "limits", "case", "picture",
 )  # fmt: skip
 """Every command a history may hold; what matters most comes more often."""
 
 Step = tuple[str, int, int]
 steps = st.tuples(st.sampled_from(STEPS), st.integers(0, 11), st.integers(0, 11))
-OUTCOMES = ("interested", "no_answer", "refused", "bought", "unreachable", "came")
+OUTCOMES = ("interested", "no_answer", "refused", "bought", "unreachable", "came", "complaint")
 GRADES = (None, "A", "B", "D")
 
 
@@ -294,6 +296,24 @@ class History:
         guides = await self._guides()
         guide = guides[first % len(guides)]
         await urge(self.brand.ledger, self.brand.command(when=self.now), guide_id=guide, guide_code="G")
+
+    async def _case(self, first: int, second: int) -> None:
+        """A complaint is answered or closed."""
+        cases = await self.brand.rows("SELECT case_id FROM complaint_case ORDER BY case_id")
+        if cases:
+            answer = Answer(
+                cases[first % len(cases)][0], "explained" if second % 2 else None, "why", bytes(16)
+            )
+            await answer_case(self.brand.ledger, self.brand.command("", self.now), answer)
+
+    async def _picture(self, first: int, second: int) -> None:
+        """Evidence of an item, or a sheet of a day."""
+        items = await self._items("true")
+        if items:
+            task, guide = items[first % len(items)]
+            content = b"\xff\xd8\xff" + bytes([second])
+            new = NewPicture(content, guide, "G", self.on, task if second % 2 else None)
+            await keep_picture(self.brand.ledger, new, at=self.now, actor="hq")
 
     async def _consent(self, first: int, second: int) -> None:
         heard = Heard(
