@@ -44,7 +44,7 @@ CONDITIONS: Mapping[str, str] = {
     "of its plan's cycle": "coalesce(p.cycle = t.cycle, false)",
     "neither declined nor dialled out": "pm.grade IS DISTINCT FROM 'D' AND coalesce(pm.dial_days, 0) < $9",
     "not dialled today": "(pm.last_dial_on IS NULL OR pm.last_dial_on < $2)",
-    "not opted out": "(m.opted_out_at IS NULL OR m.opted_out_at > $8)",
+    "not opted out": "{not_opted_out}",
     "no complaint of the member's open": NO_COMPLAINT.format(member="t.member_id"),
     # Nobody is called twice a day: neither about this item nor about another one that was listed before.
     "not listed today": """NOT EXISTS (SELECT FROM list_item o
@@ -112,6 +112,14 @@ def listable(*, only: str = "true", everybody: bool = False) -> str:
         only: one more condition on the guide, e.g. on her store `g.store_id`.
         everybody: see `within_budget`.
     """
+    # Of a zone's items those of the few who opted out are left out; of a store's each member is looked up.
+    opted_out = "SELECT {columns} FROM member m WHERE m.tenant_id = $1 AND m.opted_out_at <= $8"
+    not_opted_out = (
+        f"t.member_id NOT IN ({opted_out.format(columns='m.member_id')})"
+        if everybody
+        else f"NOT EXISTS ({opted_out.format(columns='')} AND m.member_id = t.member_id OFFSET 0)"
+    )
+    conditions = " AND ".join(CONDITIONS.values()).format(not_opted_out=not_opted_out)
     return f"""
 due AS (
     SELECT t.guide_id, t.attempts, g.store_id, p.invitation, p.pooled, p.priority,
@@ -120,11 +128,10 @@ due AS (
     JOIN {PLANS} ON p.plan_id = t.plan_id
     JOIN plan l ON l.tenant_id = $1 AND l.plan_id = p.plan_id
     JOIN ({GUIDES.format(at_work=AT_WORK, only=only)}) g ON g.guide_id = t.guide_id
-    -- Every item has these. As outer joins, so that the planner does not expect fewer rows for each column it goes by.
+    -- Every item has one. As an outer join, so that the planner does not expect fewer rows for each column it goes by.
     LEFT JOIN plan_member pm ON pm.tenant_id = $1 AND pm.plan_id = t.plan_id AND pm.cycle = t.cycle
          AND pm.member_id = t.member_id
-    LEFT JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
-    WHERE t.tenant_id = $1 AND {" AND ".join(CONDITIONS.values())}
+    WHERE t.tenant_id = $1 AND {conditions}
 ), one_a_member AS ( -- the contact is the plan's with the highest priority; the member's other items come another day
     SELECT DISTINCT ON (d.member_id) d.* FROM due d ORDER BY d.member_id, d.priority, d.pooled, {place("d")}
 ), {within_budget(everybody=everybody)}"""

@@ -20,16 +20,22 @@ from ledger.due_items import (
 SORTING_MEMORY = "128MB"
 """So much a sort of the cut may take, and twice as much what it looks up in: half a million items sort in it."""
 
-_CUT = f"""
-WITH {within_capacity(everybody=True)}, lists AS (
-    SELECT guide_id, count(*) AS items FROM listed GROUP BY 1
-), begun AS (
-    SELECT guide_id, items FROM lists
-    UNION ALL -- Where a store has a pool, its guides' days begin with empty lists, on which comes what they claim.
+# Where a store has a pool, its guides' days begin with empty lists, on which comes what they claim.
+_EMPTY = f"""
+    UNION ALL
     SELECT g.guide_id, 0 FROM guide g
     WHERE g.tenant_id = $1 AND g.store_id IN (SELECT store_id FROM within_budget WHERE pooled) AND {AT_WORK}
       AND g.guide_id <> ALL ($11::uuid[])
-      AND g.guide_id NOT IN (SELECT guide_id FROM lists)
+      AND g.guide_id NOT IN (SELECT guide_id FROM lists)"""
+
+
+def _cut(*, pooled: bool) -> str:
+    """SQL of the cut; `pooled`: whether items of any plan wait in pools. Without them nothing is kept but the lists."""
+    return f"""
+WITH {within_capacity(everybody=True)}, lists AS (
+    SELECT guide_id, count(*) AS items FROM listed GROUP BY 1
+), begun AS (
+    SELECT guide_id, items FROM lists {_EMPTY if pooled else ""}
 ), days AS (
     INSERT INTO guide_day (tenant_id, guide_id, business_date, time_zone, state, listed, opens_at, closes_at,
                            target_calls, target_invitations)
@@ -66,7 +72,7 @@ async def cut_lists(
     )
     return int(
         await connection.fetchval(
-            _CUT,
+            _cut(pooled=any(plan.pooled for plan in plans)),
             *due_arguments(zone_day, plans, opens_at),
             *capacity_arguments(holds),
             closes_at,
