@@ -14,7 +14,7 @@ async def test_every_part_of_the_day_is_measured_and_names_its_goal(
     postgres: tuple[EmbeddedPostgres, PostgresAddress], tmp_path: Path
 ) -> None:
     server, address = postgres
-    wanted = Wanted(guides=20, pairs=1, lasts=timedelta(seconds=15))
+    wanted = Wanted(guides=10, pairs=1, lasts=timedelta(seconds=10))
     figures = {one.figure: one for one in await measure(Place(server, address, tmp_path), wanted)}
     goals = {name: one.goal for name, one in figures.items() if one.goal is not None}
     assert goals == {

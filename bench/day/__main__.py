@@ -29,6 +29,7 @@ from bench.day.nudging import Nudged, measure_nudges
 from bench.day.starting import Starts, measure_starts
 from bench.ledger.dispatch import Place
 from bench.ledger.figures import Figure, limit, measured, show
+from bench.ledger.updates import running_temporal
 from infra.embedded_postgres import running_postgres, terminate_as_exit
 from infra.service_user import locate
 from infra.settings import read_settings
@@ -62,8 +63,9 @@ async def measure(place: Place, wanted: Wanted) -> list[Figure]:
         small = await measure_cut(place, few, pairs=wanted.pairs)
         whole = await measure_cut(place, shape, pairs=wanted.pairs)
         nudged = await measure_nudges(place, shape)
-        starts = await measure_starts(place, shape, patience=wanted.patience)
-        counted = await count_events(place, shape, lasts=wanted.lasts)
+        async with running_temporal(place.home / "day") as address:
+            counted = await count_events(place, address, shape, lasts=wanted.lasts)
+            starts = await measure_starts(place, address, shape, patience=wanted.patience)
     finally:
         await drop(place)
     return [

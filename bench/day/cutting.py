@@ -64,7 +64,7 @@ class Pair:
 
 async def make_brand(place: Place, shape: Shape) -> None:
     """The brand in a database of its own, to be copied."""
-    urls = await provide_embedded(place.server, place.address, f"{DATABASE}_brand", fresh=True)
+    urls = await migrated(place, "brand")
     async with opened(urls, place) as ledger:
         await write_brand(ledger, urls.admin, shape)
     await write_cycles(urls.admin, shape)
@@ -72,6 +72,15 @@ async def make_brand(place: Place, shape: Shape) -> None:
         make_url(urls.admin),
         *(f"ALTER TABLE daogou.{table} SET (autovacuum_enabled = off)" for table in UNVACUUMED),
         "VACUUM ANALYZE",
+    )
+
+
+async def migrated(place: Place, name: str) -> DatabaseUrls:
+    """A database of this name with nothing in it; migrated once for all of them."""
+    empty = f"{DATABASE}_empty"
+    await provide_embedded(place.server, place.address, empty)
+    return await provide_embedded(
+        place.server, place.address, f"{DATABASE}_{name}", fresh=True, template=empty
     )
 
 
@@ -93,7 +102,7 @@ async def measure_cut(place: Place, shape: Shape, *, pairs: int) -> list[Pair]:
 
 async def drop(place: Place) -> None:
     """Drop what was made."""
-    names = [f"{DATABASE}_{name}" for name in ("brand", "ours", "copy", "events")]
+    names = [f"{DATABASE}_{name}" for name in ("empty", "brand", "ours", "copy", "events")]
     await administer(
         make_url(place.address.url("postgres")),
         *(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)' for name in names),

@@ -19,12 +19,11 @@ from activities.acting import change_plan_status
 from activities.asked import Asked
 from activities.dispatch import guide_day_workflow_id
 from bench.day.brand import Shape, plan_id, write_brand
-from bench.day.cutting import DATABASE, opened
+from bench.day.cutting import migrated, opened
 from bench.ledger.dispatch import Place
-from bench.ledger.updates import running_temporal
 from domain.messages import GuideDayRun, ReleaseRun
 from infra.clock import now
-from infra.databases import ensure_months_ahead, provide_embedded
+from infra.databases import ensure_months_ahead
 from infra.plan_workflows import workflow_id
 from infra.reconciler import Reconciler, wanted_releases
 from infra.schedules import ensure_schedules, schedule_id
@@ -55,16 +54,22 @@ class Counted:
         return self.own + self.shared / guides
 
 
-async def count_events(place: Place, shape: Shape, *, lasts: timedelta) -> Counted:
-    """Let a day of a few guides pass, from its plans' launch to their Check; it closes `lasts` from now."""
+async def count_events(place: Place, address: str, shape: Shape, *, lasts: timedelta) -> Counted:
+    """Let a day of a few guides pass, from its plans' launch to their Check; it closes `lasts` from now.
+
+    On a Temporal where nothing else runs; nothing of it goes on there afterwards.
+    """
     few = _today(replace(shape, guides=min(shape.guides, MOST_GUIDES), items_a_guide=5), lasts)
-    urls = await provide_embedded(place.server, place.address, f"{DATABASE}_events", fresh=True)
-    async with opened(urls, place) as ledger, running_temporal(place.home / "events") as address:
+    urls = await migrated(place, "events")
+    async with opened(urls, place) as ledger:
         await write_brand(ledger, urls.admin, few)
         await ensure_months_ahead(ledger, now().date())
         client = await Client.connect(address, data_converter=pydantic_data_converter)
         async with running_workers(client, ledger):
-            return await _passed(client, ledger, few)
+            counted = await _passed(client, ledger, few)
+            for left in (SEAL_ID, *(workflow_id(plan_id(number)) for number in range(few.plans))):
+                await client.get_workflow_handle(left).terminate("counted")
+            return counted
 
 
 async def _passed(client: Client, ledger: Ledger, shape: Shape) -> Counted:

@@ -23,7 +23,6 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from bench.day.brand import RELEASE, Shape
 from bench.day.cutting import opened, ours_urls
 from bench.ledger.dispatch import Place
-from bench.ledger.updates import running_temporal
 from domain.messages import BusinessTime, DayRun
 from infra.clock import now
 from infra.databases import ensure_months
@@ -69,7 +68,7 @@ class _Timed(OutboundInterceptor):
         return handle
 
 
-async def measure_starts(place: Place, shape: Shape, *, patience: timedelta) -> Starts:
+async def measure_starts(place: Place, address: str, shape: Shape, *, patience: timedelta) -> Starts:
     """Start the guide-days that `bench.day.cutting` left published.
 
     Raises:
@@ -77,7 +76,7 @@ async def measure_starts(place: Place, shape: Shape, *, patience: timedelta) -> 
     """
     starts = Starts(shape.guides)
     urls = await ours_urls(place)
-    async with opened(urls, place) as ledger, running_temporal(place.home / "day") as address:
+    async with opened(urls, place) as ledger:
         await ensure_months(ledger, now().date(), now().date())
         client = await Client.connect(address, data_converter=pydantic_data_converter, interceptors=[starts])
         async with running_workers(client, ledger):
