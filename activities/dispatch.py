@@ -138,16 +138,17 @@ class DispatchActivities:
             guides = await released(
                 connection, ledger.tenant_id, day=step.day, time_zone=step.time_zone, at=step.at
             )
+        command = self._context.command(
+            f"publish/{step.time_zone}/{step.day}", step.at, rehearsal=step.rehearsal
+        )
         window = asyncio.Semaphore(PUBLISHED_IN_FLIGHT)
 
         async def publish_some(some: Sequence[UUID]) -> int:
-            # What is published is not found again, so the first of them names the command.
-            key = f"publish/{step.time_zone}/{step.day}/{some[0]}"
             async with window, ledger.transaction() as connection:
                 return await publish_many(
                     connection,
                     ledger.tenant_id,
-                    self._context.command(key, step.at, rehearsal=step.rehearsal),
+                    command,
                     guides=some,
                     day=step.day,
                 )

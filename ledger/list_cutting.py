@@ -66,7 +66,8 @@ async def cut_lists(
     ends. Three round trips whatever the number of guides; rows written: one a list and one an item on it.
     """
     await hold_all(connection, zone_day.tenant_id)
-    # Items sort in memory, and the planner may not go through all of a set for each item where it expects the set to be empty, as lists are in the morning.
+    # Items sort in memory, and the planner may not go through all of a set for each item where it expects the set to be
+    # empty, as lists are in the morning.
     await connection.execute(
         "SELECT set_config('work_mem', $1, true), set_config('enable_material', 'off', true)", SORTING_MEMORY
     )

@@ -71,9 +71,11 @@ async def released(
 async def publish_many(
     connection: Driver, tenant_id: int, command: Command, *, guides: Sequence[UUID], day: date
 ) -> int:
-    """Publish the lists of these guides, `AT_ONCE` at most; returns how many. Call it in a transaction.
+    """Publish the lists of these guides, not many more than `AT_ONCE`; returns how many. Call it in a transaction.
 
-    A list that somebody published meanwhile is left as it is. Seven round trips; rows written: as many a list as
+    A list that somebody published meanwhile is left as it is. What is published is not published again, so the command's id
+    is this one's with the first guide of those who get their list now: two who come with some of the same guides do not
+    take each other's command for their own. Seven round trips; rows written: as many a list as
     `publish` writes, but one command for all.
     """
     cut = await connection.fetch(
@@ -89,6 +91,7 @@ async def publish_many(
     listed = dict(await connection.fetch(_LISTED, tenant_id, day, guides))
     streams = [guide_day_stream(guide, day) for guide in guides]
     heads = await lock_heads(connection, tenant_id, streams)
+    command = replace(command, command_id=f"{command.command_id}/{guides[0]}")
     batches = [
         _with_tasks(
             stream_batch(command, stream, heads.get(stream), _published(row["guide_id"], day, row, ())),
