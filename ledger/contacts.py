@@ -74,7 +74,7 @@ def contacts_of(members: str | None, *, day: str, one: bool = False, reserved_to
         else f"""
     FROM guide_day d
     CROSS JOIN LATERAL (SELECT * FROM list_item WHERE tenant_id = $1 AND guide_id = d.guide_id
-                        AND business_date = d.business_date OFFSET 0) i
+                        AND business_date = d.business_date ORDER BY rank OFFSET 0) i
     JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id AND t.state = 'open' AND t.guide_id = d.guide_id
     {of("t")} WHERE {open_day}"""
     )
