@@ -397,6 +397,7 @@ def test_a_tokens_scopes_are_chosen_in_one_way(shop: Shop) -> None:
             "ledger.audit",
             "signs.read",
             "accounts.read",
+            "cases.read",
         ]
     )
     assert shop.json("token", "issue", "y", "--account", "eyes", "--all-rights")["token"]["rights"] is None
