@@ -45,7 +45,7 @@ async def make_resources(
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         members = await read_resources(connection, ledger.tenant_id, guide_id, at=at)
-        store, zone = await home_of(connection, ledger.tenant_id, guide_id)
+        store, zone = await home_of(connection, ledger.tenant_id, guide_id, code)
         ids = [one.member_id for one in members] if by == "member" else []
         people = await read_people(connection, ledger.tenant_id, ledger.keys, ids)
     today = business_date(at, zone)

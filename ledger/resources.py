@@ -11,6 +11,7 @@ from uuid import UUID
 
 from domain.plan import COLD_AFTER_DAYS
 from ledger.door import Driver
+from ledger.guides import unknown_guide
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,18 @@ async def read_resources(
     ]
 
 
-async def home_of(connection: Driver, tenant_id: int, guide_id: UUID) -> tuple[str, str]:
-    """Code and time zone of the store where the guide stands."""
+async def home_of(connection: Driver, tenant_id: int, guide_id: UUID, code: str) -> tuple[str, str]:
+    """Code and time zone of the store where the guide stands.
+
+    Raises:
+        NotFound: she is not in the asker's reach.
+    """
     row = await connection.fetchrow(
         "SELECT s.code, s.time_zone FROM guide g JOIN store s ON s.tenant_id = $1 AND s.store_id = g.store_id"
         " WHERE g.tenant_id = $1 AND g.guide_id = $2",
         tenant_id,
         guide_id,
     )
+    if row is None:
+        raise unknown_guide(code)
     return row["code"], row["time_zone"]

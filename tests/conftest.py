@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
+import structlog
 
 from infra.databases import DatabaseUrls, ensure_tenant, provide_embedded
 from infra.embedded_postgres import EmbeddedPostgres, PostgresAddress, running_postgres
@@ -49,6 +50,17 @@ LONGEST_FIRST = (
     "test_lost_servers.py",
 )
 """Files that take a minute or more, the longest first: begun last, one of them would keep a core waiting."""
+
+# By itself structlog draws a trace with all its variables, which takes seconds and shows what a log never should.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ],
+    cache_logger_on_first_use=False,
+)
 
 
 def pytest_xdist_auto_num_workers() -> int:
