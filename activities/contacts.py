@@ -12,7 +12,8 @@ from domain.calendar import business_date
 from domain.contact_budget import Limits
 from domain.events import ContactLimitsSet
 from ledger.contact_accounts import ContactAccount, read_account
-from ledger.contact_limits import DatedLimits, read_limits, set_limits, standing_on
+from ledger.contact_limits import STREAM, DatedLimits, read_limits, set_limits, standing_on
+from ledger.door import lock_heads
 from ledger.ledger import Command, Ledger
 from ledger.members import member_id_of, member_of_item
 from ledger.plans import visible_plans
@@ -73,6 +74,7 @@ async def say_limits(
     """
     tenant_id = ledger.tenant_id
     async with ledger.transaction() as connection:
+        await lock_heads(connection, tenant_id, [STREAM])  # what is left out is filled from what stands
         on = from_on or business_date(asked.at, await usual_zone(connection, tenant_id))
         standing = standing_on(await read_limits(connection, tenant_id), on)
         new = ContactLimitsSet(

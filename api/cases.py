@@ -19,7 +19,7 @@ from api.problems import responses
 from domain.complaints import Resolution
 from domain.errors import Problem, Refused
 from ledger.cases import Answer as CaseAnswer
-from ledger.cases import Answered, Selected, State, Wanted, answer_case, list_cases
+from ledger.cases import Answered, Selected, State, Wanted, answer_case, case_command, list_cases
 from ledger.ledger import Command
 
 router = APIRouter(prefix="/cases", tags=["complaints"])
@@ -111,7 +111,9 @@ async def closed(here: AtHand, case_id: UUID, body: Closing, key: OptionalKey = 
 
 async def _answer(here: Here, told: CaseAnswer, key: str | None) -> CaseStandingAnswer:
     asked = asked_by(here, key)
-    command = Command(f"case/{asked.key or uuid4()}", asked.at, asked.at, asked.actor)
+    command = Command(
+        case_command(asked.key or str(uuid4()), told.resolution), asked.at, asked.at, asked.actor
+    )
     salted = CaseAnswer(told.case_id, told.resolution, told.note, secrets.token_bytes(SALT_BYTES))
     stands: Answered = await answer_case(here.ledger, command, salted)
     return CaseStandingAnswer.model_validate(stands)

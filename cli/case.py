@@ -17,7 +17,7 @@ from cli.session import Session, json_option, pass_session
 from domain.complaints import RESOLUTIONS, Resolution
 from domain.errors import NotFound, Problem
 from infra.clock import now
-from ledger.cases import Answer, Answered, Case, Selected, Wanted, answer_case, list_cases
+from ledger.cases import Answer, Answered, Case, Selected, Wanted, answer_case, case_command, list_cases
 from ledger.ledger import Command
 from ledger.notes import SALT_BYTES
 from wording.catalogue import Catalogue
@@ -128,7 +128,7 @@ async def _answer(
     session: Session, case: str, resolution: Resolution | None, note: str | None, key: str | None
 ) -> Answered:
     at = now()
-    command = Command(f"case/{ACTOR}/{key or uuid4()}", at, at, ACTOR)
+    command = Command(case_command(f"{ACTOR}/{key or uuid4()}", resolution), at, at, ACTOR)
     async with session.ledger() as (ledger, _):
         async with ledger.connection() as connection:
             found = await connection.fetch(

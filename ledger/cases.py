@@ -248,6 +248,11 @@ class Answered:
     duplicate: bool
 
 
+def case_command(key: str, resolution: Resolution | None) -> str:
+    """The command id of an answer, or of the close, under the asker's own key: one key may serve both."""
+    return f"case/{'answer' if resolution is None else 'close'}/{key}"
+
+
 async def answer_case(ledger: Ledger, command: Command, answer: Answer) -> Answered:
     """Answer or close a case; asked again under the same command id it changes nothing.
 
@@ -270,7 +275,7 @@ async def answer_case(ledger: Ledger, command: Command, answer: Answer) -> Answe
     async with ledger.for_upkeep().transaction() as connection:
         await lock_heads(connection, tenant_id, [case_stream(case_id)])
         row = await connection.fetchrow(
-            "SELECT c.state, c.member_id, k.stream FROM complaint_case c"
+            "SELECT c.state, c.resolution, c.member_id, k.stream FROM complaint_case c"
             " LEFT JOIN command k ON k.tenant_id = $1 AND k.command_id = $3"
             " WHERE c.tenant_id = $1 AND c.case_id = $2",
             tenant_id,
@@ -278,7 +283,8 @@ async def answer_case(ledger: Ledger, command: Command, answer: Answer) -> Answe
             command.command_id,
         )
         if row["stream"] is not None:
-            if row["stream"] != case_stream(case_id):
+            otherwise = answer.resolution not in {None, row["resolution"]}
+            if row["stream"] != case_stream(case_id) or otherwise:
                 raise Refused([Problem("Idempotency-Key", "", "key_used_otherwise")])
             return Answered(case_id, row["state"], duplicate=True)
         problem = objection(str(case_id), row["state"], closes=answer.resolution is not None)

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from domain.contact_budget import Limits
 from domain.errors import Problem, Refused
 from domain.events import ContactLimitsSet
-from ledger.door import Driver
+from ledger.door import Driver, command_used
 from ledger.ledger import Command, record
 
 STREAM = "contact-limits"
@@ -62,6 +62,8 @@ async def set_limits(connection: Driver, tenant_id: int, command: Command, said:
     Raises:
         Refused: a limit is none or above that of the longer period, or the day lies behind; all of it at once.
     """
+    if await command_used(connection, tenant_id, command.command_id):
+        return False
     problems = Limits(said.day, said.week, said.month).problems()
     if said.from_on < (command.known_at - _LAST_ZONE).date():
         today = command.known_at.date().isoformat()

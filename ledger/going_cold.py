@@ -1,6 +1,6 @@
 """Members who were graded A or B and whom nobody has spoken to for long: they come up as items (快冷掉的意向会员).
 
-One item a member and stretch of silence, whatever number of plans they are in: who has an open item comes up anyway. The item is
+One item a member and stretch of silence, whatever number of plans they are in: who has an item that is due in a running plan comes up anyway. The item is
 named after the contact that the silence began with, so that it is made once however often it is looked for.
 
 Cost: one statement a plan and morning; it reads the members of a cycle, and the contacts of those who may be silent.
@@ -39,7 +39,8 @@ LEFT JOIN LATERAL (
 WHERE pm.tenant_id = $1 AND pm.plan_id = $2 AND pm.cycle = $3 AND pm.guide_id IS NOT NULL AND pm.grade IN ('A', 'B')
   AND pm.last_reached_at <= $5 AND last.silent_since <= $5 AND pm.dial_days < $6
   AND (m.opted_out_at IS NULL OR m.opted_out_at > $4) AND m.erased_at IS NULL AND {NO_COMPLAINT.format(member="pm.member_id")}
-  AND NOT EXISTS (SELECT FROM task o WHERE o.tenant_id = $1 AND o.member_id = pm.member_id AND o.state = 'open')
+  AND NOT EXISTS (SELECT FROM task o JOIN plan ol ON ol.tenant_id = $1 AND ol.plan_id = o.plan_id AND ol.status = 'running'
+      WHERE o.tenant_id = $1 AND o.member_id = pm.member_id AND o.state = 'open' AND o.due_on <= $7)
 ORDER BY pm.member_id"""
 
 
@@ -55,6 +56,7 @@ async def going_cold(
         at,
         at - timedelta(days=plan.care.cold_after_days),
         MOST_DIAL_DAYS,
+        day,
     )
     made = [silent_task(Silent(**dict(row)), plan=plan.plan, cycle=cycle, day=day) for row in rows]
     known = await known_task_ids(connection, tenant_id, [task.task for task in made])

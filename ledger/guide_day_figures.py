@@ -140,7 +140,7 @@ _REPORTS = held(
 )
 _SETTLED = f"""
     SELECT FROM complaint_case c JOIN event v ON v.tenant_id = $1 AND v.stream = 'case/' || c.case_id
-        AND v.known_at >= c.opened_at AND v.type IN ('case_closed', 'case_withdrawn')
+        AND v.known_at >= c.opened_at AND v.type = 'case_closed' AND v.occurred_at >= r.occurred_at
         AND {told("v.known_at", "v.stream", "v.version")}
     WHERE c.tenant_id = $1 AND c.task_id = r.task_id"""
 _SUCCESS = ", ".join(f"'{one}'" for one in SUCCESSES)

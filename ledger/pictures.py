@@ -106,12 +106,17 @@ async def keep_picture(ledger: Ledger, new: NewPicture, *, at: datetime, actor: 
         member=member,
     )
     async with ledger.for_upkeep().transaction() as connection:
+        await connection.execute(_TURN.format(shared="_shared"), str(tenant_id))
         await lock_heads(connection, tenant_id, [picture_stream(picture_id)])
         command = Command(f"picture/{picture_id}", at, at, actor, str(new.guide_id))
         appended = await record(connection, tenant_id, command, [(picture_stream(picture_id), event)])
         if appended.duplicate:
             return Kept(picture_id, sha256, kept.media_type, kept.size, duplicate=True)
         await _project(connection, tenant_id, event, at)
+        if event.kind == "sheet" and await connection.fetchval(
+            _SHOWS_ERASED, tenant_id, new.guide_id, new.day
+        ):
+            raise Refused([Problem("content", sha256, "picture_erased")])
         sealed = seal(key, tenant_id, owner, picture_place(picture_id), new.content)
         await connection.execute(
             "INSERT INTO picture_content (tenant_id, picture_id, sealed) VALUES ($1, $2, $3)",
@@ -127,12 +132,31 @@ SELECT coalesce(current_setting('role', true) = 'daogou_worker', false) OR coale
     OR acts_on_stream($1)"""
 
 
+_SHOWS_ERASED = """
+SELECT coalesce(bool_or(shown.erased_at IS NOT NULL), false) FROM (
+    SELECT m.erased_at FROM list_item i JOIN task t ON t.tenant_id = $1 AND t.task_id = i.task_id
+    JOIN member m ON m.tenant_id = $1 AND m.member_id = t.member_id
+    WHERE i.tenant_id = $1 AND i.guide_id = $2 AND i.business_date = $3
+) shown"""
+"""Whether somebody on the list was erased."""
+_TURN = "SELECT pg_advisory_xact_lock{shared}(hashtextextended('sheets/' || $1::text, 0))"
+"""Sheets are kept beside each other and erasures one by one: an erasure at the same moment comes before, or finds the sheet."""
+
+
 async def _allowed(ledger: Ledger, new: NewPicture) -> UUID | None:
     """The member an item is about, where whoever asks may record it."""
     async with ledger.connection() as connection:
         if not await connection.fetchval(_RECORDS_HER_WORK, guide_day_stream(new.guide_id, new.day)):
             raise unknown_guide(new.guide_code)
         if new.task_id is None:
+            listed = await connection.fetchval(
+                "SELECT true FROM guide_day WHERE tenant_id = $1 AND guide_id = $2 AND business_date = $3",
+                ledger.tenant_id,
+                new.guide_id,
+                new.day,
+            )
+            if not listed:  # what no list stands behind nobody's erasure would find
+                raise NotFound(Problem("date", new.day.isoformat(), "no_list", {"guide": new.guide_code}))
             return None
         member = await connection.fetchval(
             "SELECT member_id FROM task WHERE tenant_id = $1 AND task_id = $2", ledger.tenant_id, new.task_id
@@ -215,14 +239,20 @@ def opened_picture(
 
 
 _OF_MEMBER = """
-SELECT p.picture_id, p.member_id FROM picture p WHERE p.tenant_id = $1 AND p.member_id = $2 AND p.erased_at IS NULL
+SELECT p.picture_id, p.member_id, p.erased_at FROM picture p WHERE p.tenant_id = $1 AND p.member_id = $2
 UNION
-SELECT p.picture_id, p.member_id FROM task t
+SELECT p.picture_id, p.member_id, p.erased_at FROM task t
 JOIN plan_cycle c ON c.tenant_id = $1 AND c.plan_id = t.plan_id AND c.cycle = t.cycle
 CROSS JOIN generate_series(c.starts_on::timestamp, c.ends_on, interval '1 day') AS d(day)
 JOIN list_item i ON i.tenant_id = $1 AND i.business_date = d.day::date AND i.task_id = t.task_id
-JOIN picture p ON p.tenant_id = $1 AND p.guide_id = i.guide_id AND p.business_date = i.business_date AND p.member_id IS NULL
-     AND p.erased_at IS NULL
+JOIN guide g ON g.tenant_id = $1 AND g.guide_id = i.guide_id
+-- The item may have stood on another list of that day before, which was printed then: of whoever had it, or of a colleague.
+JOIN guide h ON h.tenant_id = $1 AND (h.store_id = g.store_id OR h.guide_id IN (
+    SELECT (v.payload->>'guide')::uuid FROM event v
+    WHERE v.tenant_id = $1 AND v.stream = 'task/' || t.task_id AND v.type IN ('task_created', 'task_reassigned')))
+JOIN picture p ON p.tenant_id = $1 AND p.guide_id = h.guide_id AND p.business_date = i.business_date AND p.member_id IS NULL
+     AND (h.guide_id = i.guide_id OR EXISTS (SELECT FROM event v WHERE v.tenant_id = $1
+          AND v.stream = 'guide-day/' || h.guide_id || '/' || i.business_date AND v.payload->'tasks' ? t.task_id::text))
 WHERE t.tenant_id = $1 AND t.member_id = $2
 ORDER BY 1"""
 
@@ -230,12 +260,15 @@ ORDER BY 1"""
 async def erase_pictures(connection: Driver, tenant_id: int, command: Command, member: UUID) -> list[UUID]:
     """Erase the pictures a member is on; call it in the erasure's transaction, as whoever may change any member.
 
-    Answers those whose key is their own: the caller destroys it, as it does the member's.
+    Answers those whose key is their own, whenever they were erased: the caller destroys it, as it does the member's, once more where
+    a copy of it may have turned up.
     """
+    await connection.execute(_TURN.format(shared=""), str(tenant_id))
     rows = await connection.fetch(_OF_MEMBER, tenant_id, member)
-    if not rows:
-        return []
-    pictures = [UUID(str(row["picture_id"])) for row in rows]
+    sheets = [UUID(str(row["picture_id"])) for row in rows if row["member_id"] is None]
+    pictures = [UUID(str(row["picture_id"])) for row in rows if row["erased_at"] is None]
+    if not pictures:
+        return sheets
     events: list[tuple[str, Event]] = [(picture_stream(one), PictureErased(picture=one)) for one in pictures]
     done = Command(
         f"{command.command_id}/pictures/{pictures[0]}",
@@ -252,4 +285,4 @@ async def erase_pictures(connection: Driver, tenant_id: int, command: Command, m
         done.occurred_at,
     )
     await connection.execute("SELECT erase_pictures($1)", pictures)
-    return [UUID(str(row["picture_id"])) for row in rows if row["member_id"] is None]
+    return sheets

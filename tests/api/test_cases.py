@@ -45,8 +45,13 @@ async def test_a_manager_answers_what_a_guide_was_told(
     assert (await m1.post(f"{path}/answer", {"note": "已致歉"}, key="a")).json()["duplicate"]
     bad = await m1.post(f"{path}/close", {"resolution": "forgotten"})
     assert bad.status_code in (400, 422)
-    closed = await m1.post(f"{path}/close", {"resolution": "refunded"})
-    assert closed.json()["state"] == "closed"
+    closed = await m1.post(f"{path}/close", {"resolution": "refunded"}, key="a")
+    assert (closed.json()["state"], closed.json()["duplicate"]) == ("closed", False), "one key serves both"
+    assert (await m1.post(f"{path}/close", {"resolution": "refunded"}, key="a")).json()["duplicate"]
+    assert problem(await m1.post(f"{path}/close", {"resolution": "exchanged"}, key="a")) == (
+        422,
+        [("Idempotency-Key", "key_used_otherwise")],
+    )
     assert problem(await m1.post(f"{path}/close", {"resolution": "refunded"})) == (
         409,
         [("case", "case_over")],

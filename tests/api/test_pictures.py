@@ -32,6 +32,19 @@ async def verified(brand: Brand) -> Verification:
         return await verify(connection, 1, keys=brand.ledger.keys)
 
 
+async def erased(brand: Brand, member: UUID) -> None:
+    code = (await brand.person(member)).code
+    await erase_member(brand.ledger, code or "", "asked for", Asked(None, at(2, 12), "hq"))
+
+
+async def refused_sheets(g1: Api) -> None:
+    """Neither of who was erased, nor of a day nobody's erasure would find."""
+    after = await g1.post("/v1/guides/G1/days/2026-03-02/pictures", {"content": sent(PNG + b"2")})
+    assert problem(after) == (422, [("content", "picture_erased")])
+    without = await g1.post("/v1/guides/G1/days/2026-03-09/pictures", {"content": sent(PNG)})
+    assert problem(without) == (404, [("date", "no_list")])
+
+
 async def test_pictures_are_kept_shown_by_reach_erased_with_their_member_and_held_against_their_events(
     api: Api, shop: Brand, tasks: list[UUID], served: Ledger, database: LedgerDatabase
 ) -> None:
@@ -96,11 +109,16 @@ async def test_pictures_are_kept_shown_by_reach_erased_with_their_member_and_hel
         (f"picture/{ids[1]}", "picture of the event is missing"),
     }
 
-    # Whoever is erased takes along their evidence, and every sheet of a day they were listed on.
+    # Whoever is erased takes along their evidence, and every sheet of a day they were listed on, even if by now another
+    # guide has the item.
     members = [await shop.value("SELECT member_id FROM task WHERE task_id = $1", one) for one in tasks[:2]]
-    for member in members:
-        code = (await shop.person(member)).code
-        await erase_member(shop.ledger, code or "", "asked for", Asked(None, at(2, 12), "hq"))
+    moved = "UPDATE list_item SET guide_id = $2 WHERE task_id = $1"
+    await shop.execute(moved, tasks[0], other)
+    await erased(shop, members[0])
+    assert await shop.value("SELECT erased_at IS NOT NULL FROM picture WHERE picture_id = $1", ids[2])
+    await shop.execute(moved, tasks[0], guide)
+    await erased(shop, members[1])
+    await refused_sheets(g1)
     assert await shop.value("SELECT count(*) FROM picture_content") == 0
     assert problem(await g1.get(f"/v1/pictures/{ids[2]}")) == unknown
     assert {ids[2], *members} <= await shop.ledger.keys.destroyed()
