@@ -37,6 +37,16 @@ async def erased(brand: Brand, member: UUID) -> None:
     await erase_member(brand.ledger, code or "", "asked for", Asked(None, at(2, 12), "hq"))
 
 
+async def erased_while_moved(brand: Brand, member: UUID, item: tuple[UUID, UUID, UUID], sheet: UUID) -> None:
+    """`item`: with the guide on whose list it was printed, and who has it while its member is erased."""
+    task, guide, other = item
+    moved = "UPDATE list_item SET guide_id = $2 WHERE task_id = $1"
+    await brand.execute(moved, task, other)
+    await erased(brand, member)
+    assert await brand.value("SELECT erased_at IS NOT NULL FROM picture WHERE picture_id = $1", sheet)
+    await brand.execute(moved, task, guide)
+
+
 async def refused_sheets(g1: Api) -> None:
     """Neither of who was erased, nor of a day nobody's erasure would find."""
     after = await g1.post("/v1/guides/G1/days/2026-03-02/pictures", {"content": sent(PNG + b"2")})
@@ -112,11 +122,7 @@ async def test_pictures_are_kept_shown_by_reach_erased_with_their_member_and_hel
     # Whoever is erased takes along their evidence, and every sheet of a day they were listed on, even if by now another
     # guide has the item.
     members = [await shop.value("SELECT member_id FROM task WHERE task_id = $1", one) for one in tasks[:2]]
-    moved = "UPDATE list_item SET guide_id = $2 WHERE task_id = $1"
-    await shop.execute(moved, tasks[0], other)
-    await erased(shop, members[0])
-    assert await shop.value("SELECT erased_at IS NOT NULL FROM picture WHERE picture_id = $1", ids[2])
-    await shop.execute(moved, tasks[0], guide)
+    await erased_while_moved(shop, members[0], (tasks[0], guide, other), ids[2])
     await erased(shop, members[1])
     await refused_sheets(g1)
     assert await shop.value("SELECT count(*) FROM picture_content") == 0
