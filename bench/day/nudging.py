@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 from sqlalchemy.engine import make_url
@@ -38,7 +39,7 @@ async def measure_nudges(place: Place, shape: Shape) -> Nudged:
         )
         spent = []
         for hour in (12, 17):
-            reminders = ReminderActivities(Context(ledger, lambda hour=hour: shape.at(hour)))  # type: ignore[misc] # a lambda of no argument
+            reminders = ReminderActivities(Context(ledger, partial(shape.at, hour)))
             step = DayStep(
                 day=shape.day,
                 time_zone=shape.time_zone,

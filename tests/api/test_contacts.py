@@ -13,7 +13,9 @@ async def test_limits_are_said_from_a_day_on_and_read_of_a_day_or_as_they_had_be
     url = "/v1/contact-limits"
     assert (await api.get(url)).json()["limits"] == {"day": 1, "week": 3, "month": 8}
     body = {"from_on": "2026-03-09", "month": 6, "reason": "a quiet spring"}
-    told = await api.http.put(url, json=body)
+    once = {"Idempotency-Key": "spring"}
+    told = await api.http.put(url, json=body, headers=once)
+    assert (await api.http.put(url, json=body, headers=once)).json() == told.json()
     assert (told.status_code, told.json()["day"]) == (200, "2026-03-09")
     assert told.json()["limits"] == {"day": 1, "week": 3, "month": 6}
     assert [one["from_on"] for one in told.json()["said"]] == [None, "2026-03-09"]

@@ -13,6 +13,7 @@ from domain.errors import Refused
 from domain.evening import (
     STAGES,
     ScoreRule,
+    Stage,
     add_sheets,
     check_rule,
     may_close,
@@ -95,10 +96,10 @@ def test_a_stores_sheet_adds_up_and_leaves_out_targets_of_who_was_not_asked() ->
     st.integers(0, 60),
 )
 def test_no_stage_earns_more_than_its_points_and_none_is_weaker_than_the_weak_one(
-    counts: dict[str, int], calls: int | None, invitations: int | None, reached: int, success: int
+    counts: dict[Stage, int], calls: int | None, invitations: int | None, reached: int, success: int
 ) -> None:
     sheet = score(
-        counts,  # type: ignore[arg-type]
+        counts,
         calls=calls,
         invitations=invitations,
         rule=ScoreRule(reached=reached, success=success),
